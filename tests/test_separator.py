@@ -1,0 +1,545 @@
+"""Laws of the streaming separator: whatever the blocks, windows and rates, nothing is lost or moved."""
+
+import ast
+import gc
+import itertools
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import model
+from model import STEMS
+from model.mrx import MRX
+from model.resample import Delay, resample
+from model.separator import separate
+from model.windows import Grid, cut, overlap_add, plan, weights
+
+NATIVE = 44_100
+
+
+class Fake(torch.nn.Module):
+    """A network of one line: every stem is `law(x)`; keeps the shapes that it was called with."""
+
+    stems = STEMS
+    sample_rate = NATIVE
+    input_lufs = -27.0
+    level_matched = True
+
+    def __init__(self, window=4096, context=512, crossfade=256, hop=64, law=None):
+        super().__init__()
+        self.hop = hop
+        self.window_seconds = window / NATIVE
+        self.context_seconds = context / NATIVE
+        self.crossfade_seconds = crossfade / NATIVE
+        self.law = law or (lambda x: x)
+        self.calls = []
+
+    def forward(self, x, stems=None):
+        names = self.stems if stems is None else stems
+        self.calls.append((tuple(x.shape), tuple(names), torch.is_inference_mode_enabled()))
+        return torch.stack([self.law(x) * (1 + self.stems.index(name)) for name in names], dim=1)
+
+    @property
+    def sequences(self):
+        return sum(shape[0] for shape, _, _ in self.calls)
+
+
+def noise(channels, samples, seed=0):
+    return (np.random.default_rng(seed).standard_normal((channels, samples)) * 0.3).astype(np.float32)
+
+
+def split(x, sizes):
+    """Blocks whose sizes repeat the given ones; a size of 0 gives an empty block."""
+    at, sizes = 0, itertools.cycle(sizes)
+    while at < x.shape[1]:
+        size = next(sizes)
+        yield x[:, at : at + size]
+        at += size
+
+
+def run(x, network, sizes=(1000,), **options):
+    options = {"sample_rate": NATIVE, "channels": len(x), **options}
+    pieces = list(separate(split(x, sizes), network, **options))
+    stems = len(options.get("stems", STEMS))
+    mixture = np.concatenate([np.zeros((len(x), 0), np.float32), *(piece[0] for piece in pieces)], axis=-1)
+    parts = np.concatenate([np.zeros((stems, len(x), 0), np.float32), *(piece[1] for piece in pieces)], axis=-1)
+    for one, other in pieces:
+        assert one.dtype == other.dtype == np.float32
+        assert other.shape == (stems, len(x), one.shape[-1])
+    return mixture, parts
+
+
+def assert_identity(x, mixture, stems, atol=1e-6):
+    assert mixture.shape == x.shape
+    assert (mixture == x).all()
+    np.testing.assert_allclose(stems / np.arange(1, 4).reshape(3, 1, 1), x[None].repeat(3, axis=0), atol=atol)
+
+
+# --- the law at the network's own rate ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("samples", [0, 1, 2, 63, 64, 4095, 4096, 4097, 5000, 6912, 6913, 20_000, 50_001])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_identity_for_every_length_and_channel_count(samples, channels):
+    x = noise(channels, samples)
+    assert_identity(x, *run(x, Fake()))
+
+
+@pytest.mark.parametrize("sizes", [(1,), (0, 1, 0, 7), (64,), (4096,), (4097, 0), (100_000,), (1, 10_000)])
+def test_identity_for_every_block_size(sizes):
+    x = noise(2, 10_123)
+    assert_identity(x, *run(x, Fake(), sizes))
+
+
+@pytest.mark.parametrize("hop", [1, 64, 100])
+@pytest.mark.parametrize(
+    ("window", "context", "crossfade"),
+    [(4, 1, 1), (300, 100, 40), (300, 0, 150), (300, 0, 0), (300, 149, 0), (777, 200, 90), (4096, 1365, 682)],
+)
+def test_identity_for_every_window(window, context, crossfade, hop):
+    if hop > 1:
+        window, context, crossfade = window * hop, context * hop, crossfade * hop
+    x = noise(1, 3 * window + 1)
+    assert_identity(x, *run(x, Fake(window, context, crossfade, hop)))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8, 1000])
+def test_identity_for_every_batch(batch_size):
+    x = noise(3, 30_000)
+    network = Fake()
+    assert_identity(x, *run(x, network, batch_size=batch_size))
+    assert max(shape[0] for shape, _, _ in network.calls) <= batch_size
+
+
+def test_every_length_around_the_seams():
+    network = Fake(window=24, context=4, crossfade=4, hop=2)
+    x = noise(1, 80)
+    for samples in range(81):
+        assert_identity(x[:, :samples], *run(x[:, :samples], network, (7,)))
+
+
+# --- other rates -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 32_000, 44_056, 48_000, 96_000, 192_000])
+def test_sines_come_back_in_place(rate):
+    seconds = np.arange(int(1.1 * rate) + 13) / rate
+    low = sum(0.1 * np.sin(2 * np.pi * hz * seconds + hz) for hz in (101, 440, 997))
+    high = 0.1 * np.sin(2 * np.pi * 0.38 * min(rate, NATIVE) * seconds)
+    x = np.stack([low, high]).astype(np.float32)
+    mixture, stems = run(x, Fake(window=16_384, context=512, crossfade=256), (777,), sample_rate=rate)
+    assert (mixture == x).all()
+    assert stems.shape == (3, *x.shape)
+    error = np.abs(stems[0] - x)[:, rate // 20 : -rate // 20].max(axis=1)
+    # At three quarters of the band the filters begin to fall: 3 parts in 10,000 on both ways together.
+    assert error[0] < 2e-6
+    assert error[1] < 5e-5
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 32_000, 48_000, 96_000, 192_000])
+def test_a_click_stays_on_its_sample(rate):
+    x = np.zeros((1, rate), np.float32)
+    at = rate // 3 + 1
+    x[0, at] = 1.0
+    _, stems = run(x, Fake(), (4321,), sample_rate=rate)
+    assert np.abs(stems[0, 0]).argmax() == at
+    # Symmetric to a hundredth of its height: it lies on the sample, and not a fraction of one beside it.
+    around = stems[0, 0, at - 4 : at + 5]
+    np.testing.assert_allclose(around, around[::-1], atol=0.01 * around[4])
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 32_000, 44_100, 48_000, 96_000, 192_000])
+def test_noise_correlates_best_without_a_shift(rate):
+    x = noise(1, rate // 2)
+    _, stems = run(x, Fake(), sample_rate=rate)
+    ours, theirs = np.fft.rfft(stems[0, 0], 2 * rate), np.fft.rfft(x[0], 2 * rate)
+    assert np.fft.irfft(ours * theirs.conj()).argmax() == 0
+
+
+@pytest.mark.parametrize("rate", [7_999, 8_000, 11_025, 48_000, 96_000, 192_000, 768_000])
+@pytest.mark.parametrize("samples", [0, 1, 2, 3, 17, 999, 20_011])
+def test_lengths_are_exact_at_every_rate(rate, samples):
+    x = noise(1, samples)
+    mixture, stems = run(x, Fake(window=1024, context=128, crossfade=128), (500,), sample_rate=rate)
+    assert (mixture == x).all()
+    assert stems.shape == (3, 1, samples)
+    assert np.isfinite(stems).all()
+
+
+def test_what_the_network_cannot_hear_is_in_no_stem():
+    seconds = np.arange(48_000) / 96_000
+    x = (0.5 * np.sin(2 * np.pi * 30_000 * seconds))[None].astype(np.float32)
+    _, stems = run(x, Fake(), sample_rate=96_000)
+    assert np.abs(stems[:, :, 1000:-1000]).max() < 1e-5
+
+
+def test_resampled_stems_do_not_depend_on_blocks():
+    x = noise(2, 30_000)
+    one = run(x, Fake(), (30_000,), sample_rate=48_000)[1]
+    other = run(x, Fake(), (1, 5000, 0, 333), sample_rate=48_000)[1]
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+# --- against a pass over the whole file --------------------------------------------------------------------
+
+
+def test_windows_agree_with_a_pass_over_the_whole_file():
+    torch.manual_seed(0)
+    network = MRX(windows=(64, 128, 512), hop=32, hidden=16, layers=2).eval()
+    x = noise(2, 40_001)
+    with torch.inference_mode():
+        whole = network(torch.from_numpy(x)).numpy().transpose(1, 0, 2)
+
+    def error(context):
+        network.window_seconds = 8192 / NATIVE
+        network.context_seconds = context / NATIVE
+        network.crossfade_seconds = 512 / NATIVE
+        _, stems = run(x, network)
+        return np.abs(stems - whole).max() / np.abs(whole).max()
+
+    # The transforms reach 256 samples; beyond it only the memory of the LSTMs is left, and it fades.
+    assert error(2048) < 1e-5
+    assert error(2048) < error(512) < error(0)
+
+
+def test_a_short_file_is_a_pass_over_the_whole_file():
+    torch.manual_seed(0)
+    network = MRX(windows=(64, 128), hop=32, hidden=8, layers=2)
+    x = noise(1, 5000)
+    _, stems = run(x, network)
+    with torch.inference_mode():
+        whole = network.eval()(torch.from_numpy(x)).numpy().transpose(1, 0, 2)
+    np.testing.assert_allclose(stems, whole, atol=1e-6)
+
+
+# --- what is not computed ----------------------------------------------------------------------------------
+
+
+def test_silence_is_not_computed():
+    network = Fake(law=lambda x: x + 1.0)
+    x = np.zeros((2, 40_000), np.float32)
+    mixture, stems = run(x, network)
+    assert network.calls == []
+    assert not stems.any()
+    assert mixture.shape == x.shape
+
+
+def test_silence_beside_sound_is_not_computed_and_fades_right():
+    network = Fake()
+    x = noise(2, 60_000)
+    x[0] = 0
+    x[1, 20_000:45_000] = 0
+    assert_identity(x, *run(x, network))
+    windows = Fake()
+    run(noise(1, 60_000), windows)
+    assert network.sequences < windows.sequences - 5
+
+
+def test_dual_mono_is_computed_once():
+    network, single = Fake(), Fake()
+    x = noise(1, 50_000)
+    both = np.repeat(x, 2, axis=0)
+    assert_identity(both, *run(both, network))
+    run(x, single)
+    assert network.sequences == single.sequences
+
+
+@pytest.mark.parametrize("rate", [NATIVE, 48_000])
+def test_dual_mono_stays_dual_mono(rate):
+    x = np.repeat(noise(1, 30_000), 2, axis=0)
+    network = Fake()
+    _, stems = run(x, network, sample_rate=rate)
+    assert (stems[:, 0] == stems[:, 1]).all()
+    assert all(shape[0] <= 8 for shape, _, _ in network.calls)
+
+
+def test_equal_windows_are_computed_once():
+    network = Fake(window=1024, context=128, crossfade=128)
+    stride = 1024 - 3 * 128
+    x = np.tile(noise(1, stride), 9)
+    assert_identity(x, *run(x, network, batch_size=8))
+    assert network.sequences < 5
+
+
+def test_only_wanted_stems_are_computed():
+    network = Fake()
+    x = noise(2, 10_000)
+    _, stems = run(x, network, stems=("effects", "music"))
+    assert {names for _, names, _ in network.calls} == {("effects", "music")}
+    np.testing.assert_allclose(stems[0], 3 * x, atol=2e-6)
+    np.testing.assert_allclose(stems[1], x, atol=1e-6)
+
+
+def test_no_stems_cost_nothing():
+    network = Fake()
+    x = noise(2, 10_000)
+    mixture, stems = run(x, network, sizes=(0, 999), stems=(), sample_rate=48_000)
+    assert network.calls == []
+    assert (mixture == x).all()
+    assert stems.shape == (0, 2, 10_000)
+
+
+# --- levels, and sound that is broken ----------------------------------------------------------------------
+
+
+def test_input_gain_is_heard_and_divided_out():
+    heard = []
+    network = Fake(law=lambda x: heard.append(float(x.abs().max())) or x.clamp(-1, 1))
+    x = noise(1, 4000)
+    mixture, stems = run(x, network, input_gain=0.01)
+    assert_identity(x, mixture, stems)
+    assert max(heard) == pytest.approx(0.01 * np.abs(x).max(), rel=1e-6)
+    _, stems = run(x, network, input_gain=1e6)
+    assert np.abs(stems[0]).max() == pytest.approx(1e-6)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("rate", [NATIVE, 48_000])
+def test_broken_samples_harm_only_their_neighborhood(bad, rate):
+    x = noise(1, 60_000)
+    good = run(x, Fake(), sample_rate=rate)[1]
+    x[0, 30_000] = bad
+    before = x.copy()
+    mixture, stems = run(x, Fake(), sample_rate=rate)
+    np.testing.assert_array_equal(mixture, before)
+    assert np.isfinite(stems).all()
+    far = np.r_[0:29_000, 31_000:60_000]
+    # The filter may let through a trace of a sample that is 80 dB too loud, but nothing more.
+    np.testing.assert_allclose(stems[..., far], good[..., far], atol=1e-6 if abs(bad) != 3e38 else 0.05)
+
+
+def test_a_network_that_fails_on_a_window_leaves_the_film_alone():
+    network = Fake(law=lambda x: torch.where(x.abs().amax(dim=1, keepdim=True) > 5, torch.nan, x))
+    x = noise(1, 40_000)
+    x[0, 20_000] = 9
+    _, stems = run(x, network)
+    assert np.isfinite(stems).all()
+    assert (stems[..., 19_990:20_010] == 0).all()
+    np.testing.assert_allclose(stems[0][:, :10_000], x[:, :10_000], atol=1e-6)
+
+
+# --- manners -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [NATIVE, 48_000])
+def test_callers_arrays_are_neither_changed_nor_kept(rate):
+    x = noise(2, 20_000)
+    x[0, 5] = np.nan
+    buffer = np.empty((2, 1000), np.float32)
+
+    def refilled():
+        for block in split(x, (1000,)):
+            buffer[:, : block.shape[1]] = block
+            yield buffer[:, : block.shape[1]]
+            np.testing.assert_array_equal(buffer[:, : block.shape[1]], block)
+
+    mixture = [m for m, _ in separate(refilled(), Fake(), sample_rate=rate, channels=2, input_gain=3.0)]
+    np.testing.assert_array_equal(np.concatenate(mixture, axis=1), x)
+
+
+def test_double_precision_is_taken():
+    x = noise(1, 3000)
+    mixture, stems = run(x.astype(np.float64), Fake())
+    assert_identity(x, mixture, stems)
+
+
+def test_inference_mode_ends_with_each_batch():
+    network = Fake()
+    for _ in separate(split(noise(1, 50_000), (1000,)), network, sample_rate=NATIVE, channels=1, batch_size=1):
+        assert not torch.is_inference_mode_enabled()
+    assert all(inference for _, _, inference in network.calls)
+
+
+def test_the_network_is_set_to_evaluate():
+    network = Fake().train()
+    run(noise(1, 100), network)
+    assert not network.training
+
+
+def test_memory_does_not_grow_with_length():
+    def peak(samples):
+        block = noise(1, 10_000)
+        gc.collect()
+        tracemalloc.start()
+        for _ in separate((block for _ in range(samples // 10_000)), Fake(), sample_rate=48_000, channels=1):
+            pass
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest
+
+    peak(100_000)
+    assert peak(4_000_000) < 1.3 * peak(400_000)
+
+
+def test_an_hour_of_silence_streams():
+    network = Fake(window=44_100, context=4410, crossfade=4410)
+    pieces = separate((np.zeros((1, 44_100), np.float32) for _ in range(60)), network, sample_rate=NATIVE, channels=1)
+    assert next(pieces)[0].shape[1] < 44_100
+    gaps = [piece[0].shape[1] for piece in pieces]
+    assert max(gaps) <= 44_100
+
+
+class Cramped(Fake):
+    """A device that has room for few sequences."""
+
+    def __init__(self, room):
+        super().__init__()
+        self.room = room
+
+    def forward(self, x, stems=None):
+        out = super().forward(x, stems)
+        if len(x) > self.room:
+            raise torch.OutOfMemoryError("no room")
+        return out
+
+
+@pytest.mark.parametrize(("room", "tried"), [(3, [8, 4, 2]), (1, [8, 4, 2, 1]), (4, [8, 4])])
+def test_a_full_device_halves_the_batch_for_good(room, tried):
+    network = Cramped(room)
+    x = noise(2, 100_000)
+    assert_identity(x, *run(x, network, batch_size=8))
+    sizes = [shape[0] for shape, _, _ in network.calls]
+    assert sizes[: len(tried)] == tried
+    assert max(sizes[len(tried) :]) <= room
+
+
+def test_a_device_without_room_for_one_says_so():
+    with pytest.raises(torch.OutOfMemoryError):
+        run(noise(1, 5000), Cramped(0))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("autocast", "tolerance"), [(False, 1e-3), (True, 0.05)])
+def test_cuda_agrees_with_the_cpu(autocast, tolerance):
+    torch.manual_seed(0)
+    network = MRX(windows=(64, 128), hop=32, hidden=16, layers=2)
+    x = noise(2, 600_000)
+    _, ours = run(x, network, device="cpu")
+    _, theirs = run(x, network, device="cuda", autocast=autocast)
+    assert next(network.parameters()).is_cuda
+    assert np.abs(ours - theirs).max() < tolerance * np.abs(ours).max()
+
+
+def test_batches_are_even():
+    network = Fake()
+    run(noise(5, 9000), network, batch_size=8)
+    assert network.calls[0][0][0] == 5
+    network = Fake()
+    run(noise(10, 4000), network, batch_size=8)
+    assert [shape[0] for shape, _, _ in network.calls] == [5, 5]
+
+
+def test_the_networks_own_batch_size_is_kept():
+    network = Fake()
+    network.batch_size = 2
+    run(noise(3, 20_000), network)
+    assert max(shape[0] for shape, _, _ in network.calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"stems": ["speech"]}, "unknown stem"),
+        ({"stems": ["music", "music"]}, "twice"),
+        ({"sample_rate": 0}, "rate"),
+        ({"input_gain": 0.0}, "gain"),
+        ({"input_gain": float("nan")}, "gain"),
+        ({"input_gain": float("inf")}, "gain"),
+        ({"batch_size": 0}, "batch"),
+        ({"channels": 0}, "channels"),
+    ],
+)
+def test_nonsense_is_refused_at_once(options, words):
+    with pytest.raises(ValueError, match=words):
+        separate([], Fake(), **{"sample_rate": NATIVE, "channels": 1, **options})
+
+
+@pytest.mark.parametrize(
+    "block", [np.zeros(10, np.float32), np.zeros((3, 10), np.float32), np.zeros((1, 10), np.int16)]
+)
+@pytest.mark.parametrize("stems", [STEMS, ()])
+def test_blocks_of_another_kind_are_refused(block, stems):
+    with pytest.raises(ValueError, match="float block"):
+        list(separate([block], Fake(), sample_rate=NATIVE, channels=1, stems=stems))
+
+
+def test_a_network_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match="was due"):
+        run(noise(1, 1000), Fake(law=lambda x: x[:, 1:]))
+
+
+# --- windows, delay and rates by themselves ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("crossfade", [1, 2, 3, 17, 256, 11_025, 100_000])
+def test_fades_sum_to_exactly_one(crossfade):
+    grid = Grid(window=3 * crossfade + 20, context=5, crossfade=crossfade)
+    weight = weights(grid, grid.window, first=False, last=False)
+    rise, fall = weight[5 : 5 + crossfade], weight[-5 - crossfade : -5]
+    assert (rise + fall == np.float32(1)).all()
+    assert (np.diff(rise) >= 0).all()
+    assert not weight[:5].any()
+    assert not weight[-5:].any()
+
+
+def test_lost_windows_are_noticed():
+    grid = Grid(window=100, context=10, crossfade=10)
+    pieces = [(window, window.samples) for window in cut([noise(1, 400)], grid, 1)]
+    with pytest.raises(AssertionError, match="follow one another"):
+        list(overlap_add(pieces[:1] + pieces[2:], grid))
+
+
+@pytest.mark.parametrize("hop", [256, 1024])
+def test_windows_start_on_the_networks_frames(hop):
+    grid = plan(12.0, 1.1, 0.3, sample_rate=NATIVE, hop=hop)
+    starts = [window.start for window in cut([np.zeros((1, 2_000_000), np.float32)], grid, 1)]
+    assert len(starts) > 3
+    assert all(start % hop == 0 for start in starts)
+    assert grid.context >= 1.1 * NATIVE - 1
+
+
+@pytest.mark.parametrize("lengths", [(1.0, 0.5, 0.1), (1.0, 0.3, 0.3), (1.0, -0.1, 0.1), (0.0, 0.0, 0.0)])
+def test_windows_without_a_middle_are_refused(lengths):
+    with pytest.raises(ValueError, match="too short"):
+        plan(*lengths, sample_rate=NATIVE, hop=1)
+
+
+def test_a_delay_line_is_first_in_first_out():
+    x, line, out = noise(2, 200_000), Delay(2), []
+    rng = np.random.default_rng(0)
+    for block in split(x, (1, 70_000, 0, 3000, 65_536)):
+        line.push(block)
+        out.append(line.pop(int(rng.integers(0, line.waiting + 1))))
+    out.append(line.pop(line.waiting))
+    assert (np.concatenate(out, axis=1) == x).all()
+    with pytest.raises(ValueError, match="1 samples wanted, 0 waiting"):
+        line.pop(1)
+
+
+def test_a_tone_above_the_band_dies_and_one_below_lives():
+    seconds = np.arange(96_000) / 96_000
+    for hz, low, high in ((40_000, 0, 1e-5), (15_000, 0.9999, 1.0001)):
+        tone = np.sin(2 * np.pi * hz * seconds)[None].astype(np.float32)
+        out = np.concatenate(list(resample(split(tone, (1000,)), 96_000, NATIVE, 1)), axis=1)[0, 2000:-2000]
+        assert low <= np.sqrt(2 * np.mean(out**2)) <= high
+
+
+# --- where this package ends -------------------------------------------------------------------------------
+
+
+def test_model_knows_nothing_of_the_command():
+    root = Path(model.__file__).parent
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""] if node.level == 0 else []
+            else:
+                continue
+            tops = {name.split(".")[0] for name in names}
+            assert not tops & {"cfork_cli", "typer", "rich", "ffmpeg", "model"}, f"{path.name} imports {tops}"
