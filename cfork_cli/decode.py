@@ -1,0 +1,216 @@
+"""Any film to blocks of float samples, on the film's own time line, and the truth about what was missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from types import TracebackType
+
+import ffmpeg
+import numpy as np
+
+from cfork_cli import process
+from cfork_cli.errors import DamagedInputError, FfmpegError, InputError
+from cfork_cli.probe import MIXES, Media, Stream
+
+MISSING_SECONDS = 0.5
+"""A film may end this much earlier than it says: codecs and containers round, and a last frame has a length."""
+
+# Containers that write down how long they are. In the others (MPEG-TS, ADTS, Ogg) the duration is found by looking
+# at the end of the file or guessed from the bit rate: a cut one just says that it is shorter.
+_TELLS_ITS_LENGTH = MIXES | {"wav", "w64", "flac", "caf", "aiff"}
+
+_INTERRUPTED = 255  # the status of a ffmpeg that was asked to end (SIGTERM) and tidied up
+
+
+class Decoder:
+    """The samples of one sound track, as a context manager to iterate over once.
+
+    Blocks are float32 `[channels, samples]`, full scale 1.0, at the track's own rate and layout; all but the last have
+    `block_seconds`. Sample 0 is the film's start: a track that begins later starts with silence, a gap in the time
+    stamps becomes silence, so that sound and picture keep together.
+
+    Attributes:
+        samples: how many (of each channel) were delivered so far.
+        notes: after the end, what the user should know about defects that did not stop us.
+    """
+
+    def __init__(self, media: Media, track: Stream, *, block_seconds: float = 1.0) -> None:
+        if not track.channels or not track.sample_rate:
+            raise InputError(
+                f"sound track {track.number + 1} of '{media.path}' ({track}) cannot be decoded by this ffmpeg"
+            )
+        self.media = media
+        self.track = track
+        self.channels = track.channels
+        self.sample_rate = track.sample_rate
+        self.block_samples = max(1, round(block_seconds * track.sample_rate))
+        self.samples = 0
+        self.notes: tuple[str, ...] = ()
+        self._child: process.Child | None = None
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End ffmpeg if it still runs. Stopping early is no error."""
+        if self._child is not None:
+            self._child.close()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield the blocks, then check that nothing was missing.
+
+        Raises:
+            DamagedInputError: decoding failed, or the film is shorter than it says.
+            InputError: this ffmpeg has no decoder for it.
+            FfmpegError: ffmpeg cannot be started, or was killed.
+        """
+        self._child = child = process.Child(_command(self.media, self.track), stdout=True)
+        frame_bytes = 4 * self.channels
+        try:
+            while data := child.stdout.read(self.block_samples * frame_bytes):
+                frames = np.frombuffer(data[: len(data) // frame_bytes * frame_bytes], np.float32)
+                block = np.ascontiguousarray(frames.reshape(-1, self.channels).T)
+                self.samples += block.shape[1]
+                if block.size:
+                    yield block
+            status = child.wait()
+            log = child.log()
+        finally:
+            child.close()
+        self._check(status, log)
+
+    def _check(self, status: int, log: str) -> None:
+        check_status(self.media, self.track, status, log)
+        check_length(self.media, self.track, self.samples / self.sample_rate, _last_seconds(log))
+        why = process.words(log)
+        if self.samples == 0:
+            raise DamagedInputError(
+                f"'{self.media.path}': sound track {self.track.number + 1} is empty ({why or 'no samples in it'})"
+            )
+        if why:
+            self.notes = (f"ffmpeg met defects in '{self.media.path}' and passed over them (the first: {why})",)
+
+
+def decode(media: Media, track: Stream, *, block_seconds: float = 1.0) -> Decoder:
+    """Decode one sound track: `with decode(media, track) as blocks: for block in blocks: ...`.
+
+    Raises:
+        InputError: the track's rate or channels are unknown.
+    """
+    return Decoder(media, track, block_seconds=block_seconds)
+
+
+def check_status(media: Media, track: Stream, status: int, log: str) -> None:
+    """Judge the end of a ffmpeg that read a sound track: its exit status, and the end of its standard error.
+
+    Raises:
+        DamagedInputError: decoding failed.
+        InputError: this ffmpeg has no decoder for it.
+        FfmpegError: it was killed.
+    """
+    if status == 0:
+        return
+    why = process.words(log)
+    if status < 0 or (status == _INTERRUPTED and not why):
+        how = f"killed by signal {-status}" if status < 0 else "asked to end"
+        raise FfmpegError(f"ffmpeg was {how} while it read '{media.path}': try again; is there enough memory?")
+    if re.search(r"decoder .*not found|codec none|unknown codec", log, re.IGNORECASE):
+        raise InputError(f"'{media.path}': this ffmpeg cannot decode sound track {track.number + 1} ({track}): {why}")
+    raise DamagedInputError(
+        f"'{media.path}' could not be decoded to its end ({why or f'ffmpeg ended with status {status}'})"
+    )
+
+
+def check_length(media: Media, track: Stream, seconds: float, reached: float | None) -> None:
+    """Compare how much was decoded with what the container tells. Exit codes do not: a cut film ends with status 0.
+
+    Args:
+        seconds: of decoded sound. reached: how far the furthest stream came, None if that is not known.
+
+    Raises:
+        DamagedInputError: more than `MISSING_SECONDS` are missing.
+    """
+    missing = _missing_seconds(media, track, seconds, reached)
+    if missing > MISSING_SECONDS:
+        raise DamagedInputError(
+            f"'{media.path}' is damaged or was cut off: {missing:.1f} seconds of sound are missing at its end; "
+            "copy or download it again"
+        )
+
+
+def on_film_time(track: Stream) -> str:
+    """The filter that puts a track on the film's time line, at its own rate and layout.
+
+    A plain decode drops the start delay and closes gaps; `min_hard_comp` at its default leaves errors of 64 ms.
+    """
+    filters = f"aresample={track.sample_rate}:async=1:min_hard_comp=0.02:first_pts=0"
+    if track.layout is not None and re.fullmatch(r"[0-9A-Za-z.()+-]+", track.layout):
+        # Broadcasts change from stereo to 5.1 and back; the pipe must not.
+        filters += f",aformat=channel_layouts={track.layout}"
+    return filters
+
+
+def tells_its_length(media: Media) -> bool:
+    """Whether the container's duration is written down, rather than guessed by looking at the end of the file."""
+    return media.duration_seconds is not None and not _TELLS_ITS_LENGTH.isdisjoint(media.container.split(","))
+
+
+def clock_streams(media: Media) -> list[Stream]:
+    """The streams that must be read together wherever the film's time line matters.
+
+    In MPEG-TS and its like, ffmpeg takes the earliest time stamp of the streams *in use* for zero.
+    """
+    return [s for s in media.streams if s.kind in ("video", "audio", "subtitle") and not s.is_cover]
+
+
+def _command(media: Media, track: Stream) -> list[str]:
+    film = ffmpeg.input("FILM", protocol_whitelist=process.PROTOCOLS)
+    samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=on_film_time(track), f="f32le", **{"c:a": "pcm_f32le"})
+    # Reading all others into nothing anchors the time line, and tells at the end how far the film really went.
+    others = [film[str(stream.index)] for stream in clock_streams(media)]
+    nothing = ffmpeg.output(*others, "-", f="null", c="copy")
+    graph = ffmpeg.merge_outputs(nothing, samples).global_args("-progress", "pipe:2", "-stats_period", "100000")
+    return process.command(process.find_ffmpeg(), graph, {"FILM": process.url(media.path)})
+
+
+def _last_seconds(log: str) -> float | None:
+    """How far ffmpeg came in the film, from the last report of `-progress`."""
+    found: list[str] = re.findall(r"^out_time_us=(\d+)$", log, re.MULTILINE)
+    return int(found[-1]) / 1e6 if found else None
+
+
+def _missing_bytes(media: Media) -> float:
+    """Part of the whole file that is missing, where its first bytes tell its size: AVI and WAV.
+
+    ffmpeg sees the size too, and quietly shortens the duration to what is there.
+    """
+    with media.path.open("rb") as file:
+        start = file.read(8)
+    promised = int.from_bytes(start[4:], "little") + 8
+    if start[:4] != b"RIFF" or promised >= 2**32 - 256:  # written to a pipe: size unknown
+        return 0.0
+    return max(0.0, 1 - media.path.stat().st_size / promised)
+
+
+def _missing_seconds(media: Media, track: Stream, decoded: float, reached: float | None) -> float:
+    """Seconds by which the sound is shorter than the container says, 0 if it is not or does not say.
+
+    A track may rightly end before the picture does. So where the container tells the track's own length, that counts;
+    where it tells only its own, the furthest stream counts.
+    """
+    if media.duration_seconds is None or not tells_its_length(media):
+        return 0.0
+    cut = _missing_bytes(media)
+    if cut > 0:
+        return media.duration_seconds * cut / (1 - cut)
+    told = track.duration_seconds
+    if told is not None:
+        # Matroska counts a track's length from zero, not from the film's first time stamp
+        return min(told, media.duration_seconds) - media.start_seconds - decoded
+    return media.duration_seconds - max(decoded, reached or 0.0)

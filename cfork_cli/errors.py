@@ -1,0 +1,70 @@
+"""What can go wrong, and the exit code of each case.
+
+    CforkError            1   anything else that the user can do something about
+    +- UsageError         2   an option or argument that makes no sense
+    +- InputError         3   missing, a directory, not media, no sound track, no such track
+    +- OutputError        4   exists already, cannot be written, disk full
+    +- DamagedInputError  5   truncated, or decoding failed
+    +- FfmpegError        6   ffmpeg is missing, or failed in a way we cannot explain
+    +- ModelError         7   weights missing or damaged
+    +- Interrupted      130   stopped by the user (128 + SIGINT)
+
+Every message is one line: what happened, and what to do. Only `app` turns it into text and an exit code.
+"""
+
+from __future__ import annotations
+
+
+class CforkError(Exception):
+    """Base of all errors that are told to the user in one line.
+
+    Args:
+        message: what happened and what to do; line breaks (an odd file name may bring one) become spaces.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class UsageError(CforkError):
+    """An option or argument that makes no sense."""
+
+    exit_code = 2
+
+
+class InputError(CforkError):
+    """The input cannot be used: missing, a directory, not media, no sound track, no such track."""
+
+    exit_code = 3
+
+
+class OutputError(CforkError):
+    """The output cannot be written: it exists, is not allowed, or the disk is full."""
+
+    exit_code = 4
+
+
+class DamagedInputError(CforkError):
+    """The input is media, but part of it is missing or cannot be decoded."""
+
+    exit_code = 5
+
+
+class FfmpegError(CforkError):
+    """ffmpeg is missing, or it failed in a way that is not the input's or the output's fault."""
+
+    exit_code = 6
+
+
+class ModelError(CforkError):
+    """The network's weights are missing or damaged."""
+
+    exit_code = 7
+
+
+class Interrupted(CforkError):
+    """Stopped by the user."""
+
+    exit_code = 130

@@ -1,0 +1,291 @@
+"""What is in a film: `ffprobe`'s JSON, or the same JSON through PyAV, as frozen dataclasses."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from cfork_cli import process, pyav_probe
+from cfork_cli.errors import CforkError, FfmpegError, InputError
+
+Kind = Literal["video", "audio", "subtitle", "data", "attachment"]
+
+TIMEOUT_SECONDS = 60.0
+
+_PLAYLISTS = {"hls", "dash", "concat", "concatf", "sdp", "rtsp", "imf"}
+_PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat version", b"v=0\n", b"v=0\r\n")
+_NOT_TOLD = {"", "unknown", "N/A", None}
+
+MIXES = {"matroska", "webm", "mov", "mp4", "avi", "asf", "flv", "mxf"}
+"""Containers of several streams that write down how long they are, unless they were made while nobody could know: in a
+pipe, or by a recording that was cut off. What is not told, ffmpeg guesses from the size and the bit rates, as if all of
+it were sound: twice too long, easily."""
+
+_GUESS = "Estimating duration from bitrate"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream of a film.
+
+    Attributes:
+        index: place among all streams, from 0 (ffmpeg's `0:INDEX`).
+        number: place among those of its kind, from 0 (ffmpeg's `0:a:NUMBER`).
+        codec: as ffprobe names it ("aac", "subrip", "ttf"), or "unknown".
+        language: as written in the film ("eng"); None if there is none or it is "und".
+        layout: ffmpeg's name ("5.1(side)"); None if the film does not tell.
+        sample_rate: Hz. bit_rate: bits a second, None if not told.
+        bits: of the integer samples, for lossless sound; None for lossy sound and for floats.
+        duration_seconds, start_seconds: as the container tells for this very stream, else None and 0.
+        is_cover: a still picture that belongs to the file rather than to the film.
+        tag: the container's four letters for the codec ("hvc1", "tmcd"), None where there are none.
+    """
+
+    index: int
+    kind: Kind
+    number: int
+    codec: str
+    language: str | None = None
+    title: str | None = None
+    disposition: frozenset[str] = frozenset()
+    channels: int | None = None
+    layout: str | None = None
+    sample_rate: int | None = None
+    bit_rate: int | None = None
+    sample_format: str | None = None
+    bits: int | None = None
+    profile: str | None = None
+    duration_seconds: float | None = None
+    start_seconds: float = 0.0
+    is_cover: bool = False
+    tag: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        parts = [self.codec, self.layout or (f"{self.channels} channels" if self.channels else None)]
+        parts += [self.language, f"'{self.title}'" if self.title else None]
+        return " ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Media:
+    """A file that ffmpeg can read.
+
+    Attributes:
+        container: ffmpeg's name of the format as read ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2").
+        duration_seconds: as the container tells; None if it does not (a live recording, a pipe). Containers that hold
+            one bare sound (MP3, ADTS) do not tell either; theirs is a good guess.
+        start_seconds: the earliest time stamp; decoding and writing count from here.
+        chapters: how many.
+    """
+
+    path: Path
+    container: str
+    duration_seconds: float | None
+    start_seconds: float
+    tags: Mapping[str, str] = field(hash=False)
+    chapters: int
+    streams: tuple[Stream, ...]
+
+    @property
+    def audio(self) -> tuple[Stream, ...]:
+        """The sound tracks, in order."""
+        return tuple(stream for stream in self.streams if stream.kind == "audio")
+
+    def default_audio(self) -> Stream:
+        """The track that a player would play: the first with the default flag, else the first.
+
+        Raises:
+            InputError: there is no sound track.
+        """
+        tracks = self.audio
+        if not tracks:
+            raise InputError(f"'{self.path}' has no sound track: choose a film with sound")
+        return next((track for track in tracks if "default" in track.disposition), tracks[0])
+
+    def audio_track(self, number: int) -> Stream:
+        """The sound track with this number, counted from 0.
+
+        Raises:
+            InputError: there is no such track; the message lists those that are there, counted from 1.
+        """
+        tracks = self.audio
+        if not tracks:
+            raise InputError(f"'{self.path}' has no sound track: choose a film with sound")
+        if not 0 <= number < len(tracks):
+            there = ", ".join(f"{track.number + 1} ({track})" for track in tracks)
+            raise InputError(f"'{self.path}' has no sound track {number + 1}: choose one of {there}")
+        return tracks[number]
+
+
+def probe(path: Path) -> Media:
+    """Read what is in a film.
+
+    Raises:
+        InputError: it is missing, a directory, empty, a playlist, forbidden, or not media.
+        FfmpegError: neither ffprobe nor PyAV can be run.
+    """
+    start = _check_file(path)
+    finished = process.run(_command(path), timeout=TIMEOUT_SECONDS)
+    if finished.status == pyav_probe.NOT_THERE:
+        raise FfmpegError(process.words(finished.log))
+    if finished.status != 0:
+        why = process.words(finished.log).removeprefix(process.url(path)).lstrip(": ")
+        raise InputError(f"'{path}' is not a film or a sound that ffmpeg can read ({why or 'no reason given'})")
+    try:
+        facts = json.loads(finished.output.decode("utf-8", errors="replace"))
+    except json.JSONDecodeError as error:
+        raise FfmpegError(f"ffprobe's answer about '{path}' could not be understood: reinstall ffmpeg") from error
+    facts["duration_guessed"] = facts.get("duration_guessed") or _GUESS in finished.log or _unfinished_riff(start)
+    media = parse(facts, path)
+    if not _PLAYLISTS.isdisjoint(media.container.split(",")):
+        raise _playlist(path)
+    if not media.streams:
+        raise InputError(f"'{path}' has neither picture nor sound in it: is it the right file?")
+    return media
+
+
+def parse(facts: Mapping[str, Any], path: Path) -> Media:
+    """Turn ffprobe's JSON (`-show_format -show_streams -show_chapters`) into a `Media`.
+
+    A key of our own, "duration_guessed", says that ffmpeg only guessed; see `MIXES`.
+    """
+    form = facts.get("format", {})
+    container = form.get("format_name", "unknown")
+    unknown = bool(facts.get("duration_guessed")) and not MIXES.isdisjoint(container.split(","))
+    counts: dict[str, int] = {}
+    streams = []
+    for entry in facts.get("streams", []):
+        kind = entry.get("codec_type", "data")
+        if kind not in ("video", "audio", "subtitle", "attachment"):
+            kind = "data"
+        if unknown:
+            entry = {**entry, "duration": None}
+        streams.append(_stream(entry, cast("Kind", kind), counts.get(kind, 0)))
+        counts[kind] = counts.get(kind, 0) + 1
+    return Media(
+        path=path,
+        container=container,
+        duration_seconds=None if unknown else _number(form.get("duration")),
+        start_seconds=_number(form.get("start_time")) or 0.0,
+        tags=form.get("tags", {}),
+        chapters=len(facts.get("chapters", [])),
+        streams=tuple(streams),
+    )
+
+
+def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
+    tags: Mapping[str, str] = entry.get("tags", {})
+    lower = {key.lower(): value for key, value in tags.items()}
+    disposition = frozenset(name for name, on in entry.get("disposition", {}).items() if on)
+    language = lower.get("language")
+    bits = _integer(entry.get("bits_per_raw_sample")) or _integer(entry.get("bits_per_sample"))
+    if str(entry.get("sample_fmt", "")).startswith(("flt", "dbl")):
+        bits = None
+    return Stream(
+        index=int(entry["index"]),
+        kind=kind,
+        number=number,
+        codec=entry.get("codec_name") or "unknown",
+        language=None if language in ("und", "", None) else language,
+        title=lower.get("title") or None,
+        disposition=disposition,
+        channels=_integer(entry.get("channels")),
+        layout=_layout(entry.get("channel_layout")),
+        sample_rate=_integer(entry.get("sample_rate")),
+        # mkvmerge writes what Matroska itself has no field for
+        bit_rate=_integer(entry.get("bit_rate")) or _integer(lower.get("bps")) or _integer(lower.get("bps-eng")),
+        sample_format=None if entry.get("sample_fmt") in _NOT_TOLD else entry["sample_fmt"],
+        bits=bits if kind == "audio" else None,
+        profile=None if entry.get("profile") in _NOT_TOLD else str(entry["profile"]),
+        duration_seconds=_number(entry.get("duration")) or _clock(lower.get("duration")),
+        start_seconds=_number(entry.get("start_time")) or 0.0,
+        is_cover=kind == "video" and "attached_pic" in disposition,
+        tag=tag if (tag := str(entry.get("codec_tag_string", ""))).isalnum() else None,
+        tags=tags,
+    )
+
+
+def _layout(value: Any) -> str | None:
+    # "6 channels" says no more than the number of channels
+    return None if value in _NOT_TOLD or re.fullmatch(r"\d+ channels", str(value)) else str(value)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if value in _NOT_TOLD else float(value)
+    except ValueError:
+        return None
+
+
+def _integer(value: Any) -> int | None:
+    """A positive whole number, else None: ffprobe says 0 for "not told"."""
+    number = _number(value)
+    return int(number) if number is not None and number > 0 else None
+
+
+def _clock(value: str | None) -> float | None:
+    """Seconds of Matroska's `00:01:02.500000000`."""
+    match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", value or "")
+    return None if match is None else int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
+
+
+def _command(path: Path) -> list[str]:
+    ffprobe = process.find_ffprobe()
+    if ffprobe is None:
+        # by its place, not by `-m`: it must be found from every directory; -P keeps our modules from hiding others
+        return [sys.executable, "-P", str(Path(__file__).with_name("pyav_probe.py")), os.fspath(path)]
+    # a command line of options alone: there is no graph for ffmpeg-python to build
+    show = ["-show_format", "-show_streams", "-show_chapters", "-of", "json"]
+    guard = ["-hide_banner", "-loglevel", "level+warning", "-protocol_whitelist", process.PROTOCOLS]
+    return [ffprobe, *guard, *show, "-i", process.url(path)]
+
+
+def _check_file(path: Path) -> bytes:
+    """Tell the ordinary mistakes apart before ffmpeg sees the file: its own words for them are obscure.
+
+    Returns:
+        Its first bytes.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError(f"'{path}' is a directory: name one film in it")
+        if not stat.S_ISREG(mode):
+            raise InputError(f"'{path}' is not a file: save the film to a file first")
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except ValueError as error:  # a NUL in the name
+        raise InputError(f"{str(path)!r} is not a possible file name") from error
+    if not start:
+        raise InputError(f"'{path}' is empty: was it copied or downloaded completely?")
+    if start.startswith(_PLAYLIST_STARTS):
+        raise _playlist(path)
+    return start
+
+
+def _unfinished_riff(start: bytes) -> bool:
+    """Whether an AVI's size was never filled in; its number of pictures is a made-up one then."""
+    return start[:4] == b"RIFF" and start[8:12] == b"AVI " and start[4:8] in (bytes(4), b"\xff" * 4)
+
+
+def _unreadable(path: Path, error: OSError) -> CforkError:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return InputError(f"'{path}' does not exist: check the name")
+    if error.errno == errno.EACCES:
+        return InputError(f"'{path}' may not be read: check its permissions")
+    return InputError(f"'{path}' cannot be read: {error.strerror}")
+
+
+def _playlist(path: Path) -> InputError:
+    return InputError(f"'{path}' is a playlist, not a film: name the film itself")

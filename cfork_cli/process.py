@@ -1,0 +1,300 @@
+"""Find ffmpeg, and run it so that it can neither hang us, nor outlive us, nor read more than it was given.
+
+Every ffmpeg of this package is started here: standard input closed or ours, standard error in a temporary file (a pipe
+that nobody reads stops ffmpeg after 64 KB), and, on Linux, killed by the kernel when we die, even by `kill -9`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from cfork_cli.errors import FfmpegError, OutputError
+
+QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error")
+"""Options that every ffmpeg gets: it never asks, and prints nothing but errors."""
+
+PROTOCOLS = "file,pipe"
+"""What an input may open: a playlist must not reach the network."""
+
+LOG_BYTES = 65_536
+"""How much of the end of ffmpeg's standard error is read back."""
+
+# Runs between fork and ffmpeg. A `preexec_fn` would run Python in a forked copy of a program with threads (torch has
+# many), which can deadlock; a fresh interpreter cannot, and costs 10 ms. 1 is PR_SET_PDEATHSIG, 9 is SIGKILL; the
+# kernel keeps the setting over exec. The test after it is for a parent that died before that.
+_DIE_WITH_PARENT = (
+    "import ctypes,os,sys;ctypes.CDLL(None).prctl(1,9);"
+    "os.getppid()==int(sys.argv[1]) or os._exit(1);os.execv(sys.argv[2],sys.argv[2:])"
+)
+
+
+def find_ffmpeg() -> str:
+    """Path of the ffmpeg to use: `CFORK_FFMPEG`, else the one on PATH, else the one that `imageio-ffmpeg` carries.
+
+    Raises:
+        FfmpegError: there is none, or `CFORK_FFMPEG` names no program.
+    """
+    named = _named_program("CFORK_FFMPEG")
+    if named is not None:
+        return named
+    found = shutil.which("ffmpeg")
+    if found is not None:
+        return os.path.abspath(found)
+    try:
+        import imageio_ffmpeg
+
+        return os.path.abspath(str(imageio_ffmpeg.get_ffmpeg_exe()))
+    except (ImportError, RuntimeError) as error:
+        raise FfmpegError(
+            "ffmpeg was not found: install it (for example 'apt install ffmpeg'), or 'pip install imageio-ffmpeg'"
+        ) from error
+
+
+def find_ffprobe() -> str | None:
+    """Path of the ffprobe to use: `CFORK_FFPROBE`, else the one beside our ffmpeg, else the one on PATH, else None.
+
+    None means that PyAV does the probing (see `pyav_probe`): imageio-ffmpeg brings no ffprobe.
+
+    Raises:
+        FfmpegError: `CFORK_FFPROBE` names no program.
+    """
+    named = _named_program("CFORK_FFPROBE")
+    if named is not None:
+        return named
+    if os.environ.get("CFORK_FFMPEG"):
+        # The two must be of one version: they may disagree about start times.
+        beside = shutil.which("ffprobe", path=os.path.dirname(find_ffmpeg()))
+        if beside is not None:
+            return os.path.abspath(beside)
+    found = shutil.which("ffprobe")
+    return None if found is None else os.path.abspath(found)
+
+
+def _named_program(variable: str) -> str | None:
+    name = os.environ.get(variable)
+    if not name:
+        return None
+    found = shutil.which(name)
+    if found is None:
+        raise FfmpegError(f"{variable} is set to '{name}', which is not a program: correct it or unset it")
+    return os.path.abspath(found)
+
+
+def url(path: Path | str) -> str:
+    """The name of a local file as ffmpeg must be given it, so that no part of it is read as a protocol or an option."""
+    return "file:" + os.fspath(path)
+
+
+def command(program: str, graph: Any, values: Mapping[str, str | Sequence[str]]) -> list[str]:
+    """Compile a ffmpeg-python graph, then put in the values that ffmpeg-python cannot carry.
+
+    It hashes its arguments as UTF-8, which a file name in another encoding breaks, and it turns a list into its `repr`
+    instead of repeating the option. So both travel as short stand-ins.
+
+    Args:
+        program: path of ffmpeg.
+        graph: an output node of ffmpeg-python.
+        values: stand-in -> the argument to put there, or several, for each of which the option is repeated.
+
+    Returns:
+        The whole command line.
+    """
+    arguments: list[str] = []
+    for argument in graph.compile(cmd=program):
+        value = values.get(argument)
+        if value is None:
+            arguments.append(argument)
+        elif isinstance(value, str):
+            arguments.append(value)
+        else:
+            option = arguments.pop()
+            for one in value:
+                arguments += [option, one]
+    return [arguments[0], *QUIET, *arguments[1:]]
+
+
+class Child:
+    """A running ffmpeg. A context manager: on leaving, it is killed if it still runs, and all is closed."""
+
+    def __init__(self, arguments: Sequence[str], *, stdin: bool = False, stdout: bool = False) -> None:
+        """Start it.
+
+        Args:
+            arguments: the program (an absolute path) and its arguments.
+            stdin: whether we write to it (else its standard input is empty).
+            stdout: whether we read from it (else its output is thrown away).
+
+        Raises:
+            FfmpegError: the program cannot be started.
+            OutputError: there is no room for a temporary file.
+        """
+        try:
+            self._log = tempfile.TemporaryFile(prefix="cfork-")  # noqa: SIM115 (lives as long as the child)
+        except OSError as error:
+            raise OutputError(f"no temporary file could be made ({error.strerror}): free some space") from error
+        try:
+            self._popen: subprocess.Popen[bytes] = (
+                _spawner()
+                .submit(
+                    subprocess.Popen,
+                    _with_launcher(arguments),
+                    stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+                    stderr=self._log,
+                    # Ctrl-C reaches us alone; we then end ffmpeg. On its own it would finish a "good" short file.
+                    start_new_session=True,
+                    env={**os.environ, "AV_LOG_FORCE_NOCOLOR": "1"},
+                )
+                .result()
+            )
+        except OSError as error:
+            self._log.close()
+            raise FfmpegError(f"'{arguments[0]}' could not be started: {error.strerror}") from error
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """Where to write, if asked for."""
+        if self._popen.stdin is None:
+            raise ValueError("this child was started without standard input")
+        return self._popen.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Where to read, if asked for."""
+        if self._popen.stdout is None:
+            raise ValueError("this child was started without standard output")
+        return self._popen.stdout
+
+    @property
+    def pid(self) -> int:
+        """Its process number."""
+        return self._popen.pid
+
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._popen.poll() is None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return its exit status (negative: the signal that killed it)."""
+        return self._popen.wait(timeout)
+
+    def log(self) -> str:
+        """The end of what it wrote to standard error."""
+        size = os.fstat(self._log.fileno()).st_size
+        start = max(0, size - LOG_BYTES)
+        if hasattr(os, "pread"):
+            # the child shares our file offset: a seek while it runs would make it write over its own words
+            data = os.pread(self._log.fileno(), LOG_BYTES, start)
+        else:
+            self._log.seek(start)
+            data = self._log.read(LOG_BYTES)
+            self._log.seek(0, os.SEEK_END)
+        return data.decode("utf-8", errors="replace")
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.running():
+            self._popen.kill()
+
+    def close(self) -> None:
+        """End it if it still runs, and give everything back."""
+        self.kill()
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what was still buffered cannot be delivered to the dead
+                    pipe.close()
+        self._popen.wait()
+        self._log.close()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a short run left: exit status, standard output, and the end of standard error."""
+
+    status: int
+    output: bytes
+    log: str
+
+
+def run(arguments: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0) -> Finished:
+    """Run a program that answers soon, and collect what it says.
+
+    Args:
+        arguments: the program (an absolute path) and its arguments.
+        stdin: what to feed it.
+        timeout: seconds after which it is killed.
+
+    Raises:
+        FfmpegError: it cannot be started, or did not end in time.
+    """
+    with Child(arguments, stdin=stdin is not None, stdout=True) as child:
+        try:
+            output, _ = child._popen.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired as error:
+            name = os.path.basename(arguments[0])
+            raise FfmpegError(
+                f"{name} did not answer within {timeout:.0f} s: is the disk or network share slow?"
+            ) from error
+        return Finished(child.wait(), output, child.log())
+
+
+def words(log: str) -> str:
+    """The line of ffmpeg's standard error that says what went wrong: one line, without addresses. May be empty.
+    Where the lines tell their level (`-loglevel level+info`), only errors count.
+    """
+    lines = [re.sub(r"^(\[[^\]]* @ 0x[0-9a-f]+\] ?)+", "", line).strip() for line in log.splitlines()]
+    leveled = [match for line in lines if (match := re.match(r"\[(panic|fatal|error|warning|info)\] (.*)", line))]
+    if leveled:
+        lines = [match[2] for match in leveled if match[1] not in ("warning", "info")]
+    said = [line for line in lines if line and not re.fullmatch(r"[a-z0-9_]+= *\S*", line)]
+    return said[0] if said else ""
+
+
+_spawn_thread: ThreadPoolExecutor | None = None
+
+
+def _spawner() -> ThreadPoolExecutor:
+    """One thread that starts all children and lives as long as we do.
+
+    "Parent" means the *thread* to the kernel's death signal: a child started from a worker thread would be killed when
+    that thread ends.
+    """
+    global _spawn_thread
+    if _spawn_thread is None:
+        _spawn_thread = ThreadPoolExecutor(1, thread_name_prefix="cfork-spawner")
+    return _spawn_thread
+
+
+def _forget_spawner() -> None:
+    global _spawn_thread
+    _spawn_thread = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_spawner)  # threads do not survive a fork
+
+
+def _with_launcher(arguments: Sequence[str]) -> list[str]:
+    if sys.platform != "linux" or not sys.executable:
+        return list(arguments)
+    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *arguments]
