@@ -251,7 +251,9 @@ def run(arguments: list[str]) -> int:
         return _failed(console, Interrupted("interrupted: nothing was written"))
     except OSError as error:
         place = f" '{error.filename}'" if error.filename else ""
-        return _failed(console, OutputError(f"cannot write{place} ({error.strerror or error}): is there room for it?"))
+        return _failed(
+            console, OutputError(f"cannot use{place} ({error.strerror or error}): is its disk there, with room?")
+        )
     except Exception as error:
         if os.environ.get("CFORK_DEBUG"):
             raise

@@ -63,8 +63,8 @@ def evaluate(tree: Path, model: str, scenes: int | None, device: str, console: C
             scores.append(scene)
             console.at(len(scores))
     except ImportError as error:
-        raise UsageError(f"scoring needs the package '{error.name}': pip install 'cfork[train]'") from error
-    except FileNotFoundError as error:
+        raise UsageError(f"scoring needs the package '{error.name}': pip install {error.name}") from error
+    except (FileNotFoundError, ValueError) as error:
         raise InputError(str(error)) from error
     except soundfile.SoundFileError as error:
         raise InputError(f"a scene in '{tree}' cannot be read: {error}") from error

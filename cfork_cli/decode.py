@@ -164,9 +164,11 @@ def tells_its_length(media: Media) -> bool:
 def clock_streams(media: Media) -> list[Stream]:
     """The streams that must be read together wherever the film's time line matters.
 
-    In MPEG-TS and its like, ffmpeg takes the earliest time stamp of the streams *in use* for zero.
+    In MPEG-TS and its like, ffmpeg takes the earliest time stamp of the streams *in use* for zero. A sound track
+    without a rate holds nothing (broadcasts announce tracks that never come), and ffmpeg would refuse to copy it.
     """
-    return [s for s in media.streams if s.kind in ("video", "audio", "subtitle") and not s.is_cover]
+    timed = [s for s in media.streams if s.kind in ("video", "audio", "subtitle") and not s.is_cover]
+    return [s for s in timed if s.kind != "audio" or s.sample_rate is not None]
 
 
 def _command(media: Media, track: Stream) -> list[str]:

@@ -41,6 +41,8 @@ def check_destination(output: Path, *, source: Path | None = None, force: bool =
             mode = None
         if mode is not None and stat.S_ISDIR(mode):
             raise OutputError(f"'{output}' is a directory: give the output a file name with -o")
+        if mode is not None and not stat.S_ISREG(mode):  # the rename would put a film in place of /dev/null
+            raise OutputError(f"'{output}' is not an ordinary file, so it is not replaced: choose another name with -o")
         if mode is not None and source is not None and output.samefile(source):
             raise OutputError(
                 f"'{output}' is the input itself, which is never overwritten: choose another name with -o"

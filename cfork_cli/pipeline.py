@@ -107,6 +107,7 @@ def plan_separate(job: SeparateJob, console: Console) -> SeparatePlan:
     _check_lufs(job.input_lufs)
     wanted = tuple(dict.fromkeys(stem_files.stem_name(stem) for stem in job.stems)) or SPOKEN_ORDER
     media, track = _choose(job.input, job.track)
+    decode(media, track)  # starts nothing, but refuses a track whose rate or channels nobody knows
     files = {stem: job.folder / f"{stem}.{job.format}" for stem in wanted}
     stem_files.check_channels(job.format, track.channels or 0)
     stem_files.check_folder(job.folder)
@@ -166,6 +167,10 @@ def load_network(model: str, device: str) -> tuple[Any, str]:
         raise ModelError(str(error)) from error
 
 
+SHARED_LU = 3.0
+"""LU that a film of several channels has more than each of them: 10 log10(2); of 5.1, about two are loud at a time."""
+
+
 @dataclass(frozen=True)
 class _Separator:
     """A network ready for one track: placed, and told how loud the track is."""
@@ -189,7 +194,9 @@ class _Separator:
         if lufs is None:
             console.stage("measure", track.duration_seconds or media.duration_seconds)
             lufs = integrated_lufs(media, track, console.at)
-        gain = 10 ** ((network.input_lufs - lufs) / 20) if math.isfinite(lufs) else 1.0
+        # BS.1770 adds the power of the channels, but the network hears one at a time
+        together = SHARED_LU if (track.channels or 1) > 1 else 0.0
+        gain = 10 ** ((network.input_lufs - lufs + together) / 20) if math.isfinite(lufs) else 1.0
         return cls(network, device, track, gain)
 
     def run(self, blocks: Iterator[np.ndarray], stems: tuple[str, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -218,7 +225,7 @@ def _keep_freed_memory() -> None:
     import ctypes
 
     trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
-    with contextlib.suppress(OSError, AttributeError):  # another C library has no mallopt
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # no mallopt; Windows wants a library's name
         libc = ctypes.CDLL(None)
         libc.mallopt(mmap_threshold, 1 << 30)
         libc.mallopt(trim_threshold, 2**31 - 1)

@@ -144,24 +144,26 @@ class Child:
             self._log = tempfile.TemporaryFile(prefix="cfork-")  # noqa: SIM115 (lives as long as the child)
         except OSError as error:
             raise OutputError(f"no temporary file could be made ({error.strerror}): free some space") from error
+        starting = _spawner().submit(
+            subprocess.Popen,
+            _with_launcher(arguments),
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+            stderr=self._log,
+            # Ctrl-C reaches us alone; we then end ffmpeg. On its own it would finish a "good" short file.
+            start_new_session=True,
+            env={**os.environ, "AV_LOG_FORCE_NOCOLOR": "1"},
+        )
         try:
-            self._popen: subprocess.Popen[bytes] = (
-                _spawner()
-                .submit(
-                    subprocess.Popen,
-                    _with_launcher(arguments),
-                    stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                    stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
-                    stderr=self._log,
-                    # Ctrl-C reaches us alone; we then end ffmpeg. On its own it would finish a "good" short file.
-                    start_new_session=True,
-                    env={**os.environ, "AV_LOG_FORCE_NOCOLOR": "1"},
-                )
-                .result()
-            )
+            self._popen: subprocess.Popen[bytes] = starting.result()
         except OSError as error:
             self._log.close()
             raise FfmpegError(f"'{arguments[0]}' could not be started: {error.strerror}") from error
+        except BaseException:  # interrupted while the other thread was starting it
+            with contextlib.suppress(OSError):
+                starting.result().kill()
+            self._log.close()
+            raise
 
     @property
     def stdin(self) -> IO[bytes]:

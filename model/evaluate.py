@@ -26,9 +26,10 @@ from tqdm import tqdm
 from . import SAMPLE_RATE, STEMS
 from .losses import si_sdr, snr
 from .separator import Network, separate
+from .stems import DNR_NAMES
 from .weights import load
 
-FILES = {"music": "music.wav", "dialogue": "speech.wav", "effects": "sfx.wav"}  # DnR's names
+FILES = {stem: f"{name}.wav" for stem, name in DNR_NAMES.items()}
 REMIX_DB = {"music": -6.0, "dialogue": 6.0, "effects": -6.0}
 BLOCK_SECONDS = 1.0
 
@@ -96,11 +97,28 @@ def score(
     return figures, float(snr(made, wanted)), float(snr(x, wanted))
 
 
+def read_mono(path: Path, samples: int | None = None) -> np.ndarray:
+    """The audio [T] of one file of a scene.
+
+    Raises:
+        ValueError: it is not mono at 44.1 kHz, or has not as many samples as told: the figures would be wrong.
+    """
+    audio, rate = sf.read(path, dtype="float32", always_2d=True)
+    if rate != SAMPLE_RATE or audio.shape[1] != 1 or samples not in (None, len(audio)):
+        raise ValueError(f"{path} is not mono at {SAMPLE_RATE} Hz, or not as long as the mix")
+    mono: np.ndarray = audio[:, 0]
+    return mono
+
+
 def evaluate(network: Network, tree: Path, *, most: int | None = None, device: str = "cpu") -> Iterator[SceneScores]:
-    """Separate and score every scene of the tree (the first `most`)."""
+    """Separate and score every scene of the tree (the first `most`).
+
+    Raises:
+        ValueError: a file of a scene is not mono at 44.1 kHz, or the files differ in length.
+    """
     for folder in scenes_of(tree)[:most]:
-        mixture = sf.read(folder / "mix.wav", dtype="float32", always_2d=True)[0].T
-        targets = np.stack([sf.read(folder / FILES[stem], dtype="float32")[0] for stem in STEMS])
+        mixture = read_mono(folder / "mix.wav")[None]
+        targets = np.stack([read_mono(folder / FILES[stem], mixture.shape[1]) for stem in STEMS])
         pieces = [
             stems for _, stems in separate(
                 blocks_of(mixture), network, sample_rate=SAMPLE_RATE, channels=mixture.shape[0],

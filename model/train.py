@@ -203,7 +203,7 @@ def train(config: TrainConfig) -> Path:
         minutes, began = agreed(minutes + spent, world, device), now
         if step % 50 == 0:
             mean = torch.stack(losses).mean(0).tolist()
-            audio = step * (config.batch // world * world) * config.crop_seconds
+            audio = step * max(config.batch // world, 1) * world * config.crop_seconds
             report(loss=dict(zip(STEMS, (round(v, 3) for v in mean), strict=True)), lr=round(rate, 6),
                    norm=round(float(norm), 3), audio_hours=round(audio / 3600, 3))  # fmt: skip
             losses.clear()

@@ -39,7 +39,6 @@ DEFAULT_MODEL = "cfork"
 # Name -> module and class, imported when a file asks for it. Every class keeps its arguments in `config`.
 ARCHITECTURES: dict[str, tuple[str, str]] = {
     "mrx": (".mrx", "MRX"),
-    "multirate": (".multirate", "MultiRate"),
     "bandsplit": (".bandsplit", "BandSplit"),
 }
 

@@ -109,4 +109,13 @@ def test_scoring_without_its_packages(cfork: Command, scenes: Path, monkeypatch:
     monkeypatch.setattr(builtins, "__import__", without)
     ran = cfork("evaluate", scenes)
     assert ran.code == 2
-    assert ran.err == "cfork: scoring needs the package 'pyloudnorm': pip install 'cfork[train]'\n"
+    assert ran.err == "cfork: scoring needs the package 'pyloudnorm': pip install pyloudnorm\n"
+
+
+def test_the_bundled_model_has_a_whole_card(cfork: Command) -> None:
+    (found,) = [one for one in cfork("models", "--json").result["models"] if one["name"] == weights.DEFAULT_MODEL]
+    card = found["card"]
+    assert {"data", "license", "commit", "training", "si_sdr_improvement_db"} <= card.keys()
+    assert card["data"]["hours"].keys() == {"speech", "music", "effects"}
+    # under the mixture on any stem it would be no model to ship
+    assert all(card["si_sdr_improvement_db"][stem] > 0 for stem in ("dialogue", "music", "effects"))

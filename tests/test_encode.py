@@ -165,6 +165,10 @@ def test_destinations_that_cannot_be(film: Media, tmp_path: Path, sink_of: str) 
     folder = tmp_path / f"folder{suffix}"
     folder.mkdir()
     assert "is a directory" in said(folder)
+    pipe = tmp_path / f"pipe{suffix}"
+    os.mkfifo(pipe)
+    assert "is not an ordinary file" in said(pipe, force=True)
+    assert pipe.is_fifo()
     assert "does not exist" in said(tmp_path / "no" / f"a{suffix}")
     file = tmp_path / "file.mp4"
     file.touch()

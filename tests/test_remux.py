@@ -329,6 +329,17 @@ def test_data_streams_that_cannot_come_along_are_told(tmp_path: Path) -> None:
     assert notes == ("the time code track (stream 2) cannot come along",)
 
 
+def test_a_track_that_is_announced_and_never_comes(route: str, tmp_path: Path) -> None:
+    """Broadcasts have such tracks; ffmpeg knows no rate of them and refuses to copy them, even into nothing."""
+    whole = make(tmp_path / "whole.ts", Sound("ac3"), Sound("ac3"), picture="mpeg2video")
+    ffmpeg("-i", whole, "-map", "0", "-c", "copy", "-bsf:a:1", "noise=drop=1", tmp_path / "film.ts")
+    old, new, notes = rewritten(tmp_path / "film.ts", tmp_path / "new.ts")
+    assert [sound.sample_rate for sound in old.audio] == [48_000, None]
+    assert [stream.kind for stream in new.streams] == ["video", "audio"]
+    assert notes == ("audio (ac3), stream 2, cannot come along: 'mpegts' files do not take it",)
+    assert packets(new.path, "v:0") == packets(old.path, "v:0")
+
+
 def test_a_picture_that_does_not_fit_is_refused_before_any_work(tmp_path: Path) -> None:
     path = make(tmp_path / "a.mkv", Sound("aac"), picture="mpeg4")
     with pytest.raises(OutputError, match=r"mpeg4 picture of .* does not go into a 'webm' file"):

@@ -23,6 +23,7 @@ from scipy import signal, stats
 from tqdm import tqdm
 
 from .. import SAMPLE_RATE
+from ..stems import DNR_NAMES
 from .scenes import RUMBLE_HZ, Pack, load_pack
 
 SECONDS = 60.0
@@ -33,7 +34,7 @@ CLASS_SPREAD, EVENT_SPREAD, MASTER_SPREAD = 2.0, 1.0, 2.0  # uniform, +- LU
 PEAK = 10 ** (-0.5 / 20)
 LAST_START_SECONDS = 58.0
 FOLDERS = {"train": "tr", "validation": "cv", "test": "tt"}
-STEM_FILES = ("music", "speech", "sfx")  # the order of model.STEMS
+STEM_FILES = tuple(DNR_NAMES.values())  # the order of model.STEMS
 MUSIC_FILE_SECONDS = 30.0  # FMA's excerpts, from which the recipe takes passages
 BACKGROUND_SECONDS = 4.0  # shorter effects are events, not ambiences
 
