@@ -477,7 +477,7 @@ def test_standard_output_is_full(place: Path) -> None:
     with open("/dev/full", "w") as full:
         ran = finish(start("models", stdout=full))
     assert ran.code == 4
-    assert ran.lines == ["cfork: cannot write (No space left on device): is there room for it?"]
+    assert ran.lines == ["cfork: cannot use (No space left on device): is its disk there, with room?"]
 
 
 # ---- names ----

@@ -16,6 +16,7 @@ import argparse
 import csv
 import gzip
 import hashlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -90,9 +91,14 @@ def extract(deb: Path, wanted: set[str], folder: Path) -> None:
         with tarfile.open(fileobj=unpack.stdout, mode="r|") as archive:
             for member in archive:
                 name = member.name.removeprefix("./")
-                if member.isfile() and (name in wanted or Path(name).name in zips):
-                    member.name = name
-                    archive.extract(member, folder, filter="data")
+                if not member.isfile() or (name not in wanted and Path(name).name not in zips):
+                    continue
+                # not `extract(filter=...)`, which Debian 12's Python 3.11.2 does not know yet
+                if ".." not in Path(name).parts and (source := archive.extractfile(member)) is not None:
+                    target = folder / name.lstrip("/")
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with source, target.open("wb") as file:
+                        shutil.copyfileobj(source, file)
     if unpack.returncode != 0:
         raise RuntimeError(f"dpkg-deb cannot unpack {deb}; delete it and try again")
     for name in zips:
