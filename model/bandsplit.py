@@ -167,7 +167,7 @@ class BandSplit(nn.Module):
     window_seconds = 12.0
     context_seconds = 1.5
     crossfade_seconds = 0.25
-    batch_size = 4  # channels of windows at a time; 8 are no faster and take 300 MB more
+    batch_size = 2  # channels of windows at a time; 4 are no faster and take 300 MB more
 
     def __init__(
         self,
