@@ -14,34 +14,48 @@ from typing import Annotated, NoReturn
 import typer
 
 from cfork_cli import __version__
+from cfork_cli.commands import info, separate
 from cfork_cli.console import Console
-from cfork_cli.errors import CforkError, Interrupted, OutputError, UsageError
+from cfork_cli.dnr import dnr
+from cfork_cli.errors import CforkError, Interrupted, OutputClosed, OutputError, UsageError
 from cfork_cli.interrupt import interruptible
+from cfork_cli.models import models
 from cfork_cli.options import (
+    Channels,
     Device,
     DeviceOption,
+    Downmix,
     DryRun,
     Force,
     InputFile,
+    InputFormat,
     InputLufs,
     Json,
+    Layout,
     Model,
     Quiet,
-    SoundFormat,
-    Track,
+    Rate,
+    Split,
+    Tracks,
     gain_option,
 )
+from cfork_cli.pipes import stdout_is_taken
+from cfork_cli.training import train
 
 app = typer.Typer(
     name="cfork",
     help="Three sliders for any film: dialogue, music, effects.",
     epilog="Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 unusable input, 4 unusable output or disk full, "
-    "5 damaged input, 6 ffmpeg failed, 7 model missing or damaged, 130 interrupted.",
+    "5 damaged input, 6 ffmpeg failed, 7 model missing or damaged, 130 interrupted, 141 nobody reads the pipe.",
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+
+app.add_typer(models)
+app.add_typer(dnr)
 
 
 @app.callback(invoke_without_command=True)
@@ -62,15 +76,41 @@ def remix(
         typer.Option(
             "--output",
             "-o",
-            metavar="FILE",
+            metavar="FILE|-",
             show_default=False,
-            help="The new film; its suffix says the kind. [default: beside the input, movie.cfork.mkv for movie.mkv]",
+            help="The new film; its suffix says the kind; - is standard output. "
+            "[default: beside the input, movie.cfork.mkv for movie.mkv]",
         ),
     ] = None,
     dialog: Annotated[str, gain_option("--dialog", "--dialogue", help="Gain of the voices, in dB.")] = "0",
     music: Annotated[str, gain_option("--music", help="Gain of the music, in dB.")] = "0",
     effects: Annotated[str, gain_option("--effects", "--sfx", help="Gain of the effects and ambience, in dB.")] = "0",
-    track: Track = None,
+    track: Tracks = None,
+    keep_original: Annotated[
+        bool, typer.Option("--keep-original", help="Add the new track beside the old one, instead of replacing it.")
+    ] = False,
+    sidecar: Annotated[
+        bool,
+        typer.Option(
+            "--sidecar", help="Leave the film alone: write only the sound, movie.eng.cfork.mka, for players to find."
+        ),
+    ] = False,
+    title: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Title of the new track. [default: the old one, or the levels where both are there]",
+            show_default=False,
+        ),
+    ] = None,
+    default: Annotated[
+        bool,
+        typer.Option(
+            "--default/--no-default",
+            help="With --keep-original: whether players begin with the new track. [default: they do]",
+            show_default=False,
+        ),
+    ] = True,
     codec: Annotated[
         str | None,
         typer.Option(
@@ -79,10 +119,38 @@ def remix(
             show_default=False,
         ),
     ] = None,
+    bitrate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help="Bit rate of the new track, such as 320k. [default: at least the old one]",
+            show_default=False,
+        ),
+    ] = None,
+    downmix: Annotated[
+        Downmix | None,
+        typer.Option(help="Fold surround sound to stereo (ITU-R BS.775), without clipping.", show_default=False),
+    ] = None,
     model: Model = "cfork",
     device: DeviceOption = Device.auto,
     input_lufs: InputLufs = None,
+    input_format: InputFormat = None,
+    rate: Rate = None,
+    channels: Channels = None,
+    layout: Layout = None,
+    output_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What goes through the pipe: wav, matroska, flac, ..., or bare f32le, s16le, ... "
+            "[default: matroska for a film, wav for sound]",
+            show_default=False,
+        ),
+    ] = None,
     force: Force = False,
+    force_model: Annotated[
+        bool, typer.Option("--force-model", help="Take a model whose stems do not have the film's level.")
+    ] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -94,11 +162,13 @@ def remix(
 
     Example: cfork remix movie.mkv --dialog +6 --music -10
     """
-    from cfork_cli import pipeline
+    from cfork_cli import pipes, piping, remixing
+    from cfork_cli.codecs import parse_bit_rate
     from cfork_cli.mix import parse_gain_db
 
-    with Console(quiet=quiet, as_json=as_json) as console:
-        job = pipeline.RemixJob(
+    output = output or pipes.natural_output(input)
+    with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
+        job = remixing.RemixJob(
             input=input,
             output=output,
             gains_db={
@@ -106,118 +176,103 @@ def remix(
                 "dialogue": parse_gain_db(dialog),
                 "effects": parse_gain_db(effects),
             },
-            track=track,
+            tracks=tuple(track or ()),
             codec=codec,
+            bit_rate=None if bitrate is None else parse_bit_rate(bitrate),
+            downmix=downmix is not None,
+            keep_original=keep_original,
+            sidecar=sidecar,
+            title=title,
+            default=default,
             model=model,
             device=device.value,
             input_lufs=input_lufs,
             force=force,
+            force_model=force_model,
         )
-        plan = pipeline.plan_remix(job, console)
-        if dry_run:
-            console.say(*plan.describe())
-            console.result(dry_run=True, **plan.facts())
-        else:
-            pipeline.remix(plan, console)
+        options = piping.PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)
+        piping.remix(job, options, console, dry_run=dry_run)
 
 
-@app.command()
-def separate(
-    input: InputFile,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder for the stems; made if missing.", show_default=False
-        ),
-    ],
-    stem: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="dialogue, music or effects; give it again for another. [default: all three]",
-            show_default=False,
-        ),
-    ] = None,
-    format: Annotated[SoundFormat, typer.Option(help="Kind of the files.")] = SoundFormat.wav,
-    bits: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Bits of a sample: 16, 24, or 32 (float, WAV only). [default: 32 in WAV, 24 in FLAC]",
-            show_default=False,
-        ),
-    ] = None,
-    track: Track = None,
-    model: Model = "cfork",
-    device: DeviceOption = Device.auto,
-    input_lufs: InputLufs = None,
-    force: Force = False,
-    dry_run: DryRun = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Write dialogue, music and effects as sound files of their own.
-
-    Example: cfork separate movie.mkv -o stems/
-    """
-    from cfork_cli import pipeline
-
-    with Console(quiet=quiet, as_json=as_json) as console:
-        job = pipeline.SeparateJob(
-            input=input,
-            folder=output,
-            stems=tuple(stem or ()),
-            format=format.value,
-            bits=bits,
-            track=track,
-            model=model,
-            device=device.value,
-            input_lufs=input_lufs,
-            force=force,
-        )
-        plan = pipeline.plan_separate(job, console)
-        if dry_run:
-            console.say(*plan.describe())
-            console.result(dry_run=True, **plan.facts())
-        else:
-            pipeline.separate(plan, console)
+app.command()(separate)
+app.command()(info)
 
 
-@app.command()
-def models(as_json: Json = False) -> None:
-    """List the bundled models and their scores."""
-    from cfork_cli import catalog
-
-    with Console(as_json=as_json) as console:
-        catalog.show_models(console)
-
-
-@app.command(short_help="Score a model on scenes whose stems are known.")
+@app.command(short_help="Score models on scenes whose stems are known.")
 def evaluate(
     tree: Annotated[
         Path,
         typer.Argument(
             metavar="TREE",
-            help="Folder of scenes, each a folder with mix, music, speech and sfx.wav.",
+            help="Folder of scenes (each a folder with mix, music, speech and sfx.wav), of tr, cv and tt, or of "
+            "special cases.",
             show_default=False,
         ),
     ],
-    model: Model = "cfork",
-    scenes: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Only the first N scenes.", show_default=False)
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="A model of `cfork models`, or a file of weights; again for another to compare. [default: cfork]",
+            show_default=False,
+        ),
     ] = None,
+    split: Annotated[
+        Split | None,
+        typer.Option(help="Which part of a whole set. [default: tt]", show_default=False),
+    ] = None,
+    scenes: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Only the first N scenes, of each special case.", show_default=False),
+    ] = None,
+    dialog: Annotated[str, gain_option("--dialog", "--dialogue", help="Remix to score: gain of the voices.")] = "+6",
+    music: Annotated[str, gain_option("--music", help="Remix to score: gain of the music.")] = "-6",
+    effects: Annotated[str, gain_option("--effects", "--sfx", help="Remix to score: gain of the effects.")] = "-6",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write every figure of every scene to a .json or .csv file, or the tables to an .md file.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes of one thread each, for the CPU.")] = 1,
     device: DeviceOption = Device.auto,
+    force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score a model on scenes whose stems are known, laid out as in Divide and Remaster (DnR).
+    """Score models on scenes whose stems are known, laid out as in Divide and Remaster (DnR).
 
-    Example: cfork evaluate dnr/tt --scenes 20
+    SI-SDR, SNR and their gains over the mixture, and the SNR of a remix; mean and median with 95 % intervals.
+
+    Example: cfork evaluate dnr/tt --scenes 20 --model cfork --model mine.safetensors
     """
-    from cfork_cli import catalog
+    from cfork_cli import scoring
+    from cfork_cli.mix import parse_gain_db
 
     with Console(quiet=quiet, as_json=as_json) as console:
-        catalog.evaluate(tree, model, scenes, device.value, console)
+        job = scoring.ScoringJob(
+            tree=tree,
+            models=tuple(model or ["cfork"]),
+            gains_db={
+                "music": parse_gain_db(music),
+                "dialogue": parse_gain_db(dialog),
+                "effects": parse_gain_db(effects),
+            },
+            split=split.value if split else None,
+            scenes=scenes,
+            workers=workers,
+            device=device.value,
+            output=output,
+            force=force,
+        )
+        scoring.evaluate(job, console)
+
+
+app.command(short_help="Train a network; a run that was stopped goes on.")(train)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -239,7 +294,7 @@ def run(arguments: list[str]) -> int:
 
     With `CFORK_DEBUG` set, what must be a fault of cfork itself is raised.
     """
-    console = Console(as_json="--json" in arguments)
+    console = Console(as_json="--json" in arguments, stdout_is_taken=stdout_is_taken(arguments))
     try:
         with interruptible():
             return _call(arguments)
@@ -248,7 +303,8 @@ def run(arguments: list[str]) -> int:
     except typer.TyperException as error:
         return _failed(console, _usage_error(error, arguments))
     except (KeyboardInterrupt, typer.Abort):
-        return _failed(console, Interrupted("interrupted: nothing was written"))
+        nothing = "" if stdout_is_taken(arguments) else ": nothing was written"
+        return _failed(console, Interrupted(f"interrupted{nothing}"))
     except OSError as error:
         place = f" '{error.filename}'" if error.filename else ""
         return _failed(
@@ -271,12 +327,30 @@ def _call(arguments: list[str]) -> int:
 def _usage_error(error: typer.TyperException, arguments: list[str]) -> UsageError:
     """The parser's complaint in our form, with the way to the right help."""
     words = error.format_message().rstrip(".")
-    commands = [info.callback.__name__ for info in app.registered_commands if info.callback is not None]
-    helpful = ["cfork", *(word for word in arguments[:1] if word in commands), "--help"]
+    helpful = ["cfork", *_command_of(arguments), "--help"]
     return UsageError(f"{words[:1].lower()}{words[1:]}: see '{' '.join(helpful)}'")
 
 
+def _command_of(arguments: list[str]) -> list[str]:
+    """The command of a command line, and the command within it: as much as there is."""
+    found: list[str] = []
+    here: typer.Typer | None = app
+    for word in arguments:
+        if here is None:
+            break
+        commands = [info.name or getattr(info.callback, "__name__", "") for info in here.registered_commands]
+        groups = {group.typer_instance.info.name: group.typer_instance for group in here.registered_groups
+                  if group.typer_instance is not None}  # fmt: skip
+        if word not in commands and word not in groups:
+            break
+        found.append(word)
+        here = groups.get(word)
+    return found
+
+
 def _failed(console: Console, error: CforkError) -> int:
+    if isinstance(error, OutputClosed) and not console.as_json:
+        return error.exit_code  # as a well-behaved filter, which SIGPIPE ends without a word
     console.error(str(error), error.exit_code)
     return error.exit_code
 

@@ -1,74 +1,101 @@
-"""Which models there are, and how well they do."""
+"""Which models there are, how well they do, and all that is known of one."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from cfork_cli.console import Console
-from cfork_cli.errors import InputError, ModelError, UsageError
-from model.weights import DEFAULT_MODEL, WeightsError, list_models
+from cfork_cli.console import SPOKEN_ORDER, Console
+from model.inventory import Entry, entries
+from model.weights import DEFAULT_MODEL
 
-SPOKEN_ORDER = ("dialogue", "music", "effects")
+if TYPE_CHECKING:
+    from model.examine import Facts
 
 
 def show_models(console: Console) -> None:
-    """A table of the bundled models on stdout, or their cards as JSON; torch stays out of it.
+    """A table on stdout of the models that there are and could be, or their cards as JSON; torch stays out of it.
 
     Raises:
-        ModelError: a bundled file is damaged.
+        WeightsError: a bundled file is damaged.
     """
-    try:
-        found = list_models()
-    except WeightsError as error:
-        raise ModelError(str(error)) from error
-    table = Table("name", "network", "size", "SI-SDR gain (dialogue / music / effects)", "license")
-    for info in found:
-        gains = info.card.get("si_sdr_improvement_db", {})
-        scores = " / ".join(f"{gains[stem]:+.1f} dB" for stem in SPOKEN_ORDER if stem in gains)
-        name = f"{info.name} (default)" if info.name == DEFAULT_MODEL else info.name
-        size = f"{info.bytes / 1e6:.1f} MB"
-        table.add_row(name, info.architecture, size, scores or "not told", str(info.card.get("license", "not told")))
+    found = entries()
+    table = Table("name", "state", "network", "size", "SI-SDR gain (dialogue / music / effects)", "license")
+    for entry in found:
+        name = f"{entry.name} (default)" if entry.name == DEFAULT_MODEL else entry.name
+        table.add_row(
+            name, entry.state, entry.architecture or "not told", megabytes(entry.bytes), _scores(entry.card),
+            str(entry.card.get("license", "not told")),
+        )  # fmt: skip
     console.table(table)
-    console.result(
-        models=[
-            {"name": i.name, "path": str(i.path), "bytes": i.bytes, "architecture": i.architecture, "card": i.card}
-            for i in found
-        ]
-    )
+    if console.rich.is_terminal and any(entry.state == "not pulled" for entry in found):
+        console.say("cfork models pull NAME brings one here; cfork models info NAME tells all about it")
+    console.result(models=[_entry(entry) for entry in found])
 
 
-def evaluate(tree: Path, model: str, scenes: int | None, device: str, console: Console) -> None:
-    """Score a model on a DnR tree: a line per scene, then mean and median gains.
+def show_facts(facts: Facts, console: Console) -> None:
+    """All that is known of a model, as a table or as JSON."""
+    rows: dict[str, str] = {
+        "model": f"{facts.name} ({facts.state})",
+        "file": str(facts.path) if facts.path else f"run: cfork models pull {facts.name}",
+        "about": str(facts.card.get("description", "not told")),
+        "license": str(facts.card.get("license", "not told")),
+        "network": f"{facts.architecture}, {facts.parameters:,} parameters",
+        "configuration": json.dumps(facts.config),
+        "size": f"{megabytes(facts.bytes)}{_precision(facts)}",
+        "sha256": f"{facts.sha256} ({_standing(facts)})",
+        "stems": ", ".join(facts.stems),
+        "hears": f"{facts.sample_rate} Hz at about {facts.input_lufs:g} LUFS, {facts.window_seconds:g} s at a time: "
+        f"{facts.context_seconds:g} s of context on both sides, {facts.crossfade_seconds:g} s of cross-fade",
+        "levels": "those of the mixture" if facts.level_matched else "its own: for cfork separate, not for remixing",
+        "SI-SDR gain": f"{_scores(facts.card)} (dialogue / music / effects)",
+    }
+    shown = {"description", "license", "si_sdr_improvement_db", "sha256"}
+    # figures stay figures, and whole tables stay in --json
+    rows |= {
+        key.replace("_", " "): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in facts.card.items()
+        if key not in shown and len(json.dumps(value)) < 400
+    }
+    table = Table("", "", show_header=False)
+    for row in rows.items():
+        table.add_row(*row)
+    console.table(table)
+    console.result(**{**asdict(facts), "path": str(facts.path) if facts.path else None})
 
-    Raises:
-        InputError: there are no scenes, or one cannot be read. ModelError: the weights are missing or damaged.
-        UsageError: a package that only training and scoring need is not installed.
+
+def megabytes(size: int) -> str:
+    """A size as people read it.
+
+    >>> megabytes(18_300_000), megabytes(1_234)
+    ('18.3 MB', '1.2 kB')
     """
-    import soundfile
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 
-    from cfork_cli.pipeline import load_network
 
-    try:
-        from model.evaluate import evaluate as score
-        from model.evaluate import scenes_of, summarize, table
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {**asdict(entry), "path": str(entry.path) if entry.path else None}
 
-        total = len(scenes_of(tree)[:scenes])
-        console.stage("load")
-        network, place = load_network(model, device)
-        console.stage("evaluate", total, is_sound=False)
-        scores = []
-        for scene in score(network, tree, most=scenes, device=place):
-            scores.append(scene)
-            console.at(len(scores))
-    except ImportError as error:
-        raise UsageError(f"scoring needs the package '{error.name}': pip install {error.name}") from error
-    except (FileNotFoundError, ValueError) as error:
-        raise InputError(str(error)) from error
-    except soundfile.SoundFileError as error:
-        raise InputError(f"a scene in '{tree}' cannot be read: {error}") from error
-    console.end()
-    if not console.as_json:
-        console.out(table(scores))
-    console.result(model=model, summary=summarize(scores), scenes=[vars(scene) for scene in scores])
+
+def _scores(card: dict[str, Any]) -> str:
+    gains = card.get("si_sdr_improvement_db", {})
+    scores = " / ".join(f"{gains[stem]:+.1f} dB" for stem in SPOKEN_ORDER if stem in gains)
+    measured = card.get("evaluation", {}).get("set")  # others' figures may be of other scenes than ours
+    return f"{scores} on {measured}" if scores and measured else scores or "not told"
+
+
+def _precision(facts: Facts) -> str:
+    """The type of most numbers in the file."""
+    main = max(facts.precision, key=lambda kind: facts.precision[kind], default=None)
+    return f", {main}" if main else ""
+
+
+def _standing(facts: Facts) -> str:
+    if facts.path is None:
+        return "of the file to come"
+    if facts.sha256_due is None:
+        return "nothing to compare it with"
+    return "as it should be" if facts.sha256 == facts.sha256_due else f"wrong: it should be {facts.sha256_due}"

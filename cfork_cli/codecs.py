@@ -1,40 +1,22 @@
 """Which codec the new sound track gets: the old one where ffmpeg can write it, else the best for the container.
 
-ffmpeg itself is asked: `-encoders` for what it has; half a second of sound, encoded and read back, for what a container
-does to it. No table of versions could say that ac3 folds 7.1 to 5.1, or that libopus refuses "5.1(side)".
+ffmpeg itself is asked: `-encoders` for what it has, and a trial (see `trial`) for what a container does to the sound.
 """
 
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
-
-import ffmpeg
-import numpy as np
 
 from cfork_cli import process
-from cfork_cli.errors import CforkError, InputError, UsageError
-from cfork_cli.probe import Stream, probe
+from cfork_cli.candidates import ONLY, candidates, is_lossless, is_wide, keeps_all
+from cfork_cli.errors import InputError, UsageError
+from cfork_cli.probe import Stream
+from cfork_cli.trial import BACK_FOR_SIDE, AudioCodec, Written, lateness, raw_input_options, trial
 
-_TRIAL_SECONDS = 0.5
-_FIRST_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "webm": ("opus", "vorbis"),
-    "mp4": ("aac", "eac3", "ac3"),  # FLAC in MP4 is allowed and hardly plays anywhere
-    "ipod": ("aac", "alac"),
-    "mov": ("pcm_s24le", "aac"),
-    "mpegts": ("eac3", "ac3", "aac"),
-    "vob": ("ac3", "mp2"),
-    "avi": ("ac3", "mp3", "pcm_s16le"),
-    "flv": ("aac", "mp3"),
-    "asf": ("wmav2", "ac3"),
-    "ogg": ("flac", "vorbis"),
-}
-_CHOICES = ("flac", "pcm_s24le", "pcm_s24be", "aac", "opus", "mp3", "ac3")
-"""For other containers; the first that the container takes without loss of channels."""
+__all__ = ["AudioCodec", "choose_codec", "encoders", "is_lossless", "is_wide", "parse_bit_rate", "raw_input_options"]
 
 _SAMPLE_FORMATS: Mapping[str, tuple[str, str]] = {
     "flac": ("s16", "s32"),
@@ -52,57 +34,21 @@ _KBPS_STEPS: Mapping[str, tuple[int, ...]] = {
     "mp3": (96, 112, 128, 160, 192, 224, 256, 320),
 }
 
-_BACK_FOR_SIDE: Mapping[str, str] = {"5.1(side)": "5.1", "5.0(side)": "5.0", "quad(side)": "quad"}
-"""Layouts that differ only in what the surround pair is called; the order of the channels is the same."""
 
+def parse_bit_rate(text: str) -> int:
+    """Read a bit rate: "320k", "1.5M" or "320000"; bits a second.
 
-@dataclass(frozen=True)
-class AudioCodec:
-    """How the new track is written.
+    Raises:
+        UsageError: it is anything else, or no rate of sound.
 
-    Attributes:
-        name: ffmpeg's encoder ("libopus").
-        options: its options, without stream specifiers ({"b": "256k"}).
-        codec: what ffprobe will call it ("opus").
-        bits: of integer samples, 16 or 24; None where the encoder takes floats as they are.
-        layout: name under which the samples are handed to ffmpeg; None hands over only their number.
-        clips: whether samples beyond full scale are cut off, so that a peak guard is wanted.
-        note: what the user should know, or None.
-        loses: what the container does not keep of a track's tags: "title", "language".
-        late: samples by which the container plays the encoder's output late; the sink leaves so many out at the start.
+    >>> parse_bit_rate("320k"), parse_bit_rate("1.5M")
+    (320000, 1500000)
     """
-
-    name: str
-    options: Mapping[str, str] = field(hash=False)
-    codec: str
-    bits: int | None
-    layout: str | None
-    clips: bool
-    note: str | None
-    loses: tuple[str, ...] = ()
-    late: int = 0
-
-
-@dataclass(frozen=True)
-class _Written:
-    """What became of the trial sound."""
-
-    codec: AudioCodec
-    channels: int
-    layout: str | None
-    sample_rate: int
-
-    def keeps(self, track: Stream) -> bool:
-        return self.channels == track.channels and self.sample_rate == track.sample_rate
-
-
-def is_lossless(track: Stream) -> bool:
-    """Whether the track holds every sample as it was given."""
-    return (
-        track.codec.startswith("pcm_")
-        or track.codec in ("flac", "alac", "wavpack", "tta", "truehd", "mlp")
-        or (track.codec == "dts" and "MA" in (track.profile or ""))
-    )
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([km]?)(?:b|bit)?(?:/s|ps)?", text.strip().lower())
+    rate = round(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2]]) if match else 0
+    if not 6_000 <= rate <= 20_000_000:
+        raise UsageError(f"'{text}' is not a bit rate of sound: give bits a second, such as 320k or 1.5M")
+    return rate
 
 
 @lru_cache(maxsize=4)
@@ -118,183 +64,167 @@ def encoders(program: str) -> Mapping[str, tuple[str, ...]]:
     return {codec: tuple(sorted(names, key=lambda name: name != codec)) for codec, names in found.items()}
 
 
-def choose_codec(track: Stream, container: str, program: str | None = None, *, wanted: str | None = None) -> AudioCodec:
+def choose_codec(
+    track: Stream,
+    container: str,
+    program: str | None = None,
+    *,
+    wanted: str | None = None,
+    bit_rate: int | None = None,
+) -> AudioCodec:
     """Choose how to write the new track.
 
     Args:
-        track: the track that it replaces.
-        container: ffmpeg's name of the muxer, from `remux.container_for`.
+        track: the track that it replaces, with the channels that the new one shall have.
+        container: ffmpeg's name of the muxer, from `containers.container_for`.
         program: path of ffmpeg.
         wanted: a codec or encoder that the user asks for ("flac", "libopus"), instead of the old one.
+        bit_rate: bits a second that the user asks for, instead of at least the old ones.
 
     Raises:
-        UsageError: this ffmpeg has no such encoder, or the container does not take it.
+        UsageError: this ffmpeg has no such encoder, or the container does not take it, or not at this rate.
         InputError: the track's rate or channels are unknown.
         FfmpegError: ffmpeg cannot be run.
     """
     if not track.channels or not track.sample_rate:
         raise InputError(f"sound track {track.number + 1} ({track}) cannot be decoded by this ffmpeg")
     program = program or process.find_ffmpeg()
-    have = encoders(program)
     if wanted is not None:
-        return _wanted(track, container, program, wanted)
-    for candidates in ((track.codec, *_FIRST_CHOICES.get(container, _CHOICES)), _CHOICES):
-        folded: list[_Written] = []
-        for codec in dict.fromkeys(candidates):
-            if codec not in have:
-                continue
-            written = _try_layouts(track, container, program, have[codec][0], codec)
-            if written is not None and written.keeps(track):
-                return _with_note(written, track)
+        written = _wanted(track, container, program, wanted, bit_rate)
+    else:
+        written = _best(track, container, program, bit_rate)
+    codec = _with_note(written, track, asked=wanted is not None, bit_rate=bit_rate)
+    if keeps_all(codec.codec):
+        return codec
+    late, shift = lateness(track, container, program, codec)
+    return replace(codec, late=late, shift=shift)
+
+
+def _best(track: Stream, container: str, program: str, bit_rate: int | None) -> Written:
+    have = encoders(program)
+    tried: list[Written] = []
+    for codec in candidates(track, container):
+        if codec in have and not (bit_rate is not None and keeps_all(codec)):
+            written = _try_layouts(track, container, program, have[codec][0], codec, bit_rate)
+            if written is not None and written.loss(track) == 0:
+                return written
             if written is not None:
-                folded.append(written)
-        if folded:
-            return _with_note(max(folded, key=lambda one: one.channels), track)
-    if track.codec in have:
-        # MXF takes no sound without a picture, so the trial says nothing about it; `remux.plan` tries the whole film
-        return AudioCodec(have[track.codec][0], {}, track.codec, _bits(track, track.codec), track.layout, True, None)
+                tried.append(written)
+    if tried:
+        return min(tried, key=lambda one: (one.loss(track), -one.channels))
+    at = "" if bit_rate is None else f" at {bit_rate // 1000} kbit/s"
     raise UsageError(
-        f"this ffmpeg can write no sound into a '{container}' file: choose another kind of file with -o, such as .mkv"
+        f"this ffmpeg can write no sound into a '{container}' file{at}: "
+        "choose another kind of file with -o, such as .mkv"
     )
 
 
-def _wanted(track: Stream, container: str, program: str, wanted: str) -> AudioCodec:
+def _wanted(track: Stream, container: str, program: str, wanted: str, bit_rate: int | None) -> Written:
     have = encoders(program)
     codec = next((codec for codec, names in have.items() if wanted in names and codec != wanted), wanted)
     if codec not in have:
         raise UsageError(f"this ffmpeg cannot write '{wanted}' sound: 'ffmpeg -encoders' lists what it can")
+    if bit_rate is not None and keeps_all(codec):
+        raise UsageError(f"'{wanted}' keeps every sample, at whatever rate that takes: leave --bitrate away")
     encoder = wanted if wanted in have[codec] else have[codec][0]
-    written = _try_layouts(track, container, program, encoder, codec)
+    fits = codec in ONLY.get(container, (codec,))
+    written = None if not fits else _try_layouts(track, container, program, encoder, codec, bit_rate)
     if written is None:
+        at = "" if bit_rate is None else f" at {bit_rate // 1000} kbit/s"
+        channels = "1 channel" if track.channels == 1 else f"{track.channels} channels"
         raise UsageError(
-            f"'{wanted}' sound with {track.channels} channels does not go into a '{container}' file: "
+            f"'{wanted}' sound with {channels}{at} does not go into a '{container}' file: "
             "choose another codec, or another kind of file with -o, such as .mkv"
         )
-    return _with_note(written, track, asked=True)
+    return written
 
 
-def _with_note(written: _Written, track: Stream, *, asked: bool = False) -> AudioCodec:
+def _with_note(written: Written, track: Stream, *, asked: bool, bit_rate: int | None) -> AudioCodec:
     notes = []
     codec = written.codec
-    if codec.codec != track.codec and not asked:
+    rate = codec.bit_rate
+    if codec.codec != track.codec and not asked and bit_rate is not None and is_lossless(track):
+        notes.append(f"{track.codec} has no bit rate to choose, so the new track is {codec.codec}")
+    elif codec.codec != track.codec and not asked:
         notes.append(f"{track.codec} cannot be written as it was, so the new track is {codec.codec}")
+    elif rate and not asked and bit_rate is None and not is_lossless(track) and rate < 0.95 * (track.bit_rate or 0):
+        notes.append(f"its bit rate becomes {rate // 1000} kbit/s, from {(track.bit_rate or 0) // 1000}")
     if track.channels is not None and written.channels != track.channels:
         notes.append(
             f"{codec.codec} in this container carries {written.channels} of the {track.channels} channels: "
             "the others are folded into them"
         )
+    elif written.loss(track) == 1:
+        notes.append(f"this kind of file does not tell that its layout is {track.layout}")
+    elif written.loss(track) == 2:
+        notes.append(f"its layout is called {written.layout} then, not {track.layout}")
     if written.sample_rate != track.sample_rate:
         notes.append(f"the sample rate becomes {written.sample_rate} Hz")
+    fine = 32 if is_wide(track) or (track.sample_format or "").startswith("flt") else track.bits or 0
+    if is_lossless(track) and codec.bits is not None and codec.bits < fine:
+        notes.append(f"its samples get {codec.bits} bits")
     if "Atmos" in (track.profile or ""):
         notes.append("its Atmos objects become part of the channels")
-    note = f"sound track {track.number + 1}: " + "; ".join(notes) if notes else None
-    return replace(codec, note=note)
+    return replace(codec, note=f"sound track {track.number + 1}: " + "; ".join(notes) if notes else None)
 
 
-def _try_layouts(track: Stream, container: str, program: str, encoder: str, codec: str) -> _Written | None:
+def _try_layouts(
+    track: Stream, container: str, program: str, encoder: str, codec: str, bit_rate: int | None
+) -> Written | None:
     """The first way of handing over the samples that keeps all channels and says where they belong; else any."""
     layouts: dict[str | None, None] = {track.layout: None}
-    if track.layout is not None and track.layout in _BACK_FOR_SIDE:
-        layouts[_BACK_FOR_SIDE[track.layout]] = None
-    works: list[_Written] = []
+    if track.layout is not None and track.layout in BACK_FOR_SIDE:
+        layouts[BACK_FOR_SIDE[track.layout]] = None
+    works: list[Written] = []
     for layout in layouts:
-        for options in _options(track, codec):
-            written = _trial(track, container, program, encoder, codec, options, layout)
+        for options, bits in _options(track, codec, bit_rate):
+            raw_bits = 64 if is_wide(track) and (bits == 32 or codec.startswith("pcm_f64")) else 32
+            written = trial(track, container, program, encoder, options, layout, bits, raw_bits)
             if written is None:
                 continue
-            if written.keeps(track) and (written.layout is not None or track.layout is None):
+            if written.loss(track) == 0:
                 return written
             works.append(written)
             break
-    return max(works, key=lambda one: one.channels) if works else None
+    return min(works, key=lambda one: (one.loss(track), -one.channels)) if works else None
 
 
-def _options(track: Stream, codec: str) -> Iterable[dict[str, str]]:
-    """Options for the encoder, the best first."""
-    if codec in _SAMPLE_FORMATS:
-        short, long = _SAMPLE_FORMATS[codec]
-        if _bits(track, codec) == 16:
-            yield {"sample_fmt": short}
-        else:
-            yield {"sample_fmt": long, "bits_per_raw_sample": "24"}
-    elif not codec.startswith(("pcm_", "adpcm_")):
-        kbps = max(_KBPS_PER_CHANNEL * (track.channels or 1), -(-(track.bit_rate or 0) // 1000))
-        if is_lossless(track):
-            kbps = max(_KBPS_PER_CHANNEL * (track.channels or 1), _KBPS_MOST.get(codec, 0) // 2)
-        kbps = min(kbps, _KBPS_MOST.get(codec, 256 * (track.channels or 1)))
-        kbps = next((step for step in _KBPS_STEPS.get(codec, ()) if step >= kbps), kbps)
-        yield {"b": f"{kbps}k"}
-    yield {}
-
-
-def _bits(track: Stream, codec: str) -> int | None:
+def _options(track: Stream, codec: str, bit_rate: int | None) -> Iterable[tuple[dict[str, str], int | None]]:
+    """Options for the encoder, and bits of integer samples, the best first."""
     pcm = re.fullmatch(r"pcm_[su](\d+)(?:le|be)?(?:_planar)?", codec)
-    if pcm:
-        return int(pcm[1])
-    if codec not in _SAMPLE_FORMATS:
-        return None
-    bits = track.bits
-    if bits is None and track.sample_format is not None:
-        bits = {"u8": 8, "u8p": 8, "s16": 16, "s16p": 16}.get(track.sample_format)
-    return 16 if bits is not None and bits <= 16 else 24
+    if pcm is not None or codec.startswith(("pcm_", "adpcm_")):
+        yield {}, None if pcm is None else int(pcm[1])
+    elif codec in _SAMPLE_FORMATS:
+        yield from _lossless_options(track, codec)
+    else:
+        for rate in _bit_rates(track, codec, bit_rate):
+            yield {"b": rate}, None
+        if bit_rate is None:
+            yield {}, None
 
 
-def _trial(
-    track: Stream,
-    container: str,
-    program: str,
-    encoder: str,
-    codec: str,
-    options: Mapping[str, str],
-    layout: str | None,
-) -> _Written | None:
-    """Encode a little noise into such a container and read back what it is; None if ffmpeg refuses."""
-    channels, rate = track.channels or 1, track.sample_rate or 48_000
-    noise = np.random.default_rng(0).standard_normal((round(_TRIAL_SECONDS * rate), channels)) * 0.1
-    sound = ffmpeg.input("pipe:0", **raw_input_options(rate, channels, layout))
-    with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
-        target = Path(folder) / "trial"
-        graph = ffmpeg.output(
-            sound["a:0"],
-            "TRIAL",
-            f=container,
-            strict="experimental",
-            **{"c:a": encoder, "metadata:s:a:0": "TAGS"},
-            **{f"{name}:a": value for name, value in options.items()},
-        )
-        finished = process.run(
-            process.command(program, graph, {"TRIAL": process.url(target), "TAGS": ["title=A", "language=fra"]}),
-            stdin=noise.astype("<f4").tobytes(),
-        )
-        if finished.status != 0:
-            return None
-        try:
-            tracks = probe(target).audio
-        except CforkError:
-            return None
-        # AVI has no time stamps in which an encoder's start-up delay could be written down
-        late = _lag(program, target, noise[:, 0]) if container == "avi" else 0
-    if not tracks or not tracks[0].channels or not tracks[0].sample_rate:
-        return None
-    bits = _bits(track, codec)
-    # floats and the codecs that take floats keep what is over full scale; players and encoders of integers do not
-    clips = not codec.startswith(("pcm_f32", "pcm_f64"))
-    loses = tuple(tag for tag in ("title", "language") if getattr(tracks[0], tag) is None)
-    chosen = AudioCodec(encoder, dict(options), tracks[0].codec, bits, layout, clips, None, loses, late)
-    return _Written(chosen, tracks[0].channels, tracks[0].layout, tracks[0].sample_rate)
+def _lossless_options(track: Stream, codec: str) -> Iterable[tuple[dict[str, str], int | None]]:
+    if codec == "wavpack" and is_lossless(track) and (track.sample_format or "").startswith(("flt", "dbl")):
+        yield {"sample_fmt": "fltp"}, None  # it holds floats as well
+        return
+    bits = track.bits or {"u8": 8, "u8p": 8, "s16": 16, "s16p": 16}.get(track.sample_format or "", 24)
+    short, long = _SAMPLE_FORMATS[codec]
+    if bits <= 16:
+        yield {"sample_fmt": short}, 16
+    elif bits > 24:  # not every ffmpeg can
+        yield {"sample_fmt": long, "bits_per_raw_sample": "32"}, 32
+    yield {"sample_fmt": long, "bits_per_raw_sample": "24"}, 24
 
 
-def _lag(program: str, path: Path, wanted: np.ndarray) -> int:
-    """By how many samples a file plays its first channel late, from the peak of the correlation."""
-    film = ffmpeg.input("FILM", protocol_whitelist=process.PROTOCOLS)
-    graph = ffmpeg.output(film["a:0"], "pipe:1", f="f32le", af="pan=mono|c0=c0", **{"c:a": "pcm_f32le"})
-    heard = np.frombuffer(process.run(process.command(program, graph, {"FILM": process.url(path)})).output, "<f4")
-    size = len(heard) + len(wanted)
-    match = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(wanted, size)), size)
-    return int(match[: len(wanted)].argmax()) if len(heard) else 0
-
-
-def raw_input_options(sample_rate: int, channels: int, layout: str | None) -> dict[str, str]:
-    """ffmpeg's input options for our raw samples; a raw pipe forgets the layout, and 6 channels are not "5.1(side)"."""
-    shape = {"ac": str(channels)} if layout is None else {"channel_layout": layout}
-    return {"f": "f32le", "ar": str(sample_rate), **shape, "protocol_whitelist": process.PROTOCOLS}
+def _bit_rates(track: Stream, codec: str, bit_rate: int | None) -> Iterable[str]:
+    """Bit rates to try: the user's, or at least the old one and enough for the channels."""
+    least = _KBPS_PER_CHANNEL * (track.channels or 1)
+    kbps = max(least, -(-(track.bit_rate or 0) // 1000))
+    if is_lossless(track):
+        kbps = max(least, _KBPS_MOST.get(codec, 0) // 2)
+    most = _KBPS_MOST.get(codec, 256 * (track.channels or 1))
+    kbps = min(kbps, most) if bit_rate is None else bit_rate // 1000
+    kbps = next((step for step in _KBPS_STEPS.get(codec, ()) if step >= kbps), kbps)
+    yield f"{kbps}k"
+    for part in (2, 4) if bit_rate is None else ():  # encoders refuse much for few samples a second
+        yield f"{kbps // part}k"

@@ -1,8 +1,9 @@
 """What people and machines see: progress and notes on stderr, results on stdout.
 
 stdout is for data alone. With `--json` it gets exactly one JSON object (the result, the plan, or the error), and
-stderr gets a JSON object a line for stages, progress and notes. Otherwise stderr shows a progress bar with speed and
-time left, if it is a terminal; a log file gets no bar. Nobody reading stderr is no reason to stop the work.
+stderr gets a JSON object a line for stages, progress and notes; where sound goes to stdout, all goes to stderr.
+Otherwise stderr shows a progress bar with speed and time left, if it is a terminal; a log file gets no bar. Nobody
+reading stderr is no reason to stop the work.
 """
 
 from __future__ import annotations
@@ -28,17 +29,27 @@ class PositionColumn(ProgressColumn):
     """How far a stage is, of how much: "1:07 / 1:30:00"; only the first where nobody knows the second."""
 
     def render(self, task: Task) -> Text:
-        write = clock if task.fields["is_sound"] else str
         if not task.completed:
             return Text("")
+        if task.fields["is_bytes"]:
+            whole = f" / {task.total / 1e6:.1f}" if task.total else ""
+            return Text(f"{task.completed / 1e6:.1f}{whole} MB", style="progress.download")
+        write = clock if task.fields["is_sound"] else str
         whole = f" / {write(int(task.total))}" if task.total else ""
         return Text(write(int(task.completed)) + whole, style="progress.download")
 
 
+SPOKEN_ORDER = ("dialogue", "music", "effects")
+"""The stems as people name them; the network has an order of its own."""
+
+
 class SpeedColumn(ProgressColumn):
-    """Seconds of film a second: "12.3x"."""
+    """Seconds of film a second: "12.3x"; of a download, "3.2 MB/s"."""
 
     def render(self, task: Task) -> Text:
+        if task.fields["is_bytes"]:
+            # of the last seconds: what an earlier attempt brought was not brought now
+            return Text(f"{task.speed / 1e6:.1f} MB/s" if task.speed else "", style="progress.data.speed")
         pace = _pace(task.completed, task.elapsed or 0.0) if task.fields["is_sound"] else 0.0
         return Text((f"{pace:.1f}x" if pace < 100 else f"{pace:.0f}x") if pace else "", style="progress.data.speed")
 
@@ -47,7 +58,10 @@ class TimeLeftColumn(ProgressColumn):
     """Time left at the pace so far: "0:35 left"."""
 
     def render(self, task: Task) -> Text:
-        left = _seconds_left(task.completed, task.total, task.elapsed or 0.0)
+        if task.fields["is_bytes"]:
+            left = task.time_remaining
+        else:
+            left = _seconds_left(task.completed, task.total, task.elapsed or 0.0)
         return Text("" if left is None else f"{clock(left)} left", style="progress.remaining")
 
 
@@ -80,15 +94,17 @@ class Console:
     Args:
         quiet: nothing but errors (and the result of `--json`).
         as_json: one JSON object on stdout, progress as JSON lines on stderr.
+        stdout_is_taken: sound or a film goes to stdout, so that the JSON object goes to stderr, last.
     """
 
-    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
-        self.quiet, self.as_json = quiet, as_json
+    def __init__(self, *, quiet: bool = False, as_json: bool = False, stdout_is_taken: bool = False) -> None:
+        self.quiet, self.as_json, self._stdout_is_taken = quiet, as_json, stdout_is_taken
         self.rich = _Stderr(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._stage, self._began, self._reported = "", 0.0, 0.0
         self._total: float | None = None
+        self._first: float | None = None
 
     def __enter__(self) -> Console:
         return self
@@ -96,10 +112,11 @@ class Console:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.end()
 
-    def stage(self, name: str, total: float | None = None, *, is_sound: bool = True) -> None:
-        """Begin a stage of `total` seconds of sound, or things that are counted; None where nobody knows."""
+    def stage(self, name: str, total: float | None = None, *, is_sound: bool = True, is_bytes: bool = False) -> None:
+        """Begin a stage of `total` seconds of sound, bytes, or things that are counted; None where nobody knows."""
         self.end()
         self._stage, self._total, self._began, self._reported = name, total, time.monotonic(), 0.0
+        self._first = None if is_bytes else 0.0
         if self.quiet:
             return
         if self.as_json:
@@ -113,7 +130,9 @@ class Console:
                 console=self.rich, transient=True,
             )  # fmt: skip
             self._bar.start()
-            self._task = self._bar.add_task(name, total=total or None, is_sound=is_sound)
+            self._task = self._bar.add_task(
+                name, total=total or None, is_sound=is_sound and not is_bytes, is_bytes=is_bytes
+            )
 
     def at(self, done: float) -> None:
         """The stage has come this far, in the unit of its total."""
@@ -121,10 +140,12 @@ class Console:
             self._bar.update(self._task, completed=done)
         elif self.as_json and not self.quiet and (now := time.monotonic()) - self._reported >= REPORT_SECONDS:
             self._reported = now
-            left = _seconds_left(done, self._total, now - self._began)
+            self._first = done if self._first is None else self._first  # what a download had before is not its speed
+            new, elapsed = done - self._first, now - self._began
+            left = _seconds_left(new, None if self._total is None else self._total - self._first, elapsed)
             self._line(
                 event="progress", stage=self._stage, done=round(done, 3), total=self._total,
-                speed=round(_pace(done, now - self._began), 2), eta_seconds=None if left is None else round(left, 1),
+                speed=round(_pace(new, elapsed), 2), eta_seconds=None if left is None else round(left, 1),
             )  # fmt: skip
 
     def end(self) -> None:
@@ -133,6 +154,11 @@ class Console:
             with contextlib.suppress(OSError):  # the terminal has gone
                 self._bar.stop()
             self._bar = self._task = None
+
+    def event(self, **values: Any) -> None:
+        """One JSON line on stderr, with --json only."""
+        if self.as_json and not self.quiet:
+            self._line(**values)
 
     def note(self, text: str) -> None:
         """Something the user should know although it went well."""
@@ -164,7 +190,7 @@ class Console:
     def out(self, text: str) -> None:
         """Text on stdout, now. Whoever stopped reading has seen enough."""
         with contextlib.suppress(BrokenPipeError):
-            print(text, flush=True)
+            print(text, flush=True, file=sys.stderr if self._stdout_is_taken else sys.stdout)
 
     def result(self, **values: Any) -> None:
         """The command's result: printed with --json only."""

@@ -9,7 +9,7 @@ from types import TracebackType
 import ffmpeg
 import numpy as np
 
-from cfork_cli import process
+from cfork_cli import ends, process, timeline
 from cfork_cli.errors import DamagedInputError, FfmpegError, InputError
 from cfork_cli.probe import MIXES, Media, Stream
 
@@ -26,16 +26,20 @@ _INTERRUPTED = 255  # the status of a ffmpeg that was asked to end (SIGTERM) and
 class Decoder:
     """The samples of one sound track, as a context manager to iterate over once.
 
-    Blocks are float32 `[channels, samples]`, full scale 1.0, at the track's own rate and layout; all but the last have
-    `block_seconds`. Sample 0 is the film's start: a track that begins later starts with silence, a gap in the time
-    stamps becomes silence, so that sound and picture keep together.
+    Blocks are float32 `[channels, samples]` (float64 if 64 bits are asked for), full scale 1.0, at the track's own rate
+    and layout; all but the last have `block_seconds`. The first sample is that of the time line's `begin`, usually the
+    film's start: a track that begins later starts with silence, a gap in the time stamps becomes silence, so that
+    sound and picture keep together.
 
     Attributes:
+        begin: the first sample's place on the time line (see `timeline`).
         samples: how many (of each channel) were delivered so far.
         notes: after the end, what the user should know about defects that did not stop us.
     """
 
-    def __init__(self, media: Media, track: Stream, *, block_seconds: float = 1.0) -> None:
+    def __init__(
+        self, media: Media, track: Stream, *, block_seconds: float = 1.0, begin: int | None = None, bits: int = 32
+    ) -> None:
         if not track.channels or not track.sample_rate:
             raise InputError(
                 f"sound track {track.number + 1} of '{media.path}' ({track}) cannot be decoded by this ffmpeg"
@@ -45,6 +49,8 @@ class Decoder:
         self.channels = track.channels
         self.sample_rate = track.sample_rate
         self.block_samples = max(1, round(block_seconds * track.sample_rate))
+        self.begin = timeline.film_begin(media, track.sample_rate) if begin is None else begin
+        self._type = np.dtype(f"f{bits // 8}")
         self.samples = 0
         self.notes: tuple[str, ...] = ()
         self._child: process.Child | None = None
@@ -70,11 +76,11 @@ class Decoder:
             InputError: this ffmpeg has no decoder for it.
             FfmpegError: ffmpeg cannot be started, or was killed.
         """
-        self._child = child = process.Child(_command(self.media, self.track), stdout=True)
-        frame_bytes = 4 * self.channels
+        self._child = child = process.Child(self._command(), stdout=True)
+        frame_bytes = self._type.itemsize * self.channels
         try:
             while data := child.stdout.read(self.block_samples * frame_bytes):
-                frames = np.frombuffer(data[: len(data) // frame_bytes * frame_bytes], np.float32)
+                frames = np.frombuffer(data[: len(data) // frame_bytes * frame_bytes], self._type)
                 block = np.ascontiguousarray(frames.reshape(-1, self.channels).T)
                 self.samples += block.shape[1]
                 if block.size:
@@ -85,9 +91,29 @@ class Decoder:
             child.close()
         self._check(status, log)
 
+    def _command(self) -> list[str]:
+        media, track = self.media, self.track
+        film = ffmpeg.input("FILM", protocol_whitelist=process.PROTOCOLS)
+        form = f"f{8 * self._type.itemsize}le"
+        samples = ffmpeg.output(
+            film[str(track.index)], "pipe:1", af=on_film_time(track, self.begin), f=form, **{"c:a": f"pcm_{form}"}
+        )
+        # Reading all others into nothing anchors the time line, and tells at the end how far the film really went.
+        others = [film[str(stream.index)] for stream in clock_streams(media)]
+        nothing = ffmpeg.output(*others, "-", f="null", c="copy")
+        graph = ffmpeg.merge_outputs(nothing, samples).global_args("-progress", "pipe:2", "-stats_period", "100000")
+        if timeline.keeps_time_stamps(media):
+            graph = graph.global_args("-copyts")
+        return process.command(process.find_ffmpeg(), graph, {"FILM": process.url(media.path)})
+
     def _check(self, status: int, log: str) -> None:
         check_status(self.media, self.track, status, log)
-        check_length(self.media, self.track, self.samples / self.sample_rate, _last_seconds(log))
+        # both from the film's start
+        late = (self.begin - timeline.film_begin(self.media, self.sample_rate)) / self.sample_rate
+        reached = _last_seconds(log)
+        if reached is not None and timeline.keeps_time_stamps(self.media):
+            reached -= max(0.0, self.media.start_seconds)
+        check_length(self.media, self.track, late + self.samples / self.sample_rate, reached)
         why = process.words(log)
         if self.samples == 0:
             raise DamagedInputError(
@@ -95,15 +121,23 @@ class Decoder:
             )
         if why:
             self.notes = (f"ffmpeg met defects in '{self.media.path}' and passed over them (the first: {why})",)
+        if ends.cut_off(self.media):
+            self.notes += (f"'{self.media.path}' was cut off: its end is missing, nobody can tell how much of it",)
 
 
-def decode(media: Media, track: Stream, *, block_seconds: float = 1.0) -> Decoder:
+def decode(
+    media: Media, track: Stream, *, block_seconds: float = 1.0, begin: int | None = None, bits: int = 32
+) -> Decoder:
     """Decode one sound track: `with decode(media, track) as blocks: for block in blocks: ...`.
+
+    Args:
+        begin: the first sample, on the time line of `timeline`; None is the film's start.
+        bits: of the floats, 32 or 64; 32 hold integers of up to 25 bits exactly.
 
     Raises:
         InputError: the track's rate or channels are unknown.
     """
-    return Decoder(media, track, block_seconds=block_seconds)
+    return Decoder(media, track, block_seconds=block_seconds, begin=begin, bits=bits)
 
 
 def check_status(media: Media, track: Stream, status: int, log: str) -> None:
@@ -144,12 +178,12 @@ def check_length(media: Media, track: Stream, seconds: float, reached: float | N
         )
 
 
-def on_film_time(track: Stream) -> str:
-    """The filter that puts a track on the film's time line, at its own rate and layout.
+def on_film_time(track: Stream, begin: int = 0) -> str:
+    """The filter that puts a track on the film's time line, at its own rate and layout; the first sample is `begin`.
 
     A plain decode drops the start delay and closes gaps; `min_hard_comp` at its default leaves errors of 64 ms.
     """
-    filters = f"aresample={track.sample_rate}:async=1:min_hard_comp=0.02:first_pts=0"
+    filters = f"aresample={track.sample_rate}:async=1:min_hard_comp=0.02:first_pts={begin}"
     if track.layout is not None and re.fullmatch(r"[0-9A-Za-z.()+-]+", track.layout):
         # Broadcasts change from stereo to 5.1 and back; the pipe must not.
         filters += f",aformat=channel_layouts={track.layout}"
@@ -171,33 +205,10 @@ def clock_streams(media: Media) -> list[Stream]:
     return [s for s in timed if s.kind != "audio" or s.sample_rate is not None]
 
 
-def _command(media: Media, track: Stream) -> list[str]:
-    film = ffmpeg.input("FILM", protocol_whitelist=process.PROTOCOLS)
-    samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=on_film_time(track), f="f32le", **{"c:a": "pcm_f32le"})
-    # Reading all others into nothing anchors the time line, and tells at the end how far the film really went.
-    others = [film[str(stream.index)] for stream in clock_streams(media)]
-    nothing = ffmpeg.output(*others, "-", f="null", c="copy")
-    graph = ffmpeg.merge_outputs(nothing, samples).global_args("-progress", "pipe:2", "-stats_period", "100000")
-    return process.command(process.find_ffmpeg(), graph, {"FILM": process.url(media.path)})
-
-
 def _last_seconds(log: str) -> float | None:
     """How far ffmpeg came in the film, from the last report of `-progress`."""
     found: list[str] = re.findall(r"^out_time_us=(\d+)$", log, re.MULTILINE)
     return int(found[-1]) / 1e6 if found else None
-
-
-def _missing_bytes(media: Media) -> float:
-    """Part of the whole file that is missing, where its first bytes tell its size: AVI and WAV.
-
-    ffmpeg sees the size too, and quietly shortens the duration to what is there.
-    """
-    with media.path.open("rb") as file:
-        start = file.read(8)
-    promised = int.from_bytes(start[4:], "little") + 8
-    if start[:4] != b"RIFF" or promised >= 2**32 - 256:  # written to a pipe: size unknown
-        return 0.0
-    return max(0.0, 1 - media.path.stat().st_size / promised)
 
 
 def _missing_seconds(media: Media, track: Stream, decoded: float, reached: float | None) -> float:
@@ -206,13 +217,17 @@ def _missing_seconds(media: Media, track: Stream, decoded: float, reached: float
     A track may rightly end before the picture does. So where the container tells the track's own length, that counts;
     where it tells only its own, the furthest stream counts.
     """
-    if media.duration_seconds is None or not tells_its_length(media):
+    if media.duration_seconds is None:
         return 0.0
-    cut = _missing_bytes(media)
+    cut = ends.missing_share(media)
     if cut > 0:
-        return media.duration_seconds * cut / (1 - cut)
+        # ffmpeg takes the frames that an MP3 promises for its length
+        whole = media.duration_seconds if media.container == "mp3" else media.duration_seconds / (1 - cut)
+        return whole * cut
+    if not tells_its_length(media):
+        return 0.0
     told = track.duration_seconds
     if told is not None:
         # Matroska counts a track's length from zero, not from the film's first time stamp
-        return min(told, media.duration_seconds) - media.start_seconds - decoded
+        return min(told, media.duration_seconds) - max(0.0, media.start_seconds) - decoded
     return media.duration_seconds - max(decoded, reached or 0.0)

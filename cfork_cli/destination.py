@@ -9,13 +9,15 @@ import contextlib
 import os
 import secrets
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
 
-from cfork_cli.errors import OutputError
+from cfork_cli import process
+from cfork_cli.errors import CforkError, FfmpegError, OutputError
 
 
 def check_destination(output: Path, *, source: Path | None = None, force: bool = False) -> None:
@@ -57,6 +59,24 @@ def check_destination(output: Path, *, source: Path | None = None, force: bool =
         raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place with -o") from error
     except ValueError as error:  # a NUL in the name
         raise OutputError(f"{str(output)!r} is not a possible file name: choose another with -o") from error
+
+
+def write_whole(output: Path, text: str, *, force: bool = False) -> None:
+    """Write a text file, UTF-8, that appears only when it is complete.
+
+    Raises:
+        OutputError: see `check_destination`.
+    """
+    check_destination(output, force=force)
+    temporary = _temporary_name(output)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, output)
+    except OSError as error:
+        raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place with -o") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 class Sink:
@@ -156,6 +176,56 @@ class Sink:
             self._temporary.unlink(missing_ok=True)
 
 
+def publish_together(sinks: Sequence[Sink]) -> None:
+    """Finish all, then publish all: several files appear together, or none does.
+
+    Raises:
+        OutputError, FfmpegError: one could not be written completely. What was not there before is not there then.
+    """
+    there = {sink.output for sink in sinks if sink.output.exists()}
+    for sink in sinks:
+        sink.finish()  # all that can well fail fails here
+    published: list[Path] = []
+    try:
+        for sink in sinks:
+            sink.publish()
+            published.append(sink.output)
+    except BaseException:
+        for path in published:
+            if path not in there:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+        raise
+
+
 def _temporary_name(output: Path) -> Path:
     """A new name beside the output, with its suffix (which tells some muxers what to write), short and hidden."""
     return output.with_name(f".cfork-{secrets.token_hex(6)}{output.suffix}")
+
+
+_WRITE_ERRORS = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "File too large",
+    "Read-only file system",
+    "Permission denied",
+    "Stale file handle",
+)
+
+
+def write_error(log: str) -> str | None:
+    """The system's reason, in ffmpeg's words, why it could not write."""
+    return next((reason for reason in _WRITE_ERRORS if reason in log), None)
+
+
+def write_failure(output: Path, status: int, log: str) -> CforkError:
+    """What to tell the user about a ffmpeg that did not write a file: from its exit status and its standard error."""
+    why = write_error(log)
+    if why in ("No space left on device", "Disk quota exceeded"):
+        return OutputError(f"the disk is full: '{output}' was not written; free some space or choose another place")
+    if why == "File too large":
+        return OutputError(f"'{output}' became larger than this disk allows: choose another place with -o")
+    if why is not None:
+        return OutputError(f"'{output}' could not be written ({why}): choose another place with -o")
+    said = process.words(log) or (f"killed by signal {-status}" if status < 0 else f"it ended with status {status}")
+    return FfmpegError(f"ffmpeg could not write '{output}' ({said}): nothing was written")

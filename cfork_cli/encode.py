@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cfork_cli import process, remux
+from cfork_cli import fitting, interleave, process, remux, timeline
+from cfork_cli.codecs import AudioCodec, choose_codec, is_lossless
+from cfork_cli.containers import container_for
 from cfork_cli.decode import tells_its_length
-from cfork_cli.destination import Sink, check_destination
+from cfork_cli.destination import Sink, check_destination, write_error, write_failure
 from cfork_cli.errors import CforkError, FfmpegError, OutputError
+from cfork_cli.film_plan import FilmPlan, NewTrack
 from cfork_cli.probe import Media, Stream, probe
 from cfork_cli.sound_file import SoundFileSink, Subtype
 
@@ -25,10 +28,10 @@ _LAST_WORDS_SECONDS = 30.0
 
 
 class FilmSink(Sink):
-    """Writes the film with a new sound track: `write` blocks, then `close`; or `abort`. A context manager.
+    """Writes the film with new sound tracks: `write` blocks, then `close`; or `abort`. A context manager.
 
     Attributes:
-        samples: how many (of each channel) were written.
+        samples: how many (of each channel of the first new track) were written.
         notes: what the user should know about the new film: a changed codec, streams that could not come along.
     """
 
@@ -38,9 +41,11 @@ class FilmSink(Sink):
         track: Stream,
         output: Path,
         *,
-        codec: remux.AudioCodec | None = None,
+        codec: AudioCodec | None = None,
+        plan: FilmPlan | None = None,
         force: bool = False,
         title: str | None = None,
+        begin: Sequence[int] = (),
     ) -> None:
         """Check everything that can be checked, then start ffmpeg.
 
@@ -48,29 +53,41 @@ class FilmSink(Sink):
             media: the film.
             track: the sound track to replace; blocks have its rate and channels.
             output: where the new film goes; its suffix says the kind of file.
-            codec: from `remux.choose_codec`; None chooses.
+            codec: from `codecs.choose_codec`; None chooses.
+            plan: from `fitting.plan`, for this output's kind of file, with its new tracks; None plans for this track.
             force: whether a file that exists may be replaced.
             title: a new title for the track; None keeps the old one.
+            begin: for each new track, the place of its first sample on the time line (see `timeline`); none means the
+                film's start.
 
         Raises:
-            OutputError, UsageError, FfmpegError: see `check_destination` and `remux`.
+            OutputError, UsageError, FfmpegError: see `check_destination` and `fitting`.
         """
         super().__init__(output, source=media.path, force=force)
         program = process.find_ffmpeg()
-        container = remux.container_for(output, media)
-        self.codec = codec or remux.choose_codec(track, container, program)
-        self.plan = remux.plan(media, track, self.codec, container, program)
-        self.notes = (*([self.codec.note] if self.codec.note else []), *self.plan.notes)
-        self._channels = track.channels or 0
-        self._sample_rate = track.sample_rate or 0
+        if plan is None:
+            container = container_for(output, media)
+            new = NewTrack(track, track, codec or choose_codec(track, container, program), title)
+            plan = fitting.plan(media, [new], container, program, suffix=output.suffix)
+        self.plan, self.codec = plan, plan.codec
+        self.notes = plan.all_notes
+        self._raw = remux.raw_tracks(plan)
+        self._written = [0] * len(self._raw)  # samples of each new track
+        self._handed = [0] * len(self._raw)  # the same, as they went to ffmpeg: see `timeline.placed`
+        begin = begin or [timeline.film_begin(media, raw.sample_rate) for raw in self._raw]
+        places = [
+            timeline.placed(first, new.codec.late, new.codec.shift, _after_start_up(media, new, first))
+            for first, new in zip(begin, plan.new, strict=True)
+        ]
+        self._skipped = [skipped for skipped, _ in places]
+        starts = [start for _, start in places]
         self._folder = _temporary_folder()
         try:
             # made by us, with the permissions that the user's umask gives to any new file
             self._temporary.touch(exist_ok=False)
             files = remux.extract(program, self.plan, Path(self._folder.name))
-            self._child = process.Child(
-                remux.build(program, self.plan, self._temporary, files, title=title), stdin=True
-            )
+            arguments = remux.build(program, self.plan, self._temporary, files, starts=starts)
+            self._child = process.Child(arguments, stdin=True)
         except BaseException as error:
             self._discard()
             self._folder.cleanup()
@@ -78,8 +95,11 @@ class FilmSink(Sink):
                 raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place") from error
             raise
 
-    def write(self, block: np.ndarray) -> None:
-        """Hand over samples, float32 `[channels, samples]`; waits while ffmpeg is busy.
+    def write(self, block: np.ndarray, number: int = 0) -> None:
+        """Hand over samples, floats `[channels, samples]`; waits while ffmpeg is busy.
+
+        Args:
+            number: which of the plan's new tracks they belong to. Several should be kept in step.
 
         Raises:
             OutputError: the disk is full, or the file cannot be written.
@@ -88,20 +108,28 @@ class FilmSink(Sink):
         """
         if self._state != "open":
             raise ValueError("this sink is closed")
-        if block.ndim != 2 or block.shape[0] != self._channels:
-            raise ValueError(f"a block must be [{self._channels}, samples], not {block.shape}")
-        skip = max(0, self.codec.late - self.samples)
-        samples = np.asarray(block[:, skip:], dtype="<f4").T
-        if self.codec.bits == 24:
+        raw, codec = self._raw[number], self.plan.new[number].codec
+        if block.ndim != 2 or block.shape[0] != raw.channels:
+            raise ValueError(f"a block must be [{raw.channels}, samples], not {block.shape}")
+        skip = max(0, self._skipped[number] - self._written[number])
+        samples = np.asarray(block[:, skip:], dtype="<f8" if raw.bits == 64 else "<f4")
+        if codec.bits == 24:
             # ffmpeg cuts off what is under 24 bits; rounding has no bias, and leaves 24-bit samples as they are
             samples = np.rint(samples * np.float32(2**23)) * np.float32(2**-23)
         try:
-            self._child.stdin.write(np.ascontiguousarray(samples).data)
+            if len(self._raw) == 1:
+                self._child.stdin.write(np.ascontiguousarray(samples.T).data)
+            elif samples.size:
+                if not any(self._handed):
+                    self._child.stdin.write(interleave.header(self._raw))
+                self._child.stdin.write(interleave.packet(number, raw, self._handed[number], samples))
         except OSError as error:
             failure = self._failure(self._last_status())
             self.abort()
             raise failure from error
-        self.samples += block.shape[1]
+        self._written[number] += block.shape[1]
+        self._handed[number] += samples.shape[1]
+        self.samples = self._written[0]
 
     def _complete(self) -> None:
         try:
@@ -109,7 +137,7 @@ class FilmSink(Sink):
         except OSError as error:
             raise self._failure(self._last_status()) from error
         status = self._child.wait()
-        if status != 0 or _write_error(self._child.log()) is not None:
+        if status != 0 or write_error(self._child.log()) is not None:
             raise self._failure(status)
         self._check()
 
@@ -126,18 +154,7 @@ class FilmSink(Sink):
             return self._child.wait()
 
     def _failure(self, status: int) -> CforkError:
-        log = self._child.log()
-        why = _write_error(log)
-        if why in ("No space left on device", "Disk quota exceeded"):
-            return OutputError(
-                f"the disk is full: '{self.output}' was not written; free some space or choose another place"
-            )
-        if why == "File too large":
-            return OutputError(f"'{self.output}' became larger than this disk allows: choose another place with -o")
-        if why is not None:
-            return OutputError(f"'{self.output}' could not be written ({why}): choose another place with -o")
-        said = process.words(log) or (f"killed by signal {-status}" if status < 0 else f"it ended with status {status}")
-        return FfmpegError(f"ffmpeg could not write '{self.output}' ({said}): nothing was written")
+        return write_failure(self.output, status, self._child.log())
 
     def _check(self) -> None:
         """Read the new film's headers back: all streams there, and the right length."""
@@ -151,13 +168,16 @@ class FilmSink(Sink):
             raise FfmpegError(f"ffmpeg wrote other streams than planned ({there}): nothing was written")
         if not tells_its_length(new) and new.container not in ("mpegts", "ogg", "mp3"):
             return  # its length would be a guess
-        written = self.samples / self._sample_rate
-        sound = new.audio[self._new_track()].duration_seconds or new.duration_seconds
-        if sound is not None and sound < written - DURATION_TOLERANCE_SECONDS:
-            raise FfmpegError(
-                f"the new sound is {sound:.1f} s long, not {written:.1f} s: nothing was written; is the disk healthy?"
-            )
-        wanted = max(written, self._told_seconds())
+        wanted = self._told_seconds()
+        for number, place in enumerate(self._new_tracks()):
+            written = self._written[number] / self._raw[number].sample_rate
+            sound = new.audio[place].duration_seconds or new.duration_seconds
+            if sound is not None and sound < written - DURATION_TOLERANCE_SECONDS:
+                raise FfmpegError(
+                    f"the new sound is {sound:.1f} s long, not {written:.1f} s: nothing was written; "
+                    "is the disk healthy?"
+                )
+            wanted = max(wanted, written)
         whole = new.duration_seconds
         if whole is not None and whole < wanted - max(DURATION_TOLERANCE_SECONDS, 0.005 * wanted):
             raise FfmpegError(
@@ -176,13 +196,21 @@ class FilmSink(Sink):
             longest = min(max(known), media.duration_seconds)
         else:
             # a stream that stays behind may have been the longest
-            longest = media.duration_seconds if len(kept) == len(media.streams) else 0.0
+            whole = {stream.index for stream in kept} == {stream.index for stream in media.streams}
+            longest = media.duration_seconds if whole else 0.0
         # Matroska counts from zero, and the new film begins there
         return longest - max(0.0, media.start_seconds)
 
-    def _new_track(self) -> int:
-        sounds = [entry for entry in self.plan.entries if entry.stream.kind == "audio"]
-        return next(number for number, entry in enumerate(sounds) if entry.action == "encode")
+    def _new_tracks(self) -> list[int]:
+        """Where the new tracks are among the sounds of the new film, in the order of the plan's."""
+        sounds = [entry.new for entry in self.plan.entries if entry.stream.kind == "audio"]
+        return [sounds.index(new) for new in self.plan.new]
+
+
+def _after_start_up(media: Media, new: NewTrack, begin: int) -> int:
+    if new.codec.codec != new.source.codec or is_lossless(new.source):
+        return begin
+    return timeline.after_start_up(media, new.source, begin, new.codec.delay + min(0, new.codec.late))
 
 
 def _shape(streams: Iterable[Stream]) -> tuple[list[str], int]:
@@ -196,18 +224,3 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="cfork-")
     except OSError as error:
         raise OutputError(f"no temporary folder could be made ({error.strerror}): free some space") from error
-
-
-_WRITE_ERRORS = (
-    "No space left on device",
-    "Disk quota exceeded",
-    "File too large",
-    "Read-only file system",
-    "Permission denied",
-    "Stale file handle",
-)
-
-
-def _write_error(log: str) -> str | None:
-    """The system's reason, in ffmpeg's words, why it could not write."""
-    return next((reason for reason in _WRITE_ERRORS if reason in log), None)

@@ -6,8 +6,9 @@
     +- OutputError        4   exists already, cannot be written, disk full
     +- DamagedInputError  5   truncated, or decoding failed
     +- FfmpegError        6   ffmpeg is missing, or failed in a way we cannot explain
-    +- ModelError         7   weights missing or damaged
+    +- ModelError         7   weights missing, damaged, not to be had (no network, no such file), or unfit for a remix
     +- Interrupted      130   stopped by the user (128 + SIGINT)
+    +- OutputClosed     141   nobody reads the output any more (128 + SIGPIPE); nothing is said about it
 
 Every message is one line: what happened, and what to do. Only `app` turns it into text and an exit code.
 """
@@ -59,7 +60,7 @@ class FfmpegError(CforkError):
 
 
 class ModelError(CforkError):
-    """The network's weights are missing or damaged."""
+    """The network's weights are missing or damaged, cannot be downloaded, or do not fit what they are asked for."""
 
     exit_code = 7
 
@@ -68,3 +69,9 @@ class Interrupted(CforkError):
     """Stopped by the user."""
 
     exit_code = 130
+
+
+class OutputClosed(CforkError):
+    """The program at the other end of our pipe has seen enough. Well-behaved filters end quietly then."""
+
+    exit_code = 141

@@ -17,21 +17,55 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
-class SoundFormat(StrEnum):
-    """Files that `separate` writes."""
+class Split(StrEnum):
+    """Parts of a set of scenes, as Divide and Remaster calls them."""
 
-    wav = "wav"
-    flac = "flac"
+    tr = "tr"
+    cv = "cv"
+    tt = "tt"
 
 
-InputFile = Annotated[Path, typer.Argument(metavar="INPUT", help="The film or sound file.", show_default=False)]
-Track = Annotated[
-    int | None,
+class Downmix(StrEnum):
+    """What surround sound is folded to."""
+
+    stereo = "stereo"
+
+
+InputFile = Annotated[
+    Path, typer.Argument(metavar="INPUT", help="The film or sound file; - is standard input.", show_default=False)
+]
+InputFormat = Annotated[
+    str | None,
     typer.Option(
-        metavar="N", help="Sound track, counted from 1. [default: the track a player would choose]", show_default=False
+        metavar="NAME",
+        help="Bare samples come in: f32le, s16le, ..., with --rate and --channels or --layout.",
+        show_default=False,
     ),
 ]
-Model = Annotated[str, typer.Option(metavar="NAME|PATH", help="A bundled model, or a file of weights.")]
+Rate = Annotated[int | None, typer.Option(metavar="HZ", help="Sample rate of bare samples.", show_default=False)]
+Channels = Annotated[int | None, typer.Option(metavar="N", help="Channels of bare samples.", show_default=False)]
+Layout = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Layout of bare samples, such as 5.1.", show_default=False)
+]
+Track = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|LANGUAGE",
+        help="Sound track: a number from 1, or a language such as fra. [default: the track a player would choose]",
+        show_default=False,
+    ),
+]
+Tracks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        metavar="N|LANGUAGE|all",
+        help="Sound track: a number from 1, a language such as fra, several (1,3), or all. "
+        "[default: the track a player would choose]",
+        show_default=False,
+    ),
+]
+Model = Annotated[str, typer.Option(metavar="NAME|PATH", help="A model of `cfork models`, or a file of weights.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs; auto takes a CUDA GPU if there is one.")]
 InputLufs = Annotated[
     float | None,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from cfork_cli import process, pyav_probe
+from cfork_cli import mov_names, process, pyav_probe
 from cfork_cli.errors import CforkError, FfmpegError, InputError
 
 Kind = Literal["video", "audio", "subtitle", "data", "attachment"]
@@ -46,6 +46,7 @@ class Stream:
         bits: of the integer samples, for lossless sound; None for lossy sound and for floats.
         duration_seconds, start_seconds: as the container tells for this very stream, else None and 0.
         is_cover: a still picture that belongs to the file rather than to the film.
+        rotation: by how many degrees, counter-clockwise, players turn the picture.
         tag: the container's four letters for the codec ("hvc1", "tmcd"), None where there are none.
     """
 
@@ -66,6 +67,7 @@ class Stream:
     duration_seconds: float | None = None
     start_seconds: float = 0.0
     is_cover: bool = False
+    rotation: int = 0
     tag: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -101,7 +103,8 @@ class Media:
         return tuple(stream for stream in self.streams if stream.kind == "audio")
 
     def default_audio(self) -> Stream:
-        """The track that a player would play: the first with the default flag, else the first.
+        """The track that a player would play: the first with the default flag, else the first. One of which nothing
+        can be decoded (broadcasts announce tracks that never come) counts only if there is no other.
 
         Raises:
             InputError: there is no sound track.
@@ -109,7 +112,8 @@ class Media:
         tracks = self.audio
         if not tracks:
             raise InputError(f"'{self.path}' has no sound track: choose a film with sound")
-        return next((track for track in tracks if "default" in track.disposition), tracks[0])
+        heard = [track for track in tracks if track.sample_rate and track.channels] or tracks
+        return next((track for track in heard if "default" in track.disposition), heard[0])
 
     def audio_track(self, number: int) -> Stream:
         """The sound track with this number, counted from 0.
@@ -134,7 +138,7 @@ def probe(path: Path) -> Media:
         FfmpegError: neither ffprobe nor PyAV can be run.
     """
     start = _check_file(path)
-    finished = process.run(_command(path), timeout=TIMEOUT_SECONDS)
+    finished = process.run(command(path), timeout=TIMEOUT_SECONDS)
     if finished.status == pyav_probe.NOT_THERE:
         raise FfmpegError(process.words(finished.log))
     if finished.status != 0:
@@ -145,6 +149,8 @@ def probe(path: Path) -> Media:
     except json.JSONDecodeError as error:
         raise FfmpegError(f"ffprobe's answer about '{path}' could not be understood: reinstall ffmpeg") from error
     facts["duration_guessed"] = facts.get("duration_guessed") or _GUESS in finished.log or _unfinished_riff(start)
+    if "mov" in str(facts.get("format", {}).get("format_name")):
+        mov_names.add_titles(facts, path)
     media = parse(facts, path)
     if not _PLAYLISTS.isdisjoint(media.container.split(",")):
         raise _playlist(path)
@@ -209,14 +215,16 @@ def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
         duration_seconds=_number(entry.get("duration")) or _clock(lower.get("duration")),
         start_seconds=_number(entry.get("start_time")) or 0.0,
         is_cover=kind == "video" and "attached_pic" in disposition,
+        rotation=next((int(one["rotation"]) for one in entry.get("side_data_list", ()) if one.get("rotation")), 0),
         tag=tag if (tag := str(entry.get("codec_tag_string", ""))).isalnum() else None,
         tags=tags,
     )
 
 
 def _layout(value: Any) -> str | None:
-    # "6 channels" says no more than the number of channels
-    return None if value in _NOT_TOLD or re.fullmatch(r"\d+ channels", str(value)) else str(value)
+    # "6 channels" says no more than the number of channels; "3 channels (FL+FC+LFE)" is a layout that has no name
+    layout = "" if value in _NOT_TOLD else re.sub(r"^\d+ channels( \((.+)\))?$", r"\2", str(value))
+    return layout or None
 
 
 def _number(value: Any) -> float | None:
@@ -238,7 +246,8 @@ def _clock(value: str | None) -> float | None:
     return None if match is None else int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
 
 
-def _command(path: Path) -> list[str]:
+def command(path: Path) -> list[str]:
+    """The command line that prints ffprobe's JSON about a file, or about its standard input (`/dev/stdin`)."""
     ffprobe = process.find_ffprobe()
     if ffprobe is None:
         # by its place, not by `-m`: it must be found from every directory; -P keeps our modules from hiding others

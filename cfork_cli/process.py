@@ -128,13 +128,13 @@ def command(program: str, graph: Any, values: Mapping[str, str | Sequence[str]])
 class Child:
     """A running ffmpeg. A context manager: on leaving, it is killed if it still runs, and all is closed."""
 
-    def __init__(self, arguments: Sequence[str], *, stdin: bool = False, stdout: bool = False) -> None:
+    def __init__(self, arguments: Sequence[str], *, stdin: bool = False, stdout: bool | int = False) -> None:
         """Start it.
 
         Args:
             arguments: the program (an absolute path) and its arguments.
             stdin: whether we write to it (else its standard input is empty).
-            stdout: whether we read from it (else its output is thrown away).
+            stdout: whether we read from it, or the open file that it writes to (else it is thrown away).
 
         Raises:
             FfmpegError: the program cannot be started.
@@ -148,7 +148,7 @@ class Child:
             subprocess.Popen,
             _with_launcher(arguments),
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+            stdout={True: subprocess.PIPE, False: subprocess.DEVNULL}[stdout] if isinstance(stdout, bool) else stdout,
             stderr=self._log,
             # Ctrl-C reaches us alone; we then end ffmpeg. On its own it would finish a "good" short file.
             start_new_session=True,
@@ -253,10 +253,8 @@ def run(arguments: Sequence[str], *, stdin: bytes | None = None, timeout: float 
         try:
             output, _ = child._popen.communicate(stdin, timeout)
         except subprocess.TimeoutExpired as error:
-            name = os.path.basename(arguments[0])
-            raise FfmpegError(
-                f"{name} did not answer within {timeout:.0f} s: is the disk or network share slow?"
-            ) from error
+            why = f"{os.path.basename(arguments[0])} did not answer within {timeout:.0f} s: is the disk or share slow?"
+            raise FfmpegError(why) from error
         return Finished(child.wait(), output, child.log())
 
 

@@ -48,7 +48,7 @@ def describe(path: str) -> dict[str, Any]:
                 "tags": dict(container.metadata),
             },
             "chapters": [{"id": chapter["id"]} for chapter in container.chapters()],
-            "streams": [_stream(stream) for stream in container.streams],
+            "streams": [_stream(stream) | _turned(container, stream) for stream in container.streams],
         }
 
 
@@ -83,6 +83,20 @@ def _stream(stream: Any) -> dict[str, Any]:
             "bits_per_raw_sample": _bits(facts["codec_name"], context.extradata),
         }
     return facts
+
+
+def _turned(container: Any, stream: Any) -> dict[str, Any]:
+    """How the picture is rotated. PyAV tells it of decoded pictures alone, so the first one is decoded."""
+    import av.error
+
+    if stream.type != "video" or stream.codec_context is None or stream.disposition.attached_pic:
+        return {}
+    try:
+        container.seek(0)
+        frame = next(iter(container.decode(stream)), None)
+    except (av.error.FFmpegError, ValueError):
+        return {}
+    return {"side_data_list": [{"rotation": frame.rotation}]} if frame is not None and frame.rotation else {}
 
 
 def _bits(codec: str, extradata: bytes | None) -> int | None:

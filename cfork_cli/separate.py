@@ -1,42 +1,29 @@
-"""The sound files of `cfork separate`: one for each stem, all of them or none."""
+"""The files of `cfork separate`: which sounds there are, what each file is called, and all of them or none."""
 
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-from cfork_cli.destination import check_destination
+from cfork_cli.console import SPOKEN_ORDER
+from cfork_cli.destination import Sink, check_destination, publish_together
 from cfork_cli.errors import OutputError, UsageError
-from cfork_cli.sound_file import SoundFileSink, Subtype
 
-_SUBTYPES: dict[str, dict[int, Subtype]] = {
-    "wav": {32: "float32", 24: "pcm24", 16: "pcm16"},
-    "flac": {24: "pcm24", 16: "pcm16"},
-}
+MIXTURE, RESIDUAL = "mixture", "residual"
+"""What may be written beside the stems."""
+
 _NAMES = {
     "dialogue": "dialogue", "dialog": "dialogue", "speech": "dialogue", "voices": "dialogue",
     "music": "music", "effects": "effects", "sfx": "effects",
 }  # fmt: skip
 
-
-def subtype(format: str, bits: int | None) -> Subtype:
-    """The samples of a format: the best it has, or those with `bits`.
-
-    Raises:
-        UsageError: the format has no such samples.
-
-    >>> subtype("flac", None), subtype("wav", 16)
-    ('pcm24', 'pcm16')
-    """
-    known = _SUBTYPES[format]
-    chosen = known.get(max(known) if bits is None else bits)
-    if chosen is None:
-        raise UsageError(f"{format.upper()} files have {' or '.join(map(str, known))} bits here, not {bits}")
-    return chosen
+_FIELDS = ("stem", "name", "track", "language")
 
 
 def stem_name(text: str) -> str:
@@ -51,14 +38,72 @@ def stem_name(text: str) -> str:
     return name
 
 
-def check_channels(format: str, channels: int) -> None:
-    """Find out whether the format takes that many channels.
+def stem_names(texts: Sequence[str]) -> tuple[str, ...]:
+    """The stems that the user means, each once; all if none is named.
 
     Raises:
-        UsageError: it does not.
+        UsageError: there is no such stem.
     """
-    if format == "flac" and channels > 8:
-        raise UsageError(f"FLAC holds at most 8 channels, not {channels}: leave --format flac away")
+    return tuple(dict.fromkeys(map(stem_name, texts))) or SPOKEN_ORDER
+
+
+def residual_takers(text: str, stems: Sequence[str]) -> tuple[str, ...]:
+    """Who gets what is missing from the stems: some of the stems, or a sound of its own, or nobody.
+
+    Args:
+        text: "none", "all", "file", or stems with commas between them.
+        stems: those that are written.
+
+    Raises:
+        UsageError: it is anything else, or a stem that is not written.
+
+    >>> residual_takers("music,sfx", ["dialogue", "music", "effects"])
+    ('music', 'effects')
+    """
+    word = text.strip().lower()
+    if word in ("none", "all", "file"):
+        return {"none": (), "all": tuple(stems), "file": (RESIDUAL,)}[word]
+    try:
+        takers = stem_names(word.split(","))
+    except UsageError as error:
+        raise UsageError(
+            f"'{text}' cannot take the residual: give none, all, file, or stems such as music,effects"
+        ) from error
+    for taker in takers:
+        if taker not in stems:
+            raise UsageError(f"{taker} cannot take the residual, because it is not written: add --stem {taker}")
+    return takers
+
+
+def file_names(template: str, sounds: Sequence[str], suffix: str, values: dict[str, str]) -> dict[str, str]:
+    """The name of every sound's file.
+
+    Args:
+        template: with `{stem}`, `{name}`, `{track}` and `{language}` in it.
+        sounds: what is written.
+        values: for all fields but `stem`.
+
+    Raises:
+        UsageError: a field is unknown, two files would have one name, or it is no name.
+
+    >>> file_names("{name}.{stem}", ["music"], "wav", {"name": "film", "track": "1", "language": "und"})
+    {'music': 'film.music.wav'}
+    """
+    for field in re.findall(r"\{([^{}]*)\}", template):
+        if field not in _FIELDS:
+            fields = ", ".join(f"{{{one}}}" for one in _FIELDS)
+            raise UsageError(f"the file name '{template}' has an unknown field {{{field}}}: there are {fields}")
+    names = {}
+    for sound in sounds:
+        told = {**values, "stem": sound}
+        stem = re.sub(r"\{(\w+)\}", lambda match, told=told: told[match[1]], template)  # type: ignore[misc]
+        names[sound] = f"{stem}.{suffix}"
+    if len(set(names.values())) < len(names):
+        raise UsageError(f"the file name '{template}' is the same for all stems: put {{stem}} into it")
+    for name in names.values():
+        if Path(name).name != name or name.startswith("."):
+            raise UsageError(f"'{name}' is not a file name: --template names files, -o the folder for them")
+    return names
 
 
 def check_folder(folder: Path) -> None:
@@ -78,29 +123,26 @@ def check_folder(folder: Path) -> None:
 
 
 class StemFiles:
-    """A sound file for each stem. A context manager: an error leaves no new one behind.
+    """A file for each sound. A context manager: an error leaves no new one behind.
 
     Attributes:
         samples: how many (of each channel) were written.
         notes: after the end, what the user should know (samples that had to be cut).
     """
 
-    def __init__(
-        self,
-        files: dict[str, Path],
-        *,
-        sample_rate: int,
-        channels: int,
-        subtype: Subtype,
-        source: Path,
-        force: bool,
-        expected_seconds: float | None,
-    ) -> None:
+    def __init__(self, files: dict[str, Path], open_sink: Callable[[str, Path], Sink]) -> None:
+        """Make the folder if it is missing, and open all files.
+
+        Args:
+            files: what is written -> where; all in one folder.
+            open_sink: makes the sink of one file.
+
+        Raises:
+            OutputError, UsageError, FfmpegError: one of them cannot be opened. Nothing is left then.
+        """
         self.samples = 0
         self.notes: tuple[str, ...] = ()
-        self._sinks: list[SoundFileSink] = []
-        self._replaced = {path for path in files.values() if path.exists()}
-        self._published: list[Path] = []
+        self._sinks: list[Sink] = []
         folder = next(iter(files.values())).parent
         self._made = None if folder.exists() else folder
         try:
@@ -108,24 +150,18 @@ class StemFiles:
                 folder.mkdir()
         except OSError as error:
             raise OutputError(f"'{folder}' cannot be made ({error.strerror}): choose another folder with -o") from error
-        expected = None if expected_seconds is None else round(expected_seconds * sample_rate)
         try:
-            for path in files.values():
-                self._sinks.append(
-                    SoundFileSink(
-                        path, sample_rate=sample_rate, channels=channels, subtype=subtype, expected_samples=expected,
-                        source=source, force=force,
-                    )
-                )  # fmt: skip
+            for name, path in files.items():
+                self._sinks.append(open_sink(name, path))
         except BaseException:
             self._abort()
             raise
 
-    def write(self, stems: np.ndarray) -> None:
-        """Write samples of all stems, float32 `[stems, channels, samples]`, in the order of the files."""
-        for sink, stem in zip(self._sinks, stems, strict=True):
-            sink.write(stem)
-        self.samples += stems.shape[-1]
+    def write(self, sounds: np.ndarray) -> None:
+        """Write samples of all sounds, float32 `[sounds, channels, samples]`, in the order of the files."""
+        for sink, sound in zip(self._sinks, sounds, strict=True):
+            sink.write(sound)
+        self.samples += sounds.shape[-1]
 
     def __enter__(self) -> Self:
         return self
@@ -137,11 +173,7 @@ class StemFiles:
             self._abort()
             return
         try:
-            for sink in self._sinks:
-                sink.finish()  # all that can well fail fails here, before the first file appears
-            for sink in self._sinks:
-                sink.publish()
-                self._published.append(sink.output)
+            publish_together(self._sinks)
         except BaseException:
             self._abort()
             raise
@@ -150,10 +182,6 @@ class StemFiles:
     def _abort(self) -> None:
         for sink in self._sinks:
             sink.abort()
-        for path in self._published:  # before another failed
-            if path not in self._replaced:
-                with contextlib.suppress(OSError):
-                    path.unlink(missing_ok=True)
         if self._made is not None:
             with contextlib.suppress(OSError):  # not empty: somebody else's files are in it now
                 self._made.rmdir()

@@ -1,4 +1,4 @@
-"""Samples into a WAV or FLAC file, through libsndfile."""
+"""Samples into a WAV file (RF64 over 4 GiB), written here, or into a FLAC file, through libsndfile."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from typing import Literal
 import numpy as np
 import soundfile
 
+from cfork_cli import wav
 from cfork_cli.destination import Sink
-from cfork_cli.errors import OutputError, UsageError
+from cfork_cli.errors import CforkError, OutputError, UsageError
+from cfork_cli.integers import over_full_scale, packed
 
 Subtype = Literal["float32", "pcm24", "pcm16"]
 
-_SUBTYPES: dict[str, tuple[str, int | None]] = {
-    "float32": ("FLOAT", None),
-    "pcm24": ("PCM_24", 24),
-    "pcm16": ("PCM_16", 16),
-}
-_WAV_BYTES = 4_000_000_000  # its sizes are 32-bit; some room for the header and for a rough estimate
+_BITS: dict[str, int] = {"float32": 32, "pcm24": 24, "pcm16": 16}
+_RAW = {32: "f32le", 24: "s24le", 16: "s16le"}
 
 
 class SoundFileSink(Sink):
@@ -41,26 +39,28 @@ class SoundFileSink(Sink):
         sample_rate: int,
         channels: int,
         subtype: Subtype = "float32",
-        expected_samples: int | None = None,
+        layout: str | None = None,
         source: Path | None = None,
         force: bool = False,
+        riff_bytes: int = wav.RIFF_BYTES,
     ) -> None:
         """Open the temporary file.
 
         Args:
             output: ends in .wav or .flac.
             subtype: "float32" (WAV only), "pcm24" or "pcm16".
-            expected_samples: about how many of each channel will come; over 4 GB a WAV file becomes RF64. None: RF64.
+            layout: ffmpeg's name of the channels' places; WAV keeps it.
             source: the film that is read; it is never overwritten.
             force: whether a file that exists may be replaced.
+            riff_bytes: a larger WAV file becomes RF64.
 
         Raises:
             UsageError: the suffix or subtype does not fit.
             OutputError: see `check_destination`.
         """
         kind = output.suffix.lower().lstrip(".")
-        if subtype not in _SUBTYPES:
-            raise UsageError(f"'{subtype}' is not a sample format: choose {', '.join(_SUBTYPES)}")
+        if subtype not in _BITS:
+            raise UsageError(f"'{subtype}' is not a sample format: choose {', '.join(_BITS)}")
         if kind not in ("wav", "flac") or (kind == "flac" and subtype == "float32"):
             raise UsageError(
                 f"'{output.name}' cannot hold {subtype} samples: choose .wav, or .flac with pcm24 or pcm16"
@@ -68,23 +68,25 @@ class SoundFileSink(Sink):
         if kind == "flac" and channels > 8:
             raise UsageError(f"FLAC holds at most 8 channels, not {channels}: choose .wav")
         super().__init__(output, source=source, force=force)
-        name, self._bits = _SUBTYPES[subtype]
+        self._bits = _BITS[subtype]
         self.clipped = 0
         self._channels = channels
-        self._large = expected_samples is None or expected_samples * channels * 4 > _WAV_BYTES
-        self._limit = None if kind == "flac" or self._large else 2**32 - 4096
-        self._bytes_per_frame = channels * (4 if self._bits is None else self._bits // 8)
-        form = "FLAC" if kind == "flac" else "RF64" if self._large else "WAV"
+        self._riff_bytes = riff_bytes
+        self._format = wav.Format(sample_rate, channels, self._bits, wav.channel_mask(layout) if kind == "wav" else 0)
+        self._flac: soundfile.SoundFile | None = None
         try:
-            self._temporary.touch(exist_ok=False)
-            self._file = soundfile.SoundFile(
-                os.fsencode(self._temporary) if os.name == "posix" else self._temporary,
-                "w",
-                samplerate=sample_rate,
-                channels=channels,
-                format=form,
-                subtype=name,
-            )
+            self._file = self._temporary.open("xb", buffering=1 << 20)
+            try:
+                if kind == "flac":
+                    self._flac = soundfile.SoundFile(
+                        self._file, "w", samplerate=sample_rate, channels=channels, format="FLAC",
+                        subtype=f"PCM_{self._bits}",
+                    )  # fmt: skip
+                else:
+                    self._file.write(self._format.header(0))
+            except BaseException:
+                self._file.close()
+                raise
         except (OSError, soundfile.SoundFileError) as error:
             self._discard()
             raise OutputError(f"'{output}' cannot be written ({error}): choose another place with -o") from error
@@ -100,34 +102,30 @@ class SoundFileSink(Sink):
             raise ValueError("this sink is closed")
         if block.ndim != 2 or block.shape[0] != self._channels:
             raise ValueError(f"a block must be [{self._channels}, samples], not {block.shape}")
-        if self._limit is not None and (self.samples + block.shape[1]) * self._bytes_per_frame > self._limit:
-            self.abort()
-            raise OutputError(f"'{self.output}' grows over 4 GB, which WAV cannot hold: choose .flac")
+        if self._bits != 32:
+            self.clipped += over_full_scale(block)
         try:
-            self._file.write(self._samples(block))
+            if self._flac is None:
+                self._file.write(packed(block, _RAW[self._bits]))
+            elif self._bits == 16:
+                self._flac.write(np.frombuffer(packed(block, "s16le"), "<i2").reshape(-1, self._channels))
+            else:  # libsndfile wants the 24 bits at the top; its own conversion of floats scales by 2^23 - 1
+                whole = np.frombuffer(packed(block, "s24in32le"), "<i4").reshape(-1, self._channels)
+                self._flac.write(whole << 8)
         except (OSError, soundfile.SoundFileError) as error:
             self.abort()
             raise self._failure(error) from error
         self.samples += block.shape[1]
 
-    def _samples(self, block: np.ndarray) -> np.ndarray:
-        """As libsndfile must be given them, `[samples, channels]`: its own conversion scales by 32767, not by 32768."""
-        if self._bits is None:
-            return np.ascontiguousarray(block.T, dtype=np.float32)
-        self.clipped += int(np.count_nonzero(np.abs(block) > 1))
-        full = 2 ** (self._bits - 1)
-        whole = np.clip(np.rint(np.asarray(block.T, dtype=np.float64) * full), -full, full - 1)
-        if self._bits == 16:
-            return np.ascontiguousarray(whole.astype(np.int16))
-        return np.ascontiguousarray(whole.astype(np.int32) << 8)
-
     def _complete(self) -> None:
         try:
+            if self._flac is not None:
+                self._flac.close()
+                with soundfile.SoundFile(self._file.name) as written:
+                    frames = written.frames
+            else:
+                frames = self._complete_wav()
             self._file.close()
-            with soundfile.SoundFile(
-                os.fsencode(self._temporary) if os.name == "posix" else self._temporary
-            ) as written:
-                frames = written.frames
         except (OSError, soundfile.SoundFileError) as error:
             raise self._failure(error) from error
         if frames != self.samples:
@@ -137,9 +135,22 @@ class SoundFileSink(Sink):
                 f"'{self.output}': {self.clipped} samples were over full scale and were cut: use float32 WAV",
             )
 
+    def _complete_wav(self) -> int:
+        """Fill in the sizes; returns how many samples are really there."""
+        header = self._format.header(self.samples, riff_bytes=self._riff_bytes)
+        if self.samples * self._format.frame_bytes % 2:
+            self._file.write(b"\0")  # chunks begin at even places
+        self._file.seek(0)
+        self._file.write(header)
+        self._file.flush()
+        return (os.fstat(self._file.fileno()).st_size - len(header)) // self._format.frame_bytes
+
     def _stop(self) -> None:
         with contextlib.suppress(OSError, soundfile.SoundFileError):
+            if self._flac is not None:
+                self._flac.close()
+        with contextlib.suppress(OSError):
             self._file.close()
 
-    def _failure(self, error: Exception) -> OutputError:
+    def _failure(self, error: Exception) -> CforkError:
         return OutputError(f"'{self.output}' could not be written ({error}): is the disk full?")

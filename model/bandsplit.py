@@ -93,7 +93,8 @@ class BandLinear(nn.Module):
 
 
 class Layer(nn.Module):
-    """Time within each band, then the channels of each band, then all bands along time.
+    """Time within each band, then the channels of each band, then all bands: along time in a summary of them, or,
+    without an overview, along frequency as in BSRNN.
 
     Shape: `[batch, frames, bands, width]` -> the same
     """
@@ -106,6 +107,15 @@ class Layer(nn.Module):
         self.mlp = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
+        self.has_overview = overview > 0
+        if not self.has_overview:
+            self.band_norm = nn.LayerNorm(width)
+            self.band = nn.LSTM(width, hidden, batch_first=True, bidirectional=True)
+            self.band_out = nn.Linear(2 * hidden, width)
+            with torch.no_grad():
+                for out in cast(tuple[nn.Linear, ...], (self.time_out, self.mlp[-1], self.band_out)):
+                    out.weight.mul_(0.2)
+            return
         self.overview_norm = nn.LayerNorm(width)
         # Each band says its part in a few numbers: a single layer over all bands and channels has so many inputs
         # that one step of Adam throws its output about.
@@ -124,6 +134,10 @@ class Layer(nn.Module):
         rows = self.time_out(self.time(rows)[0])
         x = x + rows.reshape(batch, bands, frames, width).transpose(1, 2)
         x = x + self.mlp(x)
+        if not self.has_overview:
+            rows = self.band_norm(x).reshape(batch * frames, bands, width)
+            across: Tensor = self.band_out(self.band(rows)[0])
+            return x + across.reshape(x.shape)
         seen = F.gelu(self.overview_mid(self.overview_in(self.overview_band(self.overview_norm(x)).flatten(2))))
         seen = torch.cat([self.overview(seen)[0], seen], dim=-1)
         mixed: Tensor = self.overview_out(seen)
@@ -177,23 +191,26 @@ class BandSplit(nn.Module):
         overview: int = 160,
         mask_hidden: int = 80,
         residual: Sequence[float] = (0.0, 0.0, 0.0),
+        windows: Sequence[int] = WINDOWS,
     ) -> None:
-        """The sizes, and the shares of the stems (in `stems` order) in what all three masks leave of the mixture.
+        """The sizes, the windows (a second one works below COARSE_LIMIT_HZ), and the shares of the stems (in `stems`
+        order) in what all three masks leave of the mixture.
 
         With shares that sum to 1 the stems sum to the mixture. What no mask has claimed is mostly effects: they are
-        the class without a common sound.
+        the class without a common sound. Without an overview, an LSTM along frequency connects the bands.
         """
         super().__init__()
         self.residual = dict(zip(self.stems, residual, strict=True))
         self.config: dict[str, Any] = {
             "width": width, "hidden": hidden, "layers": layers, "overview": overview, "mask_hidden": mask_hidden,
-            "residual": list(residual),
+            "residual": list(residual), "windows": list(windows),
         }  # fmt: skip
+        self.windows = tuple(windows)
         edges = band_edges()
         bands = len(edges) - 1
         self.bins: list[int] = []
         most = []
-        for number, window in enumerate(WINDOWS):
+        for number, window in enumerate(self.windows):
             limit = SAMPLE_RATE / 2 if number == 0 else COARSE_LIMIT_HZ
             gather, scatter, bins = bins_of_bands(edges, window, limit)
             self.register_buffer(f"gather{number}", gather, persistent=False)
@@ -213,7 +230,7 @@ class BandSplit(nn.Module):
     def spectra(self, x: Tensor) -> list[Tensor]:
         """STFT of every resolution, `[batch, frames, bins]` complex, frame n centred on sample n * hop."""
         found = []
-        for number, window in enumerate(WINDOWS):
+        for number, window in enumerate(self.windows):
             shape: Tensor = getattr(self, f"window{number}")
             spectrum = torch.stft(
                 x, window, HOP, window=shape, center=True, pad_mode="constant", normalized=True, return_complex=True
@@ -265,6 +282,6 @@ class BandSplit(nn.Module):
             masked = F.pad(full[..., :bins] * mask, (0, full.shape[-1] - bins)).transpose(1, 2)
             window: Tensor = getattr(self, f"window{number}")
             total = total + torch.istft(
-                masked, WINDOWS[number], HOP, window=window, center=True, normalized=True, length=x.shape[-1]
+                masked, self.windows[number], HOP, window=window, center=True, normalized=True, length=x.shape[-1]
             )
         return total

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # how a file begins that Git LFS put in place of another
+
 _LONGEST_HEADER = 100_000_000  # bytes; the limit that the format sets
 
 
@@ -49,16 +51,37 @@ def read(path: Path) -> tuple[dict[str, str] | None, dict[str, Tensor]]:
     from safetensors.torch import load as deserialize
 
     data = path.read_bytes()
-    header = 8 + _header_length(data[:8], len(data), path)
-    metadata, entries = _parse(data[8:header], path)
-    if metadata is not None:
-        stated = metadata.pop("sha256", "")
-        if stated != _digest(metadata, entries, memoryview(data)[header:]):
-            raise WeightsError(f"{path} is damaged: its checksum does not match; get the file again")
+    metadata = _verified(data, path)
     try:
         return metadata, deserialize(data)
     except (SafetensorError, ValueError, KeyError) as e:
         raise WeightsError(f"{path} is damaged or truncated ({first_line(e)}); get the file again") from e
+
+
+def check(path: Path) -> None:
+    """Find out whether it is safetensors and, if it is one of ours, whether it is whole; needs no torch.
+
+    Raises:
+        WeightsError: not safetensors, truncated, or the digest does not match.
+        OSError: the file cannot be read.
+    """
+    _verified(path.read_bytes(), path)
+
+
+def read_tensor_table(path: Path) -> dict[str, tuple[str, list[int]]]:
+    """Name -> type (such as "F16") and shape of each tensor, from the header alone.
+
+    Raises:
+        WeightsError: not safetensors, or the header is damaged.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        length = _header_length(file.read(8), path.stat().st_size, path)
+        entries = _parse(file.read(length), path)[1]
+    try:
+        return {name: (str(entry["dtype"]), list(map(int, entry["shape"]))) for name, entry in entries.items()}
+    except (KeyError, TypeError, ValueError) as e:
+        raise WeightsError(f"{path} is damaged: its table of tensors cannot be read; get the file again") from e
 
 
 def write(path: Path, metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
@@ -107,6 +130,17 @@ def first_line(cause: Exception) -> str:
     # The first line of load_state_dict's error only names the class; the second says which tensor.
     line = lines[1] if len(lines) > 1 and lines[0].startswith("Error(s) in loading") else lines[0]
     return line[:120]
+
+
+def _verified(data: bytes, path: Path) -> dict[str, str] | None:
+    """The strings of the header of a whole file (None if it is not one of ours), without its digest, which matches."""
+    header = 8 + _header_length(data[:8], len(data), path)
+    metadata, entries = _parse(data[8:header], path)
+    if metadata is not None:
+        stated = metadata.pop("sha256", "")
+        if stated != _digest(metadata, entries, memoryview(data)[header:]):
+            raise WeightsError(f"{path} is damaged: its checksum does not match; get the file again")
+    return metadata
 
 
 def _header_length(length: bytes, size: int, path: Path) -> int:

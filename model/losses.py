@@ -5,6 +5,8 @@ Signals are `[..., samples]`; every function returns `[...]` in dB.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -53,3 +55,31 @@ def bounded_snr_loss(estimate: Tensor, target: Tensor, mixture: Tensor, floor: f
     """
     bound = floor * _power(mixture).unsqueeze(-1) + EPSILON
     return 10 * torch.log10((_power(estimate - target) + bound) / (_power(target) + bound))
+
+
+def published_loss(estimate: Tensor, target: Tensor, *, scale_invariant: bool) -> Tensor:
+    """The loss of the published MRX: negative SNR, or negative SI-SNR of signals without their means.
+
+    On a silent target it is a constant 80 dB without a gradient: such a stem teaches nothing.
+
+    >>> t, zero = torch.ones(100), torch.zeros(100)
+    >>> [round(float(published_loss(0.9 * t, s, scale_invariant=False)), 3) for s in (t, zero)]
+    [-20.0, 80.0]
+    """
+    if scale_invariant:
+        estimate, target = (signal - signal.mean(-1, keepdim=True) for signal in (estimate, target))
+        target = target * ((estimate * target).sum(-1, keepdim=True) / (_power(target).unsqueeze(-1) + 1e-12))
+    return -10 * torch.log10(_power(target) / (_power(estimate - target) + EPSILON) + EPSILON)
+
+
+def training_loss(name: str, floor: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """(estimate `[..., stems, samples]`, target, mixture `[..., samples]`) -> dB `[..., stems]`, by its name.
+
+    Raises:
+        KeyError: it is none of bounded, snr, si_snr.
+    """
+    return {
+        "bounded": lambda estimate, target, mixture: bounded_snr_loss(estimate, target, mixture, floor),
+        "snr": lambda estimate, target, mixture: published_loss(estimate, target, scale_invariant=False),
+        "si_snr": lambda estimate, target, mixture: published_loss(estimate, target, scale_invariant=True),
+    }[name]

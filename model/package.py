@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from .train import TrainConfig, new_network
+from .config import TrainConfig, from_stored
+from .state import new_network, read_state
 from .weights import save
 
 
@@ -25,13 +24,13 @@ def package(state_file: Path, out: Path, card: Mapping[str, object], config: Map
         card: what people should know; the steps and minutes of training are added.
         config: arguments of the network that training leaves open, such as `residual`.
     """
-    state = torch.load(state_file, map_location="cpu", weights_only=True)
-    trained = TrainConfig(**state["config"])
+    state = read_state(state_file)
+    trained = TrainConfig(**from_stored(state["config"]))
     arguments = {**json.loads(trained.network), **(config or {})}
     network = new_network(replace(trained, network=json.dumps(arguments)))
     network.load_state_dict(state["averaged"])
     out.parent.mkdir(parents=True, exist_ok=True)
-    training = {"steps": state["step"], "minutes": round(state["minutes"], 1), "seed": state["config"]["seed"]}
+    training = {"steps": state["step"], "minutes": round(state["minutes"], 1), "seed": trained.seed}
     save(network, out, {**card, "training": training}, half=True)
     return out.stat().st_size
 

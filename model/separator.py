@@ -72,6 +72,7 @@ def separate(
     device: str | torch.device | None = None,
     batch_size: int | None = None,
     autocast: bool = False,
+    untouched: Sequence[int] = (),
 ) -> Iterator[tuple[Audio, Audio]]:
     """Stems of a stream, each piece beside the very samples of the mixture that it belongs to.
 
@@ -93,6 +94,7 @@ def separate(
             `BATCH_SIZE`, on CUDA `CUDA_FACTOR` times as many. Halved for good whenever the device has not
             enough memory.
         autocast: compute in bfloat16 where that is safe; only on CUDA.
+        untouched: channels that the network never hears, such as the low-frequency one; their stems are silent.
 
     Yields:
         mixture `[C, N]` and stems `[S, C, N]`, float32, at `sample_rate`. N varies, up to about a second, and
@@ -125,12 +127,20 @@ def separate(
     checked = (_check(block, channels) for block in blocks)
     if not stems:
         return ((block.copy(), np.zeros((0, *block.shape), np.float32)) for block in checked if block.size)
+    if not set(untouched) <= set(range(channels)):
+        raise ValueError(f"channels {list(untouched)} are not all among {channels}")
     batches = _Batches(network, tuple(stems), input_gain, device, batch_size, autocast)
-    return _separate(checked, batches, grid, sample_rate, network.sample_rate, channels)
+    return _separate(checked, batches, grid, sample_rate, network.sample_rate, channels, list(untouched))
 
 
 def _separate(
-    blocks: Iterable[Audio], batches: "_Batches", grid: Grid, film_rate: int, network_rate: int, channels: int
+    blocks: Iterable[Audio],
+    batches: "_Batches",
+    grid: Grid,
+    film_rate: int,
+    network_rate: int,
+    channels: int,
+    untouched: list[int],
 ) -> Iterator[tuple[Audio, Audio]]:
     """The way of the sound, from one end to the other; see `separate`."""
     mixture = Delay(channels)
@@ -139,6 +149,9 @@ def _separate(
     def heard() -> Iterator[Audio]:
         for block in blocks:
             mixture.push(block)
+            if untouched:
+                block = block.copy()
+                block[untouched] = 0
             yield _sane(block)
 
     windows = cut(resample(heard(), film_rate, network_rate, channels), grid, channels)

@@ -1,238 +1,236 @@
-"""Train a network on scenes mixed on the fly: one loop, limited by time, resumed from one file.
+"""Train a network: one loop, limited by time, steps or epochs, resumed from one file.
 
-    python -m model.train PACKS OUT --minutes 90
+    python -m model.train PACKS OUT --minutes 90                     # on scenes mixed on the fly
+    python -m model.train DNR OUT --recipe mrx                       # on a Divide-and-Remaster tree, as published
     torchrun --nproc-per-node 2 -m model.train PACKS OUT --minutes 90      # one process a core or a GPU
 
-`OUT/state.pt` is the whole state; the same command goes on from where it was saved last, until `minutes` of training
-are done. Networks, optimizer, step and minutes are exactly those of the state; the scenes are new ones, drawn from a
-seed that counts the resumptions, so a resumed run is as good as an uninterrupted one, but not equal to it.
-`OUT/metrics.jsonl` has a line for each report; the steps after the last save are in it twice. The result, the
-exponential moving average of the weights, is written by `python -m model.package`.
+`OUT/state.pt` is the whole state; the same command goes on from where it was saved last. Scenes are numbered and
+depend on the seed alone, so on one machine a training limited by steps or epochs is, bit for bit, the same with and
+without interruptions. (With `--minutes` the learning rate follows the clock; on a GPU some sums have no fixed order.)
+
+`OUT/metrics.jsonl` has a line for each report and validation, `OUT/metrics.png` shows them, and `OUT/best.pt` is the
+averaged network with the lowest validation loss. `python -m model.package` makes a model of either file.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
+import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, fields
-from importlib import import_module
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from . import STEMS
-from .dnr.scenes import SceneMixer, Scenes
-from .losses import bounded_snr_loss, si_sdr
-from .weights import ARCHITECTURES
+from .config import RECIPES, TrainConfig, configure, flag
+from .curves import draw_run, read_run, write_picture
+from .dnr.dataset import Batches, training_scenes, validation_scenes
+from .losses import training_loss
+from .processes import Say, Stop, ignore_signals, joined, stop_on_signals
+from .schedule import learning_rate, progress
+from .state import STATE_FILE, StateError, Training, new_network, stored_config
+from .stems import STEMS
+from .validation import summarize, validate
 
+__all__ = ["TrainConfig", "new_network", "train"]
+
+METRICS_FILE, PICTURE_FILE = "metrics.jsonl", "metrics.png"
 LONGEST_STEP_SECONDS = 60.0  # what a step counts at most: a process that was suspended has not trained
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """Everything a run depends on. `minutes` counts training alone, over all resumptions."""
+def train(
+    config: TrainConfig, *, say: Say | None = None, stop: Stop | None = None, meeting_point: str | None = None
+) -> dict[str, Any]:
+    """Train until the limit of the config, or until told to stop; the state is saved either way.
 
-    packs: str
-    out: str
-    minutes: float
-    architecture: str = "bandsplit"
-    network: str = "{}"  # JSON of the constructor's arguments
-    batch: int = 4  # scenes a step, over all processes
-    crop_seconds: float = 4.0
-    learning_rate: float = 1e-3
-    warmup_steps: int = 150
-    final_fraction: float = 0.02  # of the learning rate, at the end of the cosine
-    weight_decay: float = 0.01
-    clip_norm: float = 5.0
-    ema: float = 0.998
-    loss_floor: float = 0.01
-    seed: int = 1
-    workers: int = 1
-    bf16: bool = False
-    save_minutes: float = 3.0
-    validate_minutes: float = 10.0
-    validation_scenes: int = 24
-    validation_seconds: float = 8.0
+    Args:
+        say: hears every step ({step, minutes, done}), and the lines of metrics.
+        stop: asked after each step; None: a signal (Ctrl-C) stops the training.
+        meeting_point: where processes find one another, if not by torchrun's environment.
 
+    Returns:
+        {state: path, finished: whether the limit was reached, step, minutes, validation: the last one or None}
 
-def new_network(config: TrainConfig) -> nn.Module:
-    """An untrained network of the configured architecture."""
-    module, kind = ARCHITECTURES[config.architecture]
-    network: nn.Module = getattr(import_module(module, __package__), kind)(**json.loads(config.network))
-    return network
-
-
-def learning_rate(config: TrainConfig, step: int, minutes: float) -> float:
-    """Linear warm-up over steps, then a cosine over the minutes of training."""
-    done = min(minutes / config.minutes, 1.0)
-    cosine = config.final_fraction + (1 - config.final_fraction) * 0.5 * (1 + math.cos(math.pi * done))
-    return config.learning_rate * cosine * min((step + 1) / config.warmup_steps, 1.0)
-
-
-def validate(network: nn.Module, scenes: Tensor, device: torch.device) -> dict[str, float | None]:
-    """Median SI-SDR improvement in dB of each stem, over the scenes [N, 3, T] in which that stem sounds, and
-    not it alone; None if there is no such scene."""
-    network.eval()
-    gains: list[list[float]] = [[] for _ in STEMS]
-    with torch.inference_mode():
-        for scene in scenes:
-            stems = scene.to(device)
-            mixture = stems.sum(0)
-            estimates = network(mixture[None])[0]
-            audible = stems.square().sum(-1) > 1e-3 * mixture.square().sum()
-            improvement = si_sdr(estimates, stems) - si_sdr(mixture.expand_as(stems), stems)
-            for stem in range(len(STEMS)):
-                if audible[stem] and bool((stems.sum(0) - stems[stem]).square().sum() > 0):
-                    gains[stem].append(float(improvement[stem]))
-    network.train()
-    return {
-        f"si_sdri_{stem}": float(np.median(found)) if found else None for stem, found in zip(STEMS, gains, strict=True)
-    }
-
-
-def fixed_scenes(config: TrainConfig) -> Tensor:
-    """The validation scenes, the same at every call: [N, 3, samples]."""
-    mixer = SceneMixer(Path(config.packs), "validation", config.validation_seconds)
-    rng = np.random.default_rng(0)
-    return torch.from_numpy(np.stack([mixer.draw(rng) for _ in range(config.validation_scenes)]))
-
-
-def start_processes() -> tuple[int, int, torch.device]:
-    """Rank, number of processes and device; joins the others when started by torchrun."""
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    cuda = torch.cuda.is_available()
-    if world > 1:
-        distributed.init_process_group("nccl" if cuda else "gloo")
-    if not cuda:
-        torch.set_num_threads(max((os.cpu_count() or 1) // world, 1))
-        return rank, world, torch.device("cpu")
-    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
-    return rank, world, torch.device("cuda")
-
-
-def agreed(value: float, world: int, device: torch.device) -> float:
-    """The first process's value in all of them: they must stop, save and step alike."""
-    if world == 1:
-        return value
-    shared = torch.tensor(value, device=device, dtype=torch.float64)
-    distributed.broadcast(shared, 0)
-    return float(shared)
-
-
-def train(config: TrainConfig) -> Path:
-    """Train until `config.minutes` are done; returns the path of the state file."""
-    rank, world, device = start_processes()
-    out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
-    state_file = out / "state.pt"
-    torch.manual_seed(config.seed)
-    network = new_network(config).to(device).train()
-    averaged = new_network(config).to(device)
-    averaged.load_state_dict(network.state_dict())
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99),
-                                  weight_decay=config.weight_decay, fused=device.type == "cuda")  # fmt: skip
-    step, minutes, resumptions = 0, 0.0, 0
-    if state_file.exists():
-        state = torch.load(state_file, map_location=device, weights_only=True)
-        network.load_state_dict(state["network"])
-        averaged.load_state_dict(state["averaged"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, minutes, resumptions = state["step"], state["minutes"], state["resumptions"] + 1
-    parallel = DistributedDataParallel(network) if world > 1 else network
-    data = Scenes(Path(config.packs), "train", config.crop_seconds, seed=config.seed + 1000 * resumptions + 7 * rank)
-    loader = DataLoader(data, batch_size=max(config.batch // world, 1), num_workers=config.workers,
-                        prefetch_factor=4 if config.workers else None, pin_memory=device.type == "cuda")  # fmt: skip
-    scenes = fixed_scenes(config) if rank == 0 else torch.empty(0)
-
-    def report(**values: Any) -> None:
+    Raises:
+        FileNotFoundError: there is nothing to train on. ValueError: the config does not fit the data.
+        StateError: the state file is damaged, or of another network.
+    """
+    with ExitStack() as stack:
+        place = stack.enter_context(joined(meeting_point))
+        rank, world, device = place.rank, place.world, place.device
+        out = Path(config.out)
+        data, epoch_scenes = training_scenes(Path(config.data), config.crop_seconds, config.seed)
+        held_out, held_out_count = validation_scenes(
+            Path(config.data), config.validation_seconds, config.validation_scenes
+        )
+        out.mkdir(parents=True, exist_ok=True)
+        run = Training.begin(config, device)
+        network, optimizer = run.network, run.optimizer
+        together = DistributedDataParallel(network) if world > 1 else None
+        loader = DataLoader(
+            data, batch_sampler=Batches(config.batch, rank, world, config.accumulate, run.step),
+            num_workers=config.workers, prefetch_factor=2 if config.workers else None,
+            worker_init_fn=ignore_signals, pin_memory=device.type == "cuda",
+        )  # fmt: skip
+        criterion = training_loss(config.loss, config.loss_floor)
+        weights = torch.tensor(config.weights(), device=device)
+        epoch_steps = max(epoch_scenes // config.batch, 1)
+        metrics = out / METRICS_FILE
         if rank == 0:
-            line = json.dumps({"step": step, "minutes": round(minutes, 2), **values})
-            print(line, flush=True)
-            with (out / "metrics.jsonl").open("a") as log:
-                log.write(line + "\n")
+            forget(metrics, after=run.step)
+        stop = stop or stack.enter_context(stop_on_signals())
 
-    def save() -> None:
-        if rank == 0:
-            state = {
-                "network": network.state_dict(), "averaged": averaged.state_dict(),
-                "optimizer": optimizer.state_dict(), "step": step, "minutes": minutes, "resumptions": resumptions,
-                "config": asdict(config),
-            }  # fmt: skip
-            torch.save(state, out / "state.part")
-            os.replace(out / "state.part", state_file)
-
-    def precision() -> AbstractContextManager[Any]:
-        return torch.autocast(device.type, torch.bfloat16) if config.bf16 else nullcontext()
-
-    began, saved, validated, losses = time.monotonic(), minutes, minutes, []
-    for stems in loader:
-        if minutes >= config.minutes:
-            break
-        stems = stems.to(device, non_blocking=True)
-        mixture = stems.sum(1)
-        rate = learning_rate(config, step, minutes)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        with precision():
-            estimates = parallel(mixture)
-        per_stem = bounded_snr_loss(estimates.float(), stems, mixture, config.loss_floor).mean(0)
-        loss = per_stem.mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-        if torch.isfinite(norm):
-            optimizer.step()
-        with torch.no_grad():
-            decay = min(config.ema, (step + 1) / (step + 10))
-            torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), 1 - decay)
-            for kept, new in zip(averaged.buffers(), network.buffers(), strict=True):
-                kept.copy_(new)  # statistics of normalizations are averages already
-        step += 1
-        losses.append(per_stem.detach())
-        now = time.monotonic()
-        spent = min(now - began, LONGEST_STEP_SECONDS) / 60
-        minutes, began = agreed(minutes + spent, world, device), now
-        if step % 50 == 0:
-            mean = torch.stack(losses).mean(0).tolist()
-            audio = step * max(config.batch // world, 1) * world * config.crop_seconds
-            report(loss=dict(zip(STEMS, (round(v, 3) for v in mean), strict=True)), lr=round(rate, 6),
-                   norm=round(float(norm), 3), audio_hours=round(audio / 3600, 3))  # fmt: skip
-            losses.clear()
-        done = minutes >= config.minutes
-        if done or minutes - saved >= config.save_minutes:
-            save()
-            saved = minutes
-        if done or minutes - validated >= config.validate_minutes:
+        def report(**values: Any) -> None:
             if rank == 0:
-                report(validation=validate(averaged, scenes, device))
-            validated, began = minutes, time.monotonic()
-    if world > 1:
-        distributed.destroy_process_group()
-    return state_file
+                line = {"step": run.step, "minutes": round(run.minutes, 2), **values}
+                if "done" not in values:
+                    with metrics.open("a", encoding="utf-8") as log:
+                        log.write(json.dumps(line) + "\n")
+                if say is not None:
+                    say(line)
+
+        def precision() -> AbstractContextManager[Any]:
+            return torch.autocast(device.type, torch.bfloat16) if config.bf16 else nullcontext()
+
+        done = progress(config, run.step, run.minutes, epoch_steps)
+        saved = validated = reported = run.minutes
+        losses: list[torch.Tensor] = []
+        stopping, validation = False, None
+        batches: Iterator[list[torch.Tensor]] = iter(loader) if done < 1 else iter(())
+        began = time.monotonic()
+        while done < 1 and not stopping:
+            rate = learning_rate(config, run.step, done, run.plateau.factor)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            seed_step(config.seed, run.step, rank)
+            optimizer.zero_grad(set_to_none=True)
+            for part in range(config.accumulate):
+                mixture, stems = [tensor.to(device, non_blocking=True) for tensor in next(batches)]
+                is_last = part == config.accumulate - 1
+                with nullcontext() if is_last or together is None else together.no_sync():
+                    with precision():
+                        estimates = (together or network)(mixture)
+                    per_stem = criterion(estimates.float(), stems, mixture).mean(0)
+                    ((per_stem * weights).mean() / config.accumulate).backward()  # type: ignore[no-untyped-call]
+                losses.append(per_stem.detach())
+            norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+            if torch.isfinite(norm):
+                optimizer.step()
+            run.average(config.ema)
+            run.step += 1
+            now = time.monotonic()
+            spent = min(now - began, LONGEST_STEP_SECONDS) / 60
+            run.minutes, stopping = place.agree(run.minutes + spent, stop())
+            began = now
+            done = progress(config, run.step, run.minutes, epoch_steps)
+            report(done=done)
+            ends = done >= 1 or stopping
+            if run.step % config.report_steps == 0 or ends:
+                mean = torch.stack(losses).mean(0).tolist()
+                step_seconds = config.batch * config.crop_seconds
+                heard = len(losses) / config.accumulate * step_seconds
+                report(loss=dict(zip(STEMS, (round(v, 3) for v in mean), strict=True)), lr=round(rate, 7),
+                       norm=round(float(norm), 3), audio_hours=round(run.step * step_seconds / 3600, 3),
+                       speed=round(heard / max((run.minutes - reported) * 60, 1e-9), 2))  # fmt: skip
+                losses.clear()
+                reported = run.minutes
+            if config.validate_minutes:
+                due = run.minutes - validated >= config.validate_minutes and not stopping
+            else:
+                due = run.step % epoch_steps == 0
+            if due or done >= 1:
+                mine = (held_out[number] for number in range(rank, held_out_count, world))
+                validation = summarize(place.gather(validate(run.averaged, mine, device, criterion)))
+                report(validation=validation)
+                loss = validation["loss"]
+                if loss is not None and due:
+                    run.plateau.validated(loss)
+                if loss is not None and loss < run.best:
+                    run.best = loss
+                    if rank == 0:
+                        run.save_best(config)
+                if rank == 0:
+                    draw(metrics)
+                validated, began = run.minutes, time.monotonic()
+            if ends or run.minutes - saved >= config.save_minutes:
+                if rank == 0:
+                    run.save(config)
+                saved = run.minutes
+        del batches, loader  # its processes end here, before anybody is told that training has ended
+        if stopping and rank == 0:
+            draw(metrics)
+    state = str(out / STATE_FILE)
+    return {"state": state, "finished": done >= 1, "step": run.step, "minutes": run.minutes, "validation": validation}
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """What dropout draws depends on the step alone, and not on how training came there."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> 1))
+
+
+def forget(metrics: Path, after: int) -> None:
+    """Drop the lines of steps that are not in the state: they will be made again."""
+    if not metrics.exists():
+        return
+    kept = []
+    for line in metrics.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= after and after:
+                kept.append(line + "\n")
+        except (json.JSONDecodeError, KeyError, TypeError):
+            continue  # cut off when the machine went down
+    part = metrics.with_suffix(".part")
+    part.write_text("".join(kept), encoding="utf-8")
+    os.replace(part, metrics)
+
+
+def draw(metrics: Path) -> None:
+    """The picture of the metrics; there is none without matplotlib, or before the first report."""
+    with suppress(ImportError, ValueError):
+        write_picture(draw_run(read_run(metrics)), metrics.with_name(PICTURE_FILE))
+
+
+def print_metrics(line: dict[str, Any]) -> None:
+    """Lines of metrics on stdout."""
+    if "done" not in line:
+        print(json.dumps(line), flush=True)
 
 
 def main() -> None:
     """Command line: every field of TrainConfig is an option."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("packs")
-    parser.add_argument("out")
+    parser = argparse.ArgumentParser(prog="python -m model.train", description="Train a network.")
+    parser.add_argument("data", help="packs, or a Divide-and-Remaster tree")
+    parser.add_argument("out", help="folder of the run; a run that is there goes on")
+    parser.add_argument("--recipe", choices=list(RECIPES))
+    kinds: dict[str, Callable[[str], Any]] = {"float": float, "int": int, "str": str}
     for field in fields(TrainConfig)[2:]:
-        name = "--" + field.name.replace("_", "-")
+        words = f"{field.metadata['help']} [default: {field.default}]".replace("%", "%%")
         if field.type == "bool":
-            parser.add_argument(name, action="store_true")
+            parser.add_argument(flag(field.name), action=argparse.BooleanOptionalAction, default=None, help=words)
         else:
-            kind = {"float": float, "int": int}.get(str(field.type), str)
-            parser.add_argument(name, type=kind, required=field.name == "minutes", default=field.default)
-    print(train(TrainConfig(**vars(parser.parse_args()))))
+            parser.add_argument(flag(field.name), type=kinds[str(field.type)], default=None, help=words)
+    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    try:
+        config = configure(given, given.pop("recipe", None), stored_config(Path(given["out"])))
+        result = train(config, say=print_metrics)
+    except (ValueError, FileNotFoundError, StateError) as e:
+        parser.error(str(e))
+    is_first = os.environ.get("RANK", "0") == "0"
+    if not result["finished"]:
+        if is_first:
+            print(f"stopped after step {result['step']}; the same command goes on", file=sys.stderr)
+        sys.exit(130)
+    if is_first:
+        print(result["state"])
 
 
 if __name__ == "__main__":

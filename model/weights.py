@@ -15,8 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import container, released
-from .container import WeightsError
+from . import cache, container, released
+from .container import LFS_POINTER, WeightsError
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +27,9 @@ __all__ = [
     "DEFAULT_MODEL",
     "ModelInfo",
     "WeightsError",
+    "bundled_digests",
     "describe",
+    "is_level_matched",
     "list_models",
     "load",
     "resolve",
@@ -40,13 +42,14 @@ DEFAULT_MODEL = "cfork"
 ARCHITECTURES: dict[str, tuple[str, str]] = {
     "mrx": (".mrx", "MRX"),
     "bandsplit": (".bandsplit", "BandSplit"),
+    "multirate": (".multirate", "MultiRateMRX"),
 }
 
 BUNDLED = Path(__file__).parent / "weights"
+DIGESTS = "SHA256SUMS"  # beside the bundled files: `sha256sum *.safetensors > SHA256SUMS`
 
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 # PyTorch writes zip archives, or before its version 1.6 bare pickles; safetensors begin with a length.
-_PYTORCH = (b"PK\x03\x04", b"\x80\x02")
+PYTORCH_STARTS = (b"PK\x03\x04", b"\x80\x02")
 
 
 @dataclass(frozen=True)
@@ -94,25 +97,83 @@ def describe(path: Path) -> ModelInfo:
 
 
 def resolve(name_or_path: str | os.PathLike[str]) -> Path:
-    """The file behind the name of a bundled model, or behind a path. A name wins: `./name` is the file.
+    """The file behind the name of a bundled or pulled model, or behind a path. A name wins: `./name` is the file.
 
     Raises:
-        WeightsError: neither; the message names the bundled models.
+        WeightsError: neither; the message names the models, or the command that pulls the one that was meant.
     """
     text = os.fspath(name_or_path)
-    bundled = BUNDLED / f"{text}.safetensors"
-    if re.fullmatch(r"[\w.-]+", text) and bundled.is_file():
-        return bundled
     path = Path(text).expanduser()
+    is_name = re.fullmatch(r"[\w.-]+", text) is not None
+    if is_name and (bundled := BUNDLED / f"{text}.safetensors").is_file():
+        return bundled
+    # a file name, suffix and all, means the file in this folder before the one in the cache
+    if is_name and not (path.suffix in cache.SUFFIXES and path.is_file()):
+        found = cache.find(text)
+        if found is not None:
+            return found
+        key = released.find_release(text)
+        if key is not None:
+            name = released.public_name(key)
+            raise WeightsError(f"the model {name!r} is not on this machine yet; run: cfork models pull {name}")
     if path.is_file():
         return path
     if path.is_dir():
         raise WeightsError(f"{path} is a directory; name a .safetensors or .pth file in it")
     if text == DEFAULT_MODEL:
         raise WeightsError(f"the bundled model {text!r} is missing; install cfork again, or name a file of weights")
-    names = ", ".join(sorted(found.stem for found in BUNDLED.glob("*.safetensors")))
-    hint = f"choose {names}, or give" if names else "give"
-    raise WeightsError(f"no model and no file is called {text!r}; {hint} the path of a .safetensors or .pth file")
+    names = ", ".join(sorted({found.stem for found in BUNDLED.glob("*.safetensors")} | set(_other_names())))
+    raise WeightsError(
+        f"no model and no file is called {text!r}; choose {names}, or give the path of a .safetensors or .pth file"
+    )
+
+
+def is_level_matched(name_or_path: str | os.PathLike[str]) -> bool:
+    """Whether the stems of a model have the level that they have in the mixture, so that they can be mixed back.
+
+    Reads the header of our own files, and at most the digest of others; needs no torch.
+
+    Raises:
+        WeightsError: there is no such file, or it is none of weights.
+    """
+    path = resolve(name_or_path)
+    try:
+        if is_pytorch(path):
+            return released.is_level_matched(path)
+        metadata = container.read_metadata(path)
+        if metadata is None:
+            return released.is_level_matched(path)
+    except OSError as e:
+        raise WeightsError(f"cannot read the weights {path}: {e.strerror or e}") from e
+    return bool(container.json_object(metadata, "config", path).get("level_matched", True))
+
+
+def is_pytorch(path: Path) -> bool:
+    """Whether a file is in PyTorch's own format, by its first bytes or else its suffix.
+
+    Raises:
+        WeightsError: it is a Git LFS pointer. OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(len(LFS_POINTER))
+    if start == LFS_POINTER:
+        raise WeightsError(f"{path} is a Git LFS pointer, not the weights; run `git lfs pull` in its repository")
+    return start.startswith(PYTORCH_STARTS) or path.suffix in {".pth", ".pt", ".ckpt"}
+
+
+def bundled_digests() -> dict[str, str]:
+    """Name of each bundled file -> its SHA-256, from the list beside them (written by sha256sum).
+
+    Raises:
+        WeightsError: the list is missing.
+    """
+    try:
+        lines = (BUNDLED / DIGESTS).read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError) as e:
+        raise WeightsError(
+            f"the list of the bundled models' checksums, {DIGESTS}, is missing; install cfork again"
+        ) from e
+    return {name: digest for digest, name in (line.split(maxsplit=1) for line in lines if line.strip())}
 
 
 def load(name_or_path: str | os.PathLike[str], device: str | torch.device = "cpu") -> Any:
@@ -126,18 +187,14 @@ def load(name_or_path: str | os.PathLike[str], device: str | torch.device = "cpu
     """
     path = resolve(name_or_path)
     try:
-        with path.open("rb") as file:
-            start = file.read(len(_LFS_POINTER))
-        if start == _LFS_POINTER:
-            raise WeightsError(f"{path} is a Git LFS pointer, not the weights; run `git lfs pull` in its repository")
-        if start.startswith(_PYTORCH) or path.suffix in {".pth", ".pt", ".ckpt"}:
+        if is_pytorch(path):
             metadata, tensors = None, released.read_state_dict(path)
         else:
             metadata, tensors = container.read(path)
         if metadata is None:
-            network = _build("mrx", released.recognize(tensors, path), path)
+            network = build("mrx", released.recognize(tensors, path), path)
         else:
-            network = _build(metadata["architecture"], container.json_object(metadata, "config", path), path)
+            network = build(metadata["architecture"], container.json_object(metadata, "config", path), path)
     except OSError as e:
         raise WeightsError(f"cannot read the weights {path}: {e.strerror or e}") from e
     try:
@@ -167,8 +224,17 @@ def save(network: nn.Module, path: str | os.PathLike[str], card: Mapping[str, An
         "config": json.dumps(network.config, sort_keys=True),
         "card": json.dumps(dict(card), sort_keys=True, ensure_ascii=False),
     }
-    tensors = {name: _stored(tensor, half) for name, tensor in network.state_dict().items()}
-    container.write(Path(path), metadata, tensors)
+    container.write(Path(path), metadata, tensors_of(network, half=half))
+
+
+def tensors_of(network: nn.Module, *, half: bool = False) -> dict[str, Tensor]:
+    """Copies of the network's tensors on the CPU as they go into a file; `half` as in `save`."""
+    return {name: _stored(tensor, half) for name, tensor in network.state_dict().items()}
+
+
+def _other_names() -> list[str]:
+    """Names of the models that are not bundled: pulled, or to be pulled."""
+    return [*map(released.public_name, released.RELEASES), *map(cache.name_of, cache.pulled())]
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:
@@ -192,8 +258,12 @@ def _architecture_of(network: nn.Module) -> str:
     raise WeightsError(f"{kind.__qualname__} is no known architecture; add it to ARCHITECTURES")
 
 
-def _build(architecture: str, config: Mapping[str, Any], path: Path) -> nn.Module:
-    """A network without its weights."""
+def build(architecture: str, config: Mapping[str, Any], path: Path) -> nn.Module:
+    """A network without its weights; `path` is what messages name.
+
+    Raises:
+        WeightsError: the architecture is not known, or does not take that configuration.
+    """
     if architecture not in ARCHITECTURES:
         raise WeightsError(f"{path} is for a network {architecture!r} that this version does not know; update cfork")
     module, attribute = ARCHITECTURES[architecture]

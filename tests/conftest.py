@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from commands import Ran, listing
+from file_server import FileServer, serving
 from films import Sound, make
 
 from cfork_cli.app import run
@@ -28,6 +32,26 @@ def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
         empty.mkdir()
         monkeypatch.setenv("PATH", str(empty))
     return str(request.param)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test sees the models that whoever runs it has pulled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CFORK_CACHE", str(tmp_path_factory.getbasetemp() / "no-cache"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_are_heard() -> Iterator[None]:
+    """Whoever starts the tests in the background ignores some signals, and all children would inherit that."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    if hasattr(signal, "SIGHUP"):
+        usual[signal.SIGHUP] = signal.SIG_DFL
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 # ---- the command ----
@@ -71,6 +95,46 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     save(BandSplit(width=8, hidden=8, layers=1, overview=8, mask_hidden=8), path, {"license": "MIT"})
     return path
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Small MRX checkpoints of our own making, as the authors save theirs, by the names of two releases."""
+    import torch
+
+    from model.mrx import MRX
+
+    found = {}
+    for seed, key in enumerate(("default", "paper")):
+        torch.manual_seed(seed)
+        path = tmp_path_factory.mktemp("checkpoint") / "weights.pth"
+        torch.save(MRX(windows=(512, 1024), hidden=32, layers=2).state_dict(), path)
+        found[key] = path.read_bytes()
+    return found
+
+
+@pytest.fixture(scope="session")
+def checkpoint(checkpoints: dict[str, bytes]) -> bytes:
+    """The first of them."""
+    return checkpoints["default"]
+
+
+@pytest.fixture
+def mirror(checkpoints: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    """A server that has the small checkpoints where the releases should be, and an empty cache."""
+    from model import pull, released
+
+    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.upper(), raising=False)
+    with serving() as server:
+        for key, data in checkpoints.items():
+            server.files[f"/{released.file_name(key)}"] = data
+            small = replace(released.RELEASES[key], sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+            monkeypatch.setitem(released.RELEASES, key, small)
+        monkeypatch.setenv("CFORK_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv(pull.MIRROR, server.url)
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 
 from cfork_cli.process import find_ffmpeg
@@ -50,12 +52,29 @@ class Sound:
 CHANNELS = {"mono": 1, "stereo": 2, "3.0": 3, "5.1": 6, "5.1(side)": 6, "7.1": 8}
 
 
-def ffmpeg(*arguments: str | Path, stdin: bytes | None = None) -> bytes:
+def ffmpeg(*arguments: str | Path, stdin: bytes | None = None, program: str | None = None) -> bytes:
     """Run ffmpeg, insist that it succeeds, return its standard output."""
-    command = [find_ffmpeg(), "-hide_banner", "-nostdin", "-loglevel", "error", "-y", *map(os.fspath, arguments)]
+    command = [
+        program or find_ffmpeg(),
+        "-hide_banner",
+        "-nostdin",
+        "-loglevel",
+        "error",
+        "-y",
+        *map(os.fspath, arguments),
+    ]
     done = subprocess.run(command, input=stdin, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout
+
+
+def ffmpeg_of(maker: str, *arguments: str | Path) -> bytes:
+    """The same with a certain ffmpeg: that of the "system", or that of the "wheels" (imageio-ffmpeg's).
+
+    Where the system has none, both are the same.
+    """
+    found = shutil.which("ffmpeg") if maker == "system" else None
+    return ffmpeg(*arguments, program=found or imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def noise(channels: int, samples: int, *, level: float = 0.1, bits: int | None = None, seed: int = 0) -> np.ndarray:

@@ -69,13 +69,31 @@ def test_version_and_help(cfork: Command) -> None:
         assert code in " ".join(cfork("--help").out.split())
 
 
-@pytest.mark.parametrize("name", ["remix", "separate", "models", "evaluate"])
+def function_of(words: list[str]) -> Callable:
+    """The function behind a command, or behind a group of commands."""
+    here = app
+    for word in words:
+        groups = {group.typer_instance.info.name: group.typer_instance for group in here.registered_groups}
+        if word not in groups:
+            return next(
+                info.callback for info in here.registered_commands if word in (info.name, info.callback.__name__)
+            )
+        here = groups[word]
+    return here.registered_callback.callback
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "remix", "separate", "info", "evaluate", "models", "models list", "models pull", "models info", "models verify",
+        "models convert",
+    ],
+)  # fmt: skip
 def test_every_option_is_explained(cfork: Command, name: str) -> None:
-    ran = cfork(name, "--help")
+    ran = cfork(*name.split(), "--help")
     assert ran.code == 0
     assert ran.err == ""
-    found = [info for info in app.registered_commands if info.callback is not None and info.callback.__name__ == name]
-    assert (found[0].callback.__doc__ or "").splitlines()[0] in " ".join(ran.out.split())
+    assert (function_of(name.split()).__doc__ or "").splitlines()[0] in " ".join(ran.out.split())
     for line in ran.out.partition("Options:\n")[2].splitlines():
         assert len(line) <= 80
         assert not line.strip().startswith("-") or len(line) > 28, f"no words about {line}"
@@ -89,7 +107,7 @@ def test_every_option_is_explained(cfork: Command, name: str) -> None:
         (["remix"], "missing argument 'INPUT': see 'cfork remix --help'"),
         (["remix", "FILM", "--musik", "3"], "no such option: --musik"),
         (["remix", "FILM", "--music"], "option '--music' requires an argument: see 'cfork remix --help'"),
-        (["remix", "FILM", "--track", "one"], "invalid value for '--track'"),
+        (["remix", "FILM", "--track", "first"], "'first' is not a track: give a number from 1"),
         (["remix", "FILM", "--track", "0"], "there is no track 0: tracks are counted from 1"),
         (["remix", "FILM", "--track", "-1"], "there is no track -1: tracks are counted from 1"),
         (["remix", "FILM", "--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
@@ -103,7 +121,9 @@ def test_every_option_is_explained(cfork: Command, name: str) -> None:
         ),
         (["separate", "FILM", "-o", "x", "--bits", "20"], "WAV files have 32 or 24 or 16 bits here, not 20"),
         (["separate", "FILM", "-o", "x", "--format", "flac", "--bits", "32"], "FLAC files have 24 or 16 bits here"),
-        (["separate", "FILM", "-o", "x", "--format", "mp3"], "'mp3' is not one of 'wav', 'flac'"),
+        (["separate", "FILM", "-o", "x", "--format", "doc"], "'doc' is not a kind of sound file: choose wav, flac"),
+        (["separate", "FILM", "-o", "x", "--rate", "8000"], "add --input-format, such as f32le"),
+        (["remix", "FILM", "--output-format", "wav"], "--output-format is for pipes"),
     ],
 )
 def test_wrong_usage(refused: Refused, films_here: Path, arguments: list[str], words: str) -> None:

@@ -6,11 +6,11 @@ import numpy as np
 import pyloudnorm
 import pytest
 import torch
-from tiny_packs import chord, hiss, tone, write_pack, write_packs
+from tiny_packs import chord, hiss, tone, voice, write_pack, write_packs
 
 from model import SAMPLE_RATE
-from model.dnr import scenes
-from model.dnr.scenes import RUMBLE_HZ, SceneMixer, Scenes, fade, load_pack, place
+from model.dnr.augment import PIECE, RUMBLE_HZ, fade, gated_lufs, pan_gain, place, stretched, warped
+from model.dnr.scenes import SceneMixer, Scenes, load_pack
 
 
 @pytest.fixture(scope="module")
@@ -149,11 +149,17 @@ def test_every_augmentation_keeps_length_type_and_source(mixer):
     audio = chord(1, 1.0)
     before = audio.copy()
     for seed in range(40):
-        colored = mixer.colored(audio, np.random.default_rng(seed), "speech")
-        assert colored.shape == audio.shape
-        assert colored.dtype == np.float32
-        assert np.isfinite(colored).all()
+        for sound in mixer.colors.colored(audio, np.random.default_rng(seed), "speech", wide=seed % 2 == 0):
+            assert sound.shape == audio.shape
+            assert sound.dtype == np.float32
+            assert np.isfinite(sound).all()
     np.testing.assert_array_equal(audio, before)
+
+
+def test_the_weighted_sound_has_the_loudness_of_the_sound(mixer):
+    for seed in range(10):
+        sound, weighted = mixer.colors.colored(hiss(seed, 1.0), np.random.default_rng(seed), "effects")
+        assert gated_lufs(weighted) == pytest.approx(mixer.loudness(sound), abs=0.2)
 
 
 class Decided:
@@ -181,14 +187,14 @@ def energy(audio, low_hz, high_hz):
 
 def test_the_low_pass_takes_the_treble_and_nothing_else(mixer):
     audio = STEADY["white"][:SAMPLE_RATE]
-    cut = mixer.colored(audio, Decided(LOW_PASS, 4000.0), "music")
+    cut, _ = mixer.colors.colored(audio, Decided(LOW_PASS, 4000.0), "music")
     assert energy(cut, 6000, 22_050) < 1e-3 * energy(audio, 6000, 22_050)
     assert energy(cut, 0, 3000) == pytest.approx(energy(audio, 0, 3000), rel=0.02)
 
 
 def test_the_high_pass_takes_the_bass_and_nothing_else(mixer):
     audio = STEADY["white"][:SAMPLE_RATE]
-    cut = mixer.colored(audio, Decided(HIGH_PASS, 300.0), "music")
+    cut, _ = mixer.colors.colored(audio, Decided(HIGH_PASS, 300.0), "music")
     assert energy(cut, 0, 100) < 1e-3 * energy(audio, 0, 100)
     assert energy(cut, 600, 22_050) == pytest.approx(energy(audio, 600, 22_050), rel=0.02)
 
@@ -196,9 +202,120 @@ def test_the_high_pass_takes_the_bass_and_nothing_else(mixer):
 def test_rumble_is_taken_from_every_sound(mixer):
     """What nobody hears must not rule the levels and the loss: DC and the deepest bass go, the rest stays."""
     audio = STEADY["white"][:SAMPLE_RATE] + np.float32(0.5) + tone(8.0, 1.0, 1)
-    clean = mixer.colored(audio, Decided(NOTHING, 0.0), "effects")
+    clean, _ = mixer.colors.colored(audio, Decided(NOTHING, 0.0), "effects")
     assert energy(clean, 0, RUMBLE_HZ / 2) < 1e-2 * energy(audio, 0, RUMBLE_HZ / 2)
     assert energy(clean, 3 * RUMBLE_HZ, 22_050) == pytest.approx(energy(audio, 3 * RUMBLE_HZ, 22_050), rel=0.02)
+
+
+def test_an_old_film_is_narrow_in_all_its_classes(mixer):
+    audio = STEADY["white"][:SAMPLE_RATE]
+    shared = mixer.colors.low_pass(5000.0)
+    cut, _ = mixer.colors.colored(audio, Decided(NOTHING, 0.0), "music", shared=shared)
+    assert energy(cut, 7000, 22_050) < 1e-3 * energy(audio, 7000, 22_050)
+    assert energy(cut, 100, 4000) == pytest.approx(energy(audio, 100, 4000), rel=0.02)
+
+
+def test_the_equalizer_bends_a_little_everywhere(mixer):
+    gains_db = np.array([20 * np.log10(mixer.colors.equalizer(np.random.default_rng(seed))) for seed in range(50)])
+    assert abs(gains_db.mean()) < 1
+    assert 1.5 < gains_db.std() < 3.5
+    assert np.abs(np.diff(gains_db[:, 2000:], axis=1)).max() < 0.1  # a curve, not a comb
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_room_adds_a_tail_behind_the_direct_sound(mixer, wide):
+    click = np.zeros(mixer.length, np.float32)
+    click[1000] = 1.0
+    direct = []
+    for seed in range(30):
+        response = mixer.colors.heard(np.fft.rfft(click, mixer.colors.size) * mixer.colors.room(
+            np.random.default_rng(seed), wide=wide))  # fmt: skip
+        assert np.abs(response[:990]).max() < 1e-3  # nothing wraps around to the front
+        tail = np.sum(response[1001:].astype(float) ** 2)
+        assert 0.01 < tail < 4
+        assert np.abs(response[1000 + int(0.46 * SAMPLE_RATE) :]).max() < 1e-3
+        direct.append(abs(response[1000]))
+    if wide:  # on its own side or on the other one
+        assert min(direct) < 0.5
+        assert max(direct) > 1.2
+    else:
+        assert np.allclose(direct, 1.0, atol=0.3)
+
+
+def test_panning_has_constant_power():
+    gains = np.array([pan_gain(np.random.default_rng(seed)) for seed in range(500)])
+    assert (gains > 0.15).all()
+    assert (gains <= np.sqrt(2)).all()
+    assert np.mean(gains**2) == pytest.approx(1.0, abs=0.12)  # a little more: the far end is left out
+
+
+def test_sources_of_a_wide_scene_stand_at_other_levels(mixer):
+    for kind in (mixer.effects, mixer.background):
+        narrow, wide = (kind(np.random.default_rng(11), wide=wide) for wide in (False, True))
+        assert narrow.shape == wide.shape == (mixer.length,)
+    levels = [np.abs(mixer.effects(np.random.default_rng(seed), wide=wide)).max()
+              for wide in (False, True) for seed in range(40)]  # fmt: skip
+    narrow, wide = np.array(levels).reshape(2, 40)
+    assert np.std(np.log(wide[wide > 0])) > np.std(np.log(narrow[narrow > 0]))
+
+
+def pitch(audio):
+    """The strongest frequency, Hz."""
+    spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio)), 8 * len(audio)))
+    return np.argmax(spectrum) * SAMPLE_RATE / (8 * len(audio))
+
+
+@pytest.mark.parametrize("factor", [0.7, 0.9, 1.2, 1.5])
+def test_stretching_changes_the_length_and_not_the_pitch(factor):
+    audio = tone(330.0, 1.0, 1)
+    slow = stretched(audio, factor)
+    assert len(slow) == pytest.approx(factor * len(audio), abs=2000)
+    assert pitch(slow) == pytest.approx(330.0, rel=0.01)
+    assert np.abs(slow).max() < 1.3 * np.abs(audio).max()
+    middle = slow[2000:-2000].astype(float)
+    assert np.std(middle) == pytest.approx(np.std(audio), rel=0.1)  # pieces fit: nothing cancels
+
+
+def test_stretching_by_one_is_nearly_nothing():
+    audio = voice(1, 0.5)
+    same = stretched(audio, 1.0)
+    np.testing.assert_allclose(same[:-PIECE], audio[: len(same) - PIECE], atol=1e-6)  # the last piece fades out
+
+
+@pytest.mark.parametrize("length", [0, 1, 900, 2000])
+def test_short_sounds_survive_stretching(length):
+    assert np.isfinite(stretched(np.ones(length, np.float32), 1.1)).all()
+
+
+@pytest.mark.parametrize("ratio", [0.8, 1.25])
+def test_warping_changes_pitch_and_length_together(ratio):
+    audio = tone(330.0, 1.0, 1)
+    slow = warped(audio, ratio)
+    assert len(slow) == pytest.approx(ratio * len(audio), abs=3)
+    assert pitch(slow) == pytest.approx(330.0 / ratio, rel=0.01)
+
+
+def test_two_people_sometimes_speak_at_once(mixer, monkeypatch):
+    calls = []
+    true_speech = mixer.speech
+    monkeypatch.setattr(mixer, "speech", lambda rng: calls.append(1) or true_speech(rng))
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        mixer.sound("speech", rng, wide=True)
+    assert 1 < len(calls) - 60 < 15  # 8 %
+
+
+def test_ambiences_have_up_to_three_layers(mixer, monkeypatch):
+    taken = []
+    pack = mixer.packs["effects"]
+    true_clip = type(pack).clip
+    monkeypatch.setattr(type(pack), "clip", lambda self, *where: taken.append(1) or true_clip(self, *where))
+    counts = set()
+    for seed in range(30):
+        taken.clear()
+        mixer.background(np.random.default_rng(seed))
+        counts.add(len(taken))
+    assert counts == {0, 1, 2, 3}  # none where it is shaped noise
 
 
 def test_all_sources_of_one_scene_speak_with_one_voice(tmp_path):
@@ -215,7 +332,7 @@ def test_all_sources_of_one_scene_speak_with_one_voice(tmp_path):
         loud = speech[speech > 0.05]
         nearest = min(levels.values(), key=lambda level: abs(level - np.median(loud)))
         heard.add(nearest)
-        assert np.mean(np.abs(loud - nearest) < 0.03) > 0.95
+        assert np.mean(np.abs(loud - nearest) < 0.03) > 0.9
     assert heard == set(levels.values())
 
 
@@ -261,20 +378,41 @@ def test_a_seed_is_a_scene(mixer, packs):
     assert not np.array_equal(one, other)
 
 
-def stream(packs, seed, worker, monkeypatch, count=3):
-    class Info:
-        id = worker
+def test_half_of_the_scenes_are_wide_and_some_are_old(mixer, monkeypatch):
+    seen = []
+    true_colored = mixer.colors.colored
 
-    monkeypatch.setattr(scenes, "get_worker_info", lambda: None if worker is None else Info)
-    iterator = iter(Scenes(packs, "train", 0.5, seed))
-    return torch.stack([next(iterator) for _ in range(count)])
+    def noted(audio, rng, kind, *, wide, shared):
+        seen.append((wide, shared is not None))
+        return true_colored(audio, rng, kind, wide=wide, shared=shared)
+
+    monkeypatch.setattr(mixer.colors, "colored", noted)
+    firsts = []
+    for seed in range(60):
+        seen.clear()
+        mixer.draw(np.random.default_rng((5, seed)))
+        assert len(set(seen)) == 1  # all classes of a scene alike
+        firsts.append(seen[0])
+    wide, old = np.mean(firsts, axis=0)
+    assert 0.3 < wide < 0.7
+    assert 0 < old < 0.2
 
 
-def test_seeds_and_workers_have_scenes_of_their_own(packs, monkeypatch):
-    assert torch.equal(stream(packs, 1, 0, monkeypatch), stream(packs, 1, None, monkeypatch))
-    streams = [stream(packs, seed, worker, monkeypatch) for seed, worker in [(1, 0), (1, 1), (2, 0), (1, 2)]]
-    every = [scene for found in streams for scene in found]
+def test_a_seed_and_a_number_are_a_scene(packs):
+    found = {(seed, number): Scenes(packs, "train", 0.5, seed)[number][1] for seed in (1, 2) for number in (0, 1, 70)}
+    again = Scenes(packs, "train", 0.5, 2)
+    for number in (70, 0, 1):  # in any order
+        mixture, stems = again[number]
+        assert torch.equal(stems, found[2, number])
+        assert torch.equal(mixture, stems.sum(0))
+    every = list(found.values())
     for number, scene in enumerate(every):
         assert scene.shape == (3, SAMPLE_RATE // 2)
-        for other in every[:number]:
-            assert not torch.equal(scene, other)
+        assert not any(torch.equal(scene, other) for other in every[:number])
+
+
+def test_scenes_travel_to_workers_without_their_packs(packs):
+    data = Scenes(packs, "train", 0.5, 1)
+    assert data.mixer is None
+    data[0]
+    assert data.mixer is not None

@@ -2,39 +2,49 @@
 
 import csv
 import hashlib
+import http.server
 import io
+import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
+import threading
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile as sf
 from tiny_packs import chord, hiss, tone, voice
 
+from cfork_cli.app import run
 from model import SAMPLE_RATE
-from model.dnr import sources
+from model.dnr import decode, sources
+from model.dnr.debian import Package, PackageError, extract, fetch_package
+from model.dnr.decode import UTTERANCE_SECONDS, Source, active_spans, read_mono
+from model.dnr.importer import Imported, write_packs
 from model.dnr.scenes import load_pack
 from model.dnr.sources import (
     CLASSES,
     HELD_OUT_SPEAKERS,
     SPLITS,
-    UTTERANCE_SECONDS,
-    Source,
-    active_spans,
-    clips,
+    SourcesError,
+    check_licence,
     debian_sources,
-    extract,
-    fetch_package,
     list_files,
     list_packages,
-    read_mono,
+    list_speech,
     speech_sources,
-    write_packs,
+    split_of,
 )
+from model.download import DownloadError
+
+
+def clips(source):
+    """[(source, int16 [T], source rate)] of one file."""
+    found = decode.decode("ffmpeg", source)
+    return [(found.source, clip, found.rate) for clip in found.clips]
 
 
 def wav(audio, rate=SAMPLE_RATE, subtype="PCM_16"):
@@ -52,9 +62,9 @@ def zipped(files):
     return buffer.getvalue()
 
 
-def tarred(files):
+def tarred(files, suffix=".gz"):
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode=f"w:{suffix.lstrip('.')}") as archive:
         for name, data in files.items():
             member = tarfile.TarInfo(f"./{name}")
             member.size = len(data)
@@ -62,13 +72,13 @@ def tarred(files):
     return buffer.getvalue()
 
 
-def make_deb(path, files):
+def make_deb(path, files, suffix=".gz"):
     """A Debian package: an `ar` archive of a version, a control and a data tarball."""
     control = b"Package: tiny\nVersion: 1.0-1\nArchitecture: all\nMaintainer: nobody\nDescription: tiny\n"
     members = {
         "debian-binary": b"2.0\n",
         "control.tar.gz": tarred({"control": control}),
-        "data.tar.gz": tarred(files),
+        f"data.tar{suffix}": tarred(files, suffix if suffix != ".zst" else ""),
     }
     with path.open("wb") as out:
         out.write(b"!<arch>\n")
@@ -107,47 +117,88 @@ def sha256(path):
 
 def test_the_lists_are_sound():
     packages, files = list_packages(), list_files()
-    names = [row["package"] for row in packages]
+    names = [package.package for package in packages]
     assert len(set(names)) == len(names)  # so a package has one split
     assert set(files) <= set(names)
-    for row in packages:
-        assert row["split"] in SPLITS
-        assert len(row["sha256"]) == 64
-        assert set(row["sha256"]) <= set("0123456789abcdef")
-        assert row["version"]
-        assert row["licence"]
+    for package in packages:
+        assert package.split in SPLITS
+        assert len(package.sha256) == 64
+        assert set(package.sha256) <= set("0123456789abcdef")
+        assert package.version
+        assert package.bytes > 1000
+        assert package.pool.startswith("pool/main/")  # of Debian's free part
+        assert package.pool.endswith((f"/{package.package}_{package.version.rpartition(':')[2]}_all.deb", "_amd64.deb"))
     every = [(package, path) for package, listed in files.items() for _, path in listed]
     assert len(set(every)) == len(every)  # so a file has one class
     assert {kind for listed in files.values() for kind, _ in listed} == set(CLASSES)
     assert not any(path.startswith("/") or ".." in path.split("/") for _, path in every)
     for split in SPLITS:
-        kinds = {kind for row in packages if row["split"] == split for kind, _ in files.get(row["package"], [])}
+        kinds = {kind for package in packages if package.split == split for kind, _ in files.get(package.package, [])}
         assert kinds == set(CLASSES)
 
 
-def test_no_speaker_is_held_out_twice():
+def test_every_sound_has_a_licence_that_allows_it():
+    for package in list_packages():
+        check_licence(package.licence, package.package)
+    for file, row in list_speech().items():
+        check_licence(row["licence"], file)
+        assert row["origin"]
+        assert len(row["sha256"]) == 64
+    for origin in sources.ORIGINS:
+        check_licence(origin.licence, origin.repository)
+
+
+@pytest.mark.parametrize(
+    "licence",
+    ["", " ", "CC-BY-NC-3.0", "CC-BY-ND-4.0", "non-commercial", "noncommercial use", "?", "keywords: GPL", "unknown"],
+)
+def test_licences_that_forbid_or_say_nothing(licence):
+    with pytest.raises(SourcesError, match="licence"):
+        check_licence(licence, "it")
+
+
+def test_no_speaker_is_held_out_twice_and_all_are_known():
     groups = [group for split in HELD_OUT_SPEAKERS.values() for group in split]
     assert len(set(groups)) == len(groups)
     assert set(HELD_OUT_SPEAKERS) == {"validation", "test"}
+    known = {row["group"] for row in list_speech().values()}
+    assert {*groups, *sources.LEFT_OUT_GROUPS} <= known
+    assert set(sources.LEFT_OUT_FILES) <= set(list_speech())
+    assert split_of("gcompris_de") == "validation"
+    assert split_of("kerstin_de") == "train"
+    assert split_of("gcompris_hi") is None
+    # battle cries are no dialogue
+    assert not any(kind == "speech" for kind, _ in list_files()["hedgewars-data"])
 
 
 # Packages
 
 
-def test_a_package_that_is_there_is_not_fetched_again(deb, monkeypatch):
+@pytest.fixture
+def tiny(deb):
+    """The package as the list has it."""
+    return Package(
+        "tiny", "1:1.0-1", sha256(deb), deb.stat().st_size, "validation", "MIT", "pool/main/t/tiny/tiny_1.0-1_all.deb"
+    )
+
+
+def test_a_package_that_is_there_is_not_fetched_again(deb, tiny, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert fetch_package("tiny", "1:1.0-1", sha256(deb), deb.parent) == deb
+    assert fetch_package(tiny, deb.parent) == deb
 
 
-def test_a_package_of_another_checksum_is_refused(deb):
-    with pytest.raises(ValueError, match=r"sha256 is .*delete it"):
-        fetch_package("tiny", "1:1.0-1", "0" * 64, deb.parent)
+def test_a_package_of_another_checksum_is_refused(deb, tiny):
+    with pytest.raises(PackageError, match=r"sha256 .*delete it"):
+        fetch_package(replace(tiny, sha256="0" * 64), deb.parent)
 
 
-def test_another_version_does_not_pass_for_this_one(deb, monkeypatch, tmp_path):
+def test_another_version_does_not_pass_for_this_one(deb, tiny, monkeypatch, tmp_path):
     fake_apt(tmp_path, monkeypatch, "echo E: Version not found >&2; exit 100")
-    with pytest.raises(RuntimeError, match=r"tiny=2\.0.*Version not found"):
-        fetch_package("tiny", "2.0", sha256(deb), deb.parent)
+    with pytest.raises(PackageError, match=r"tiny=2\.0.*Version not found.*--mirror"):
+        fetch_package(replace(tiny, version="2.0"), deb.parent)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(PackageError, match=r"no apt-get.*--mirror"):
+        fetch_package(replace(tiny, version="2.0"), deb.parent)
 
 
 def fake_apt(tmp_path, monkeypatch, script):
@@ -159,12 +210,62 @@ def fake_apt(tmp_path, monkeypatch, script):
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
-def test_a_missing_package_is_downloaded_into_the_folder(deb, tmp_path, monkeypatch):
+def test_a_missing_package_is_downloaded_into_the_folder(deb, tiny, tmp_path, monkeypatch):
     elsewhere = deb.rename(tmp_path / deb.name)
     fake_apt(tmp_path, monkeypatch, f'echo "$@" > asked; cp "{elsewhere}" .')
-    found = fetch_package("tiny", "1:1.0-1", sha256(elsewhere), deb.parent)
-    assert found == deb
+    assert fetch_package(tiny, deb.parent) == deb
     assert (deb.parent / "asked").read_text().split() == ["download", "-q", "tiny=1:1.0-1"]
+
+
+class Archive(http.server.BaseHTTPRequestHandler):
+    """An archive of one package at its place in the pool; knows ranges, and drops the first connection half-way."""
+
+    def do_GET(self):
+        data, start = self.server.data, 0
+        self.server.asked.append((self.path, self.headers.get("Range")))
+        if not self.path.endswith("/tiny_1.0-1_all.deb"):
+            self.send_error(404)
+            return
+        if asked := self.headers.get("Range"):
+            start = int(asked.removeprefix("bytes=").partition("-")[0])
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        else:
+            self.send_response(200)
+        self.send_header("ETag", '"1"')
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        self.wfile.write(data[start:] if start else data[: len(data) // 2])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def archive(deb):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Archive) as server:
+        server.data, server.asked = deb.read_bytes(), []
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        server.url = f"http://127.0.0.1:{server.server_port}/debian/"
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_mirror_serves_where_there_is_no_apt(deb, tiny, archive, monkeypatch):
+    """Resumed where the connection broke, and verified."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    deb.unlink()
+    said = []
+    assert fetch_package(tiny, deb.parent, mirror=archive.url, note=said.append) == deb
+    assert sha256(deb) == tiny.sha256
+    assert [path for path, _ in archive.asked] == ["/debian/pool/main/t/tiny/tiny_1.0-1_all.deb"] * 2
+    assert archive.asked[1][1] == f"bytes={len(archive.data) // 2}-"
+    assert said
+    with pytest.raises(DownloadError):
+        fetch_package(replace(tiny, pool="pool/main/n/nothing_1_all.deb", version="2"), deb.parent, mirror=archive.url)
 
 
 def test_only_what_is_wanted_is_extracted(deb, tmp_path):
@@ -175,43 +276,118 @@ def test_only_what_is_wanted_is_extracted(deb, tmp_path):
     assert sf.info(tmp_path / "out/_unpacked/data.pk3/voice/hello.wav").duration == pytest.approx(1.5)
 
 
-def test_a_damaged_package_is_an_error(tmp_path):
-    (tmp_path / "bad.deb").write_bytes(b"no package at all")
-    with pytest.raises((RuntimeError, tarfile.TarError)):
-        extract(tmp_path / "bad.deb", {"x"}, tmp_path / "out")
+@pytest.mark.parametrize("data", [b"no package at all", b"!<arch>\n", b"", None])
+def test_a_damaged_package_is_an_error(deb, tmp_path, data):
+    (tmp_path / "bad.deb").write_bytes(deb.read_bytes()[: deb.stat().st_size // 2] if data is None else data)
+    with pytest.raises(PackageError, match=r"bad\.deb.*(damaged|no Debian package)"):
+        extract(tmp_path / "bad.deb", set(WANTED), tmp_path / "out")
+
+
+def test_nothing_is_extracted_outside_the_folder(tmp_path):
+    bad = make_deb(
+        tmp_path / "bad.deb", {"../evil.wav": b"x", "usr/a.zip": zipped({"../../evil.wav": b"x", "b.wav": b"y"})}
+    )
+    wanted = {"../evil.wav", "_unpacked/a.zip/../../evil.wav", "_unpacked/a.zip/b.wav"}
+    extract(bad, wanted, tmp_path / "in/out")
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"bad.deb", "b.wav"}
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz", ".zst"])
+def test_packages_of_any_compression(tmp_path, suffix):
+    deb = make_deb(tmp_path / "x.deb", SOUNDS, suffix)
+    if suffix == ".zst":
+        with pytest.raises(PackageError, match=r"data\.tar\.zst"):
+            extract(deb, set(WANTED), tmp_path / "out")
+    else:
+        extract(deb, set(WANTED), tmp_path / "out")
+        assert (tmp_path / "out/usr/share/tiny/music/song.wav").is_file()
 
 
 @pytest.fixture
-def listed(deb, monkeypatch):
-    row = {"package": "tiny", "version": "1:1.0-1", "sha256": sha256(deb), "split": "validation", "licence": "MIT"}
-    monkeypatch.setattr(sources, "list_packages", lambda: [row])
+def listed(deb, tiny, monkeypatch):
+    monkeypatch.setattr(sources, "list_packages", lambda: [tiny])
     monkeypatch.setattr(sources, "list_files", lambda: {"tiny": [(kind, path) for path, kind in WANTED.items()]})
     return deb.parent
 
 
+def gathered(debs):
+    return [source for found in debian_sources(sources.list_packages(), debs) for source in found]
+
+
 def test_sources_of_packages(listed):
-    found = list(debian_sources(listed))
+    found = gathered(listed)
     assert {(source.name, source.kind) for source in found} == set(WANTED.items())
     assert {source.split for source in found} == {"validation"}
     assert {source.group for source in found} == {
         "tiny/usr/share/tiny/music", "tiny/usr/share/tiny/sounds", "tiny/_unpacked/data.pk3/voice",
     }  # fmt: skip
     assert all(source.path.is_file() for source in found)
-    # a second run needs neither the package nor dpkg
+    assert {(source.package, source.version, source.licence) for source in found} == {("tiny", "1:1.0-1", "MIT")}
+    # a second run does not need the package
     for path in listed.glob("*.deb"):
         path.unlink()
-    assert list(debian_sources(listed)) == found
+    assert gathered(listed) == found
+
+
+def speech_folder(folder, rows, columns="file,group,licence"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, *_ in rows:
+        sf.write(folder / name, voice(0, 1.0), 22_050, format="WAV")
+    (folder / "index.csv").write_text("\n".join([columns, *(",".join(row) for row in rows)]) + "\n")
+    return folder
 
 
 def test_speakers_belong_to_one_split_and_some_files_to_none(tmp_path):
-    rows = [("a.wav", "someone"), ("b.wav", "gcompris_fr"), ("c.wav", "gcompris_es"), (sources.LEFT_OUT_FILES[0], "x")]
-    (tmp_path / "index.csv").write_text("file,group\n" + "".join(f"{file},{group}\n" for file, group in rows))
-    found = {source.name: (source.split, source.group, source.kind) for source in speech_sources(tmp_path)}
-    assert found == {
-        "a.wav": ("train", "someone", "speech"),
-        "b.wav": ("test", "gcompris_fr", "speech"),
-        "c.wav": ("validation", "gcompris_es", "speech"),
+    left_out = [(sources.LEFT_OUT_FILES[0], "x", "CC0"), ("d.wav", "gcompris_hi", "CC0")]
+    rows = [("a.wav", "someone", "CC0"), ("b.wav", "gcompris_fr", "GPL"), ("c.wav", "gcompris_ro", "GPL"), *left_out]
+    found = {source.name: source for source in speech_sources(speech_folder(tmp_path, rows))}
+    assert {name: (source.split, source.group, source.kind, source.licence) for name, source in found.items()} == {
+        "a.wav": ("train", "someone", "speech", "CC0"),
+        "b.wav": ("test", "gcompris_fr", "speech", "GPL"),
+        "c.wav": ("validation", "gcompris_ro", "speech", "GPL"),
     }
+    assert found["a.wav"].sha256 == sha256(tmp_path / "a.wav")
+
+
+def test_speech_needs_a_licence_and_listed_files_their_checksum(tmp_path):
+    with pytest.raises(SourcesError, match="licence"):
+        list(speech_sources(speech_folder(tmp_path / "a", [("a.wav", "someone")], "file,group")))
+    known = next(name for name, row in list_speech().items() if row["group"] == "gcompris_it")
+    with pytest.raises(SourcesError, match=r"speech\.csv says"):
+        list(speech_sources(speech_folder(tmp_path / "b", [(known, "gcompris_it")], "file,group")))
+    with pytest.raises(SourcesError, match="a file and a group"):
+        list(speech_sources(speech_folder(tmp_path / "c", [("a.wav", "CC0")], "file,licence")))
+    (tmp_path / "c/index.csv").write_text("file,group,licence\nnone.wav,x,CC0\n")
+    with pytest.raises(SourcesError, match="missing"):
+        list(speech_sources(tmp_path / "c"))
+    (tmp_path / "d").mkdir()
+    with pytest.raises(SourcesError, match="clone"):
+        list(speech_sources(tmp_path / "d"))
+
+
+def test_speech_from_clones_of_the_public_repositories(tmp_path):
+    names = [
+        "GCompris-voices/de/alphabet/a.ogg", "GCompris-voices/pt_BR/misc/b.ogg", "GCompris-voices/hi/misc/c.ogg",
+        "GCompris-voices/README.ogg", "audio-cmn/96k/hsk/x.mp3", "audio-cmn/18k-abr/hsk/x.mp3",
+        "dataset-voice-kerstin/verified/de_rhasspy-0004.flac",
+        "dataset-voice-kerstin/audio/de_rhasspy-0004.webm",
+        "dataset-voice-kerstin/verified/de_rhasspy-1317.flac",
+        "Resemblyzer/audio_data/librispeech_train-clean-100/1-2-0000.flac",
+        "Resemblyzer/audio_data/other.mp3",
+    ]  # fmt: skip
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    found = {source.name: (source.group, source.split) for source in speech_sources(tmp_path)}
+    assert found == {
+        "GCompris-voices/de/alphabet/a.ogg": ("gcompris_de", "validation"),
+        "GCompris-voices/pt_BR/misc/b.ogg": ("gcompris_pt_BR", "train"),
+        "audio-cmn/96k/hsk/x.mp3": ("audio_cmn_zh", "train"),
+        "dataset-voice-kerstin/verified/de_rhasspy-0004.flac": ("kerstin_de", "train"),
+        "Resemblyzer/audio_data/librispeech_train-clean-100/1-2-0000.flac": (
+            "librispeech_librispeech_train-clean-100", "test",
+        ),
+    }  # fmt: skip
 
 
 # Decoding
@@ -303,7 +479,7 @@ def test_music_and_effects_are_trimmed_and_stay_whole(tmp_path, monkeypatch):
     ((_, samples, rate),) = clips(source_of(tmp_path, audio, "effects"))
     assert rate == SAMPLE_RATE
     assert 2.8 < len(samples) / SAMPLE_RATE < 3.2
-    monkeypatch.setattr(sources, "MUSIC_SECONDS", 2.0)
+    monkeypatch.setattr(decode, "MUSIC_SECONDS", 2.0)
     ((_, samples, _),) = clips(source_of(tmp_path, chord(0, 6.0), "music"))
     assert len(samples) == 2 * SAMPLE_RATE
 
@@ -320,32 +496,42 @@ def test_clips_use_the_sixteen_bits_and_never_wrap(tmp_path, peak):
     np.testing.assert_allclose(samples, scaled, atol=0.6)
 
 
-def test_silent_and_broken_files_give_nothing_and_broken_ones_say_so(tmp_path, capfd):
+def test_silent_and_broken_files_give_nothing_and_broken_ones_say_so(tmp_path):
     assert clips(source_of(tmp_path, gap(1.0), "music")) == []
     assert clips(source_of(tmp_path, np.full(SAMPLE_RATE, np.nan, np.float32), "music")) == []
-    assert capfd.readouterr().err == ""
     (tmp_path / "broken.ogg").write_bytes(b"OggS and then nothing of use")
-    for path in (tmp_path / "broken.ogg", tmp_path / "missing.wav"):
-        assert clips(Source(path, "train", "music", "g", path.name)) == []
-        assert str(path) in capfd.readouterr().err
+    for path in (tmp_path / "broken.ogg", tmp_path / "missing.wav", tmp_path / "missing.g722"):
+        found = decode.decode("ffmpeg", Source(path, "train", "music", "g", path.name))
+        assert found.clips == ()
+        assert found.error
+    no_ffmpeg = decode.decode(str(tmp_path / "no-ffmpeg"), Source(tmp_path / "x.g722", "train", "speech", "g", "x"))
+    assert "ffmpeg" in no_ffmpeg.error
 
 
 # The whole way
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_from_packages_to_packs(listed, tmp_path, capfd, monkeypatch):
-    speech = tmp_path / "speech"
-    speech.mkdir()
-    for number, name in enumerate(("a.wav", "b.wav", "broken.wav")):
-        sf.write(speech / name, voice(number, 1.0), 22_050)
+def cfork(capsys, *arguments):
+    """Exit code, the JSON of stdout, stderr."""
+    code = run([*map(str, arguments), "--json"])
+    out, err = capsys.readouterr()
+    return code, json.loads(out), err
+
+
+def test_from_packages_to_packs(listed, tmp_path, capsys):
+    rows = [("a.wav", "anna", "CC0"), ("b.wav", "gcompris_fr", "GPL"), ("broken.wav", "bob", "CC0")]
+    speech = speech_folder(tmp_path / "speech", rows)
     (speech / "broken.wav").write_bytes(b"RIFF")
-    (speech / "index.csv").write_text("file,group\na.wav,anna\nb.wav,gcompris_fr\nbroken.wav,bob\n")
     out = tmp_path / "packs"
-    arguments = [out, "--debs", listed, "--speech", speech, "--workers", "1"]
-    monkeypatch.setattr(sys, "argv", ["sources", *map(str, arguments)])
-    sources.main()
-    assert "broken.wav" in capfd.readouterr().err
+    command = ["dnr", "sources", out, "--debs", listed, "--speech", speech, "--workers", "1"]
+    code, told, _ = cfork(capsys, *command, "--dry-run")
+    assert (code, told["packages"], told["to_download"], told["licences"]) == (0, 1, 0, ["MIT"])
+    assert not out.exists()
+    code, told, err = cfork(capsys, *command)
+    assert code == 0
+    assert list(told["errors"]) == [str(speech / "broken.wav")]
+    assert "broken.wav" in err
+    assert told["files"] == 5
     assert not list(out.rglob("*.part"))
 
     rows = {}
@@ -373,18 +559,62 @@ def test_from_packages_to_packs(listed, tmp_path, capfd, monkeypatch):
     correlation = stored @ wanted / np.linalg.norm(stored) / np.linalg.norm(wanted)
     assert correlation > 0.9999
 
+    with (out / "manifest.csv").open(newline="") as file:
+        manifest = {row["file"]: row for row in csv.DictReader(file)}
+    assert set(manifest) == {*WANTED, "a.wav", "b.wav"}
+    song = manifest["usr/share/tiny/music/song.wav"]
+    assert {key: song[key] for key in ("class", "split", "package", "version", "sha256", "licence", "source_rate")} == {
+        "class": "music", "split": "validation", "package": "tiny", "version": "1:1.0-1", "licence": "MIT",
+        "sha256": sha256(next(listed.glob("*.deb"))), "source_rate": "44100",
+    }  # fmt: skip
+    assert float(song["seconds"]) == pytest.approx(len(stored) / SAMPLE_RATE, abs=0.01)
+    assert all(row["licence"] and row["group"] and row["sha256"] for row in manifest.values())
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_packs_appear_only_when_they_are_complete(tmp_path, monkeypatch):
-    source = source_of(tmp_path, chord(0, 1.0), "music")
-    write_packs([source], tmp_path / "packs", workers=1)
+    # packs are not replaced by accident
+    code, told, _ = cfork(capsys, *command)
+    assert code == 4
+    assert "--force" in told["error"]
+    assert cfork(capsys, *command, "--force")[0] == 0
+
+
+def test_sources_that_are_not_allowed_make_no_packs(listed, tiny, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sources, "list_packages", lambda: [replace(tiny, licence="CC-BY-NC-4.0")])
+    code, told, _ = cfork(capsys, "dnr", "sources", tmp_path / "packs", "--debs", listed, "--workers", "1")
+    assert code == 3
+    assert "CC-BY-NC-4.0" in told["error"]
+    assert not list(tmp_path.glob("packs/*/*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [([], 2, "name a folder"), (["x", "--package", "no-such"], 2, "--list"),
+     (["x", "--package", "tiny", "--mirror", "http://127.0.0.1:9/debian"], 3, "127.0.0.1")],
+)  # fmt: skip
+def test_what_cannot_be_imported_is_told_in_one_line(listed, tmp_path, capsys, monkeypatch, arguments, code, words):
+    monkeypatch.chdir(tmp_path)
+    got, told, _ = cfork(capsys, "dnr", "sources", *arguments)
+    assert got == code
+    assert words in told["error"]
+
+
+def test_the_list_tells_sizes_and_licences(capsys):
+    code, told, _ = cfork(capsys, "dnr", "sources", "--list")
+    assert code == 0
+    assert len(told["packages"]) == len(list_packages())
+    assert told["bytes"] > 10e9
+    assert all(row["licence"] and row["bytes"] and row["version"] for row in told["packages"])
+    assert {row["origin"] for row in told["speech"]} >= {"gcompris/GCompris-voices", "rhasspy/dataset-voice-kerstin"}
+    assert run(["dnr", "sources", "--list", "--package", "0ad-data"]) == 0
+    assert "1377.6" in capsys.readouterr().out
+
+
+def test_packs_appear_only_when_they_are_complete(tmp_path):
+    source = replace(source_of(tmp_path, chord(0, 1.0), "music"), licence="CC0")
+    assert len(list(write_packs([source], tmp_path / "packs", Imported(), workers=1))) == 1
     before = (tmp_path / "packs/train/music.csv").read_text()
-
-    def dies(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(sources, "tqdm", dies)
-    with pytest.raises(KeyboardInterrupt):
-        write_packs([source, source], tmp_path / "packs", workers=1)
+    work = write_packs([source, source], tmp_path / "packs", Imported(), workers=1)
+    next(work)
+    work.close()
     assert (tmp_path / "packs/train/music.csv").read_text() == before
     assert len(load_pack(tmp_path / "packs/train", "music").starts) == 1
+    assert not list((tmp_path / "packs").rglob("*.part"))

@@ -1,8 +1,6 @@
 """Scores of networks whose answers are known: the mixture, the truth, and the truth with known errors."""
 
-import json
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -10,22 +8,11 @@ import soundfile as sf
 import torch
 
 from model import SAMPLE_RATE, STEMS
-from model import evaluate as evaluation
 from model.bandsplit import BandSplit
-from model.evaluate import (
-    FILES,
-    REMIX_DB,
-    SceneScores,
-    blocks_of,
-    confidence,
-    evaluate,
-    input_gain,
-    scenes_of,
-    score,
-    summarize,
-    table,
-)
+from model.dnr.trees import Recording, scenes_of
+from model.evaluate import LEAST_LEAKAGE_DB, REMIX_DB, blocks_of, evaluate, evaluate_scene, input_gain, score
 from model.losses import si_sdr, snr
+from model.stems import DNR_NAMES
 
 SAMPLES = 3 * SAMPLE_RATE + 17
 SCENES = 3
@@ -89,8 +76,8 @@ def write(tree, stems):
         folder = tree / str(1000 + number)
         folder.mkdir(parents=True)
         for stem, audio in zip(STEMS, scene, strict=True):
-            sf.write(folder / FILES[stem], audio, SAMPLE_RATE, subtype="FLOAT")
-        sf.write(folder / "mix.wav", scene.sum(axis=0), SAMPLE_RATE, subtype="FLOAT")
+            sf.write(folder / f"{DNR_NAMES[stem]}.wav", audio.T, SAMPLE_RATE, subtype="FLOAT")
+        sf.write(folder / "mix.wav", scene.sum(axis=0).T, SAMPLE_RATE, subtype="FLOAT")
     return tree
 
 
@@ -100,7 +87,7 @@ def tree(stems, tmp_path_factory):
 
 
 def test_the_mixture_improves_nothing(tree):
-    for scores in evaluate(Mixture(), tree):
+    for scores in evaluate(Mixture(), scenes_of(tree)):
         assert list(scores.stems) == list(STEMS)
         for figures in scores.stems.values():
             assert figures["si_sdri"] == pytest.approx(0, abs=1e-3)
@@ -108,7 +95,7 @@ def test_the_mixture_improves_nothing(tree):
 
 
 def test_scores_of_the_mixture_are_those_by_hand(tree, stems):
-    for scores, scene in zip(evaluate(Mixture(), tree), stems, strict=True):
+    for scores, scene in zip(evaluate(Mixture(), scenes_of(tree)), stems, strict=True):
         mixture = torch.from_numpy(scene.sum(axis=0))
         for stem, audio in zip(STEMS, torch.from_numpy(scene), strict=True):
             assert scores.stems[stem]["si_sdr"] == pytest.approx(si_sdr(mixture, audio).item(), abs=1e-2)
@@ -117,7 +104,7 @@ def test_scores_of_the_mixture_are_those_by_hand(tree, stems):
 
 def test_silence_is_no_improvement(tree):
     """An SNR of 0 dB is what silence has; its SI-SDR must not look like a success."""
-    for scores in evaluate(Silence(), tree):
+    for scores in evaluate(Silence(), scenes_of(tree)):
         for figures in scores.stems.values():
             assert figures["snr"] == pytest.approx(0, abs=1e-3)
             assert figures["si_sdri"] < -50
@@ -125,7 +112,7 @@ def test_silence_is_no_improvement(tree):
 
 
 def test_the_truth_scores_the_most(tree, stems):
-    for scores in evaluate(Oracle(stems), tree):
+    for scores in evaluate(Oracle(stems), scenes_of(tree)):
         for figures in scores.stems.values():
             assert figures["si_sdr"] > 70
             assert figures["snr"] > 70
@@ -135,7 +122,7 @@ def test_the_truth_scores_the_most(tree, stems):
 
 @pytest.mark.parametrize("error_db", [-20.0, -6.0])
 def test_known_errors_have_their_scores(tree, stems, error_db):
-    for scores, scene in zip(evaluate(Oracle(stems, error_db), tree), stems, strict=True):
+    for scores, scene in zip(evaluate(Oracle(stems, error_db), scenes_of(tree)), stems, strict=True):
         for figures in scores.stems.values():
             assert figures["si_sdr"] == pytest.approx(-error_db, abs=0.01)
             assert figures["snr"] == pytest.approx(-error_db, abs=0.01)
@@ -149,7 +136,7 @@ def test_known_errors_have_their_scores(tree, stems, error_db):
 
 def test_the_untouched_mixture_is_measured_against_the_true_remix(stems):
     scene = stems[0]
-    _, _, untouched = score(scene, scene, scene.sum(axis=0))
+    untouched = score(scene, scene, scene.sum(axis=0)).mixture_remix_snr
     gains = np.array([10 ** (REMIX_DB[stem] / 20) for stem in STEMS])[:, None]
     true_remix = torch.from_numpy((gains * scene).sum(axis=0))
     assert untouched == pytest.approx(snr(torch.from_numpy(scene.sum(axis=0)).double(), true_remix).item(), abs=1e-3)
@@ -157,112 +144,145 @@ def test_the_untouched_mixture_is_measured_against_the_true_remix(stems):
 
 def test_scores_do_not_depend_on_the_level_of_the_scene(stems, tmp_path):
     quiet = stems[:1] * np.float32(0.01)
-    (one,) = evaluate(Oracle(stems[:1], -10.0), write(tmp_path / "loud", stems[:1]))
-    (other,) = evaluate(Oracle(quiet, -10.0), write(tmp_path / "quiet", quiet))
+    (one,) = evaluate(Oracle(stems[:1], -10.0), scenes_of(write(tmp_path / "loud", stems[:1])))
+    (other,) = evaluate(Oracle(quiet, -10.0), scenes_of(write(tmp_path / "quiet", quiet)))
     for stem in STEMS:
         assert other.stems[stem]["si_sdri"] == pytest.approx(one.stems[stem]["si_sdri"], abs=0.02)
+
+
+def recording(mixture, stems=None):
+    return Recording(SAMPLE_RATE, mixture, np.zeros((3, *mixture.shape), np.float32) if stems is None else stems)
 
 
 def test_networks_hear_the_loudness_that_they_expect(stems):
     from pyloudnorm import Meter
 
     mixture = stems[0].sum(axis=0)[None]
-    heard = mixture[0] * input_gain(mixture, Mixture())
+    heard = mixture[0] * input_gain(recording(mixture), Mixture())
     assert Meter(SAMPLE_RATE).integrated_loudness(heard.astype(np.float64)) == pytest.approx(-27, abs=0.01)
+    # each of two equal channels is heard as one alone
+    both = recording(np.concatenate([mixture, mixture]))
+    assert input_gain(both, Mixture()) == pytest.approx(input_gain(recording(mixture), Mixture()), rel=0.01)
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # pyloudnorm averages no blocks at all
 def test_silence_needs_no_gain():
-    assert input_gain(np.zeros((1, SAMPLE_RATE), np.float32), Mixture()) == 1.0
+    assert input_gain(recording(np.zeros((1, SAMPLE_RATE), np.float32)), Mixture()) == 1.0
+    assert input_gain(recording(np.full((2, SAMPLE_RATE), 1e-6, np.float32)), Mixture()) == 1.0  # below the gate
 
 
 def test_blocks_are_the_sound_in_order(stems):
-    blocks = list(blocks_of(stems[0]))
+    blocks = list(blocks_of(stems[0], 8000))
     assert np.array_equal(np.concatenate(blocks, axis=1), stems[0])
-    assert max(block.shape[1] for block in blocks) <= SAMPLE_RATE
+    assert max(block.shape[1] for block in blocks) <= 8000
+
+
+# Closed forms
+
+
+def sines(*powers, samples=44_100):
+    """Signals [len(powers), samples] of these powers a sample, each orthogonal to the others."""
+    t = 2 * np.pi * np.arange(samples) / samples
+    return np.stack([np.sqrt(2 * power) * np.sin((440 + 7 * n) * t) for n, power in enumerate(powers)])
+
+
+def test_leaking_sines_have_the_figures_of_their_formulas():
+    music, voice, noise = truth = sines(4.0, 1.0, 0.25)
+    mixture = truth.sum(axis=0)
+    # a tenth of the music's amplitude (a hundredth of its power) stays in the dialogue
+    found = score(np.stack([0.9 * music, voice + 0.1 * music, noise]), truth, mixture)
+    dialogue = found.stems["dialogue"]
+    assert dialogue["si_sdr"] == pytest.approx(10 * math.log10(1 / 0.04), abs=1e-3)
+    assert dialogue["snr"] == pytest.approx(10 * math.log10(1 / 0.04), abs=1e-3)
+    assert dialogue["si_sdri"] == pytest.approx(10 * math.log10(1 / 0.04) - 10 * math.log10(1 / 4.25), abs=1e-3)
+    assert dialogue["snri"] == pytest.approx(dialogue["si_sdri"], abs=1e-3)
+    # the music is only quieter: no distortion, but an SNR of 20 dB
+    assert found.stems["music"]["si_sdr"] > 79
+    assert found.stems["music"]["snr"] == pytest.approx(20.0, abs=1e-3)
+    assert found.leakage == {}
+    # remix: both errors, each times its gain - 1, on the same sine
+    up, down = 10 ** (6 / 20), 10 ** (-6 / 20)
+    wrong = 4 * ((up - 1) * 0.1 - (down - 1) * 0.1) ** 2
+    right = 4 * down**2 + up**2 + 0.25 * down**2
+    assert found.remix_snr == pytest.approx(10 * math.log10(right / wrong), abs=1e-3)
+    untouched = (4 + 0.25) * (1 - down) ** 2 + (up - 1) ** 2
+    assert found.mixture_remix_snr == pytest.approx(10 * math.log10(right / untouched), abs=1e-3)
+
+
+def test_other_gains_are_another_remix():
+    music, voice, noise = truth = sines(4.0, 1.0, 0.25)
+    gains = {"music": -math.inf, "dialogue": 0.0, "effects": 0.0}
+    found = score(np.stack([0.9 * music, voice, noise]), truth, truth.sum(axis=0), gains)
+    assert found.remix_snr == pytest.approx(10 * math.log10(1.25 / 0.04), abs=1e-3)
+    assert found.mixture_remix_snr == pytest.approx(10 * math.log10(1.25 / 4), abs=1e-3)
+
+
+def test_energy_in_a_silent_stem_is_leakage():
+    music, voice, noise = sines(4.0, 1.0, 0.25)
+    truth = np.stack([music, voice, 0 * noise])
+    found = score(np.stack([music, voice, 0.2 * noise]), truth, music + voice)
+    assert set(found.stems) == {"music", "dialogue"}
+    assert found.leakage == {"effects": pytest.approx(10 * math.log10(0.01 / 5), abs=1e-6)}
+    assert score(truth, truth, music + voice).leakage == {"effects": LEAST_LEAKAGE_DB}
+
+
+def test_the_dither_of_integer_files_is_no_stem():
+    music, voice, noise = sines(4.0, 1.0, 1.0)
+    truth = np.stack([music, voice, 1e-4 * noise])
+    assert set(score(truth, truth, music + voice).stems) == {"music", "dialogue"}
+
+
+def test_a_stem_that_is_alone_cannot_be_improved():
+    music, _, noise = sines(4.0, 1.0, 0.25)
+    found = score(np.stack([music, 0.4 * music, noise]), np.stack([music, 0 * music, 0 * music]), music)
+    assert set(found.stems["music"]) == {"si_sdr", "snr"}
+    assert found.leakage["dialogue"] == pytest.approx(20 * math.log10(0.4), abs=1e-3)
+    assert math.isfinite(found.remix_snr)
+
+
+def test_a_silent_scene_has_no_figures():
+    silence = np.zeros((3, 1000))
+    found = score(silence, silence, silence[0])
+    assert (found.stems, found.leakage, found.remix_snr) == ({}, {}, 0.0)
+
+
+def test_channels_are_judged_together():
+    truth = sines(4.0, 1.0, 0.25)
+    estimates = truth + 0.1 * truth[::-1]
+    one = score(estimates, truth, truth.sum(axis=0))
+    two = score(*(np.stack([a, 0.5 * a], axis=-2) for a in (estimates, truth, truth.sum(axis=0))))
+    assert two.stems["dialogue"] == pytest.approx(one.stems["dialogue"])
+    assert two.remix_snr == pytest.approx(one.remix_snr)
+
+
+# Whole scenes
 
 
 def test_a_silent_stem_is_left_out(stems, tmp_path):
     scene = stems[:1].copy()
     scene[0, 1] = 0
-    scores = list(evaluate(Mixture(), write(tmp_path / "tt", scene)))
-    assert set(scores[0].stems) == {"music", "effects"}
-    assert "silent" in table(scores)
-    assert set(summarize(scores)["stems"]) == {"music", "effects"}
+    (scores,) = evaluate(Mixture(), scenes_of(write(tmp_path / "tt", scene)))
+    assert set(scores.stems) == {"music", "effects"}
+    assert scores.leakage == {"dialogue": pytest.approx(0.0, abs=1e-3)}
 
 
-# Trees
-
-
-def test_scenes_come_in_order_and_only_so_many(tree):
-    assert [path.name for path in scenes_of(tree)] == ["1000", "1001", "1002"]
-    assert [scores.scene for scores in evaluate(Mixture(), tree, most=2)] == ["1000", "1001"]
-
-
-def test_a_folder_without_scenes_says_what_it_should_hold(tmp_path):
-    (tmp_path / "1000").mkdir()
-    for path in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(FileNotFoundError, match=r"mix\.wav"):
-            scenes_of(path)
-
-
-# Summaries
-
-
-def test_the_interval_holds_the_mean_and_narrows_with_more_scenes():
-    rng = np.random.default_rng(0)
-    widths = []
-    for count in (10, 100, 1000):
-        values = rng.normal(5.0, 2.0, count)
-        low, high = confidence(values.tolist())
-        assert low < values.mean() < high
-        widths.append(high - low)
-        # of normal values it is the mean and about twice its standard error
-        assert high - low == pytest.approx(2 * 1.96 * values.std() / math.sqrt(count), rel=0.1)
-    assert widths == sorted(widths, reverse=True)
-    assert confidence([3.5, 3.5, 3.5]) == (3.5, 3.5)
-    assert confidence([2.0]) == (2.0, 2.0)
-
-
-def test_summaries_are_means_and_medians():
-    def scores(*values):
-        return [
-            SceneScores(
-                str(number), 60.0, {"music": dict.fromkeys(("si_sdr", "si_sdri", "snr", "snri"), value)}, value, 1.0
-            )
-            for number, value in enumerate(values)
-        ]
-
-    whole = summarize(scores(1.0, 2.0, 6.0))
-    assert whole["stems"]["music"]["si_sdri"]["mean"] == 3.0
-    assert whole["stems"]["music"]["si_sdri"]["median"] == 2.0
-    assert whole["stems"]["music"]["si_sdri"]["scenes"] == 3
-    assert whole["remix_snr_gain"]["mean"] == 2.0
-    low, high = whole["remix_snr"]["ci95"]
-    assert low <= 3.0 <= high
-    text = table(scores(1.0, 2.0, 6.0))
-    assert len(text.splitlines()) == 1 + 3 + 2
-    assert "+3.00 dB" in text
-
-
-def test_the_command_prints_a_table_and_writes_json(tree, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(evaluation, "load", lambda name: Mixture())
-    out = tmp_path / "scores.json"
-    monkeypatch.setattr(sys, "argv", ["evaluate", str(tree), "--model", "same", "--scenes", "2", "--json", str(out)])
-    evaluation.main()
-    printed = capsys.readouterr().out
-    assert "times real time" in printed
-    assert "1001" in printed
-    assert "1002" not in printed
-    written = json.loads(out.read_text())
-    assert written["model"] == "same"
-    assert [row["scene"] for row in written["scenes"]] == ["1000", "1001"]
-    assert set(written["summary"]["stems"]) == set(STEMS)
+def test_stereo_scenes_at_other_rates(tmp_path):
+    folder = tmp_path / "0"
+    folder.mkdir()
+    sound = 0.05 * sines(4.0, 1.0, 0.25, samples=2 * 32_000)[:, None] * np.array([[1.0], [0.5]])
+    for name, audio in zip(("mix", *DNR_NAMES.values()), (sound.sum(axis=0), *sound), strict=True):
+        sf.write(folder / f"{name}.flac", audio.T, 32_000, subtype="PCM_24")
+    scores = evaluate_scene(Mixture(), folder)
+    assert scores.seconds == 2.0
+    for figures in scores.stems.values():
+        assert figures["si_sdri"] == pytest.approx(0, abs=0.01)
 
 
 def test_a_true_network_is_scored_the_same_way_as_it_is_used(tree):
     torch.manual_seed(0)
     network = BandSplit(width=8, hidden=8, layers=1, overview=8, mask_hidden=8)
-    (scores,) = evaluate(network, tree, most=1)
+    scores = evaluate_scene(network, scenes_of(tree)[0])
     assert all(math.isfinite(value) for figures in scores.stems.values() for value in figures.values())
     assert scores.seconds == pytest.approx(SAMPLES / SAMPLE_RATE)
+    assert scores.scene == "1000"
+    assert scores.cpu_seconds > 0
+    assert scores.elapsed_seconds > 0

@@ -123,3 +123,19 @@ def test_gradients_are_finite_even_in_silence():
     silent = torch.zeros(1, 3, 100, requires_grad=True)
     bounded_snr_loss(silent, torch.zeros(1, 3, 100), torch.zeros(1, 100)).sum().backward()
     assert torch.isfinite(silent.grad).all()
+
+
+# Against torchmetrics, whose SI-SDR and SNR are others' reading of the same definitions
+
+
+@pytest.mark.parametrize("level", [1.0, 0.03, 20.0])
+@pytest.mark.parametrize("noise", [0.02, 0.5, 3.0])
+def test_the_figures_are_those_of_torchmetrics(level, noise):
+    from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio, signal_noise_ratio
+
+    generator = torch.Generator().manual_seed(4)
+    target = level * (torch.randn(2, 3, 8000, generator=generator) + 0.3).double()  # with a mean, which must stay
+    estimate = 0.7 * target + level * noise * torch.randn(2, 3, 8000, generator=generator)
+    torch.testing.assert_close(snr(estimate, target), signal_noise_ratio(estimate, target), atol=1e-3, rtol=0)
+    wanted = scale_invariant_signal_distortion_ratio(estimate, target)
+    torch.testing.assert_close(si_sdr(estimate, target), wanted, atol=1e-3, rtol=0)

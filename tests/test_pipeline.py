@@ -136,8 +136,8 @@ def test_peaks_over_full_scale_are_turned_down_and_told(cfork: Command, place: P
 
 
 def test_peaks_within_full_scale_leave_no_note() -> None:
-    assert pipeline._peak_notes(None, RATE) == []
-    assert pipeline._peak_notes(PeakGuard(RATE), RATE) == []
+    assert pipeline.peak_notes(None, RATE) == []
+    assert pipeline.peak_notes(PeakGuard(RATE), RATE) == []
 
 
 def test_silence_stays_silence(cfork: Command, place: Path, tiny_model: Path) -> None:

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import soundfile
 from commands import Ran, echo_network, listing
-from films import Sound, make, noise, samples
+from films import Sound, make, noise, packets, samples
 
 from cfork_cli import pipeline
+from cfork_cli.destination import Sink
 from cfork_cli.errors import OutputError, UsageError
-from cfork_cli.separate import StemFiles, check_channels, check_folder, stem_name, subtype
+from cfork_cli.probe import Stream, probe
+from cfork_cli.separate import StemFiles, check_folder, file_names, residual_takers, stem_name
 from cfork_cli.sound_file import SoundFileSink
+from cfork_cli.stem_format import check_words, stem_format, subtype
 
 Command = Callable[..., Ran]
 RATE = 44_100
@@ -28,6 +31,13 @@ def echo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "load_network", lambda model, device: (network, "cpu"))
 
 
+@pytest.fixture
+def leaky(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that loses two fifths of the film."""
+    network = echo_network((0.3, 0.2, 0.1))
+    monkeypatch.setattr(pipeline, "load_network", lambda model, device: (network, "cpu"))
+
+
 def read(path: Path) -> np.ndarray:
     """`[channels, samples]`"""
     return soundfile.read(path, dtype="float64", always_2d=True)[0].T
@@ -38,12 +48,15 @@ def read(path: Path) -> np.ndarray:
 
 def test_three_stems_as_long_as_the_film(cfork: Command, place: Path, films_here: Path, tiny_model: Path) -> None:
     ran = cfork("separate", films_here / "full.mkv", "--track", "2", "-o", "stems", "--model", tiny_model)
-    assert (ran.code, ran.out, len(ran.lines)) == (0, "", 1)
-    assert ran.err.startswith("wrote dialogue.wav, music.wav, effects.wav in stems (0:02 of sound in 0:")
+    assert (ran.code, ran.out, len(ran.lines)) == (0, "", 2)
+    assert ran.lines[0] == "note: the low-frequency channel is in no stem: --residual effects puts it into the effects"
+    assert ran.lines[1].startswith("wrote dialogue.wav, music.wav, effects.wav in stems (0:02 of sound in 0:")
     expected = samples(films_here / "full.mkv", 1, channels=6).shape[1]
     for name in STEM_NAMES:
         info = soundfile.info(place / "stems" / f"{name}.wav")
-        assert (info.format, info.subtype, info.samplerate, info.channels) == ("WAV", "FLOAT", 48_000, 6)
+        # more than two channels need the newer kind of header, which tells their places
+        assert (info.format, info.subtype, info.samplerate, info.channels) == ("WAVEX", "FLOAT", 48_000, 6)
+        assert probe(place / "stems" / f"{name}.wav").audio[0].layout == "5.1(side)"
         assert abs(info.frames - expected) <= 2048  # the track begins where the film does
         assert np.isfinite(read(place / "stems" / f"{name}.wav")).all()
     assert listing(place).keys() == {"stems", *(f"stems/{name}.wav" for name in STEM_NAMES)}
@@ -145,31 +158,25 @@ def test_the_last_file_failing_takes_the_others_with_it(
     assert listing(place) == before
 
 
-def test_a_full_disk_while_opening(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[Path] = []
-    init = SoundFileSink.__init__
+def sound_file(_: str, path: Path) -> Sink:
+    return SoundFileSink(path, sample_rate=RATE, channels=1, subtype="pcm16")
 
-    def fail_second(self: SoundFileSink, output: Path, **options: object) -> None:
-        if opened:
+
+def test_a_full_disk_while_opening(place: Path) -> None:
+    def fail_second(name: str, path: Path) -> Sink:
+        if name == "music":
             raise OutputError("no room")
-        opened.append(output)
-        init(self, output, **options)
+        return sound_file(name, path)
 
-    monkeypatch.setattr(SoundFileSink, "__init__", fail_second)
     files = {name: place / "stems" / f"{name}.wav" for name in STEM_NAMES}
     with pytest.raises(OutputError, match="no room"):
-        StemFiles(
-            files, sample_rate=RATE, channels=2, subtype="float32", source=place / "film", force=False,
-            expected_seconds=None,
-        )  # fmt: skip
+        StemFiles(files, fail_second)
     assert listing(place) == {}
 
 
 def test_files_of_others_stay_in_a_folder_that_we_made(place: Path) -> None:
     files = {"music": place / "stems" / "music.wav"}
-    sinks = StemFiles(
-        files, sample_rate=RATE, channels=1, subtype="pcm16", source=place / "film", force=False, expected_seconds=1
-    )
+    sinks = StemFiles(files, sound_file)
     sinks.write(np.zeros((1, 1, 100), np.float32))
     (place / "stems" / "music.wav").write_text("somebody else's")
     with pytest.raises(OutputError, match="appeared while we worked"), sinks:
@@ -204,7 +211,131 @@ def test_formats_and_names() -> None:
     assert [stem_name(word) for word in ("speech", "MUSIC", " sfx ")] == ["dialogue", "music", "effects"]
     with pytest.raises(UsageError, match="choose dialogue, music or effects"):
         stem_name("drums")
-    check_channels("wav", 16)
-    check_channels("flac", 8)
+    for format, bits, codec in (("doc", None, None), ("mka", 20, None), ("flac", 32, None), ("wav", 8, None)):
+        with pytest.raises(UsageError):
+            check_words(format, bits, codec)
+    many = Stream(0, "audio", 0, "pcm_s16le", channels=9, sample_rate=RATE)
     with pytest.raises(UsageError, match="at most 8 channels"):
-        check_channels("flac", 9)
+        stem_format(many, "flac")
+    assert stem_format(many, "wav").subtype == "float32"
+
+
+def test_file_names() -> None:
+    told = {"name": "a{stem}b", "track": "2", "language": "fra"}
+    names = file_names("{name}.{track}.{language}.{stem}", ["music", "effects"], "flac", told)
+    assert names == {"music": "a{stem}b.2.fra.music.flac", "effects": "a{stem}b.2.fra.effects.flac"}
+    assert file_names("voices", ["dialogue"], "wav", told) == {"dialogue": "voices.wav"}
+    for template, words in {
+        "{name}": "the same for all stems",
+        "{stem}{date}": "unknown field {date}",
+        "a/{stem}": "is not a file name",
+        "../{stem}": "is not a file name",
+        ".{stem}": "is not a file name",
+        "{name.__class__}{stem}": "unknown field",
+    }.items():
+        with pytest.raises(UsageError, match=words):
+            file_names(template, ["music", "effects"], "wav", told)
+
+
+def test_who_takes_the_residual() -> None:
+    assert residual_takers("none", STEM_NAMES) == ()
+    assert residual_takers("All", STEM_NAMES) == STEM_NAMES
+    assert residual_takers("file", ["music"]) == ("residual",)
+    with pytest.raises(UsageError, match="add --stem effects"):
+        residual_takers("music,effects", ["music"])
+    with pytest.raises(UsageError, match="cannot take the residual: give none"):
+        residual_takers("drums", STEM_NAMES)
+
+
+# ---- the stems add up ----
+
+
+@pytest.mark.parametrize("residual", ["effects", "music,effects", "all", "file"])
+@pytest.mark.parametrize(("options", "bits"), [([], None), (["--bits", "16"], 16), (["--format", "flac"], 24)])
+def test_the_stems_sum_to_the_film_exactly(
+    cfork: Command, place: Path, leaky: None, residual: str, options: list[str], bits: int | None
+) -> None:
+    film = make(place / "film.wav", Sound("pcm_f32le", sample_rate=RATE, samples=noise(2, RATE + 7)), picture=None)
+    ran = cfork("separate", film, "-o", "stems", "--residual", residual, "--mixture", *options, "--json")
+    assert ran.code == 0, ran.out
+    written = {name: read(Path(path)) for name, path in ran.result["files"].items()}
+    assert written.keys() == {"mixture", *STEM_NAMES, *(["residual"] if residual == "file" else [])}
+    mixture = written.pop("mixture")
+    total = sum(written.values())
+    if bits is None:  # half a unit in the last place of the largest stem
+        np.testing.assert_array_equal(mixture, samples(film))
+        assert np.abs(total - mixture).max() <= 2.0**-24 * max(np.abs(stem).max() for stem in written.values())
+    else:
+        np.testing.assert_array_equal(total, mixture)
+        np.testing.assert_array_equal(mixture, np.rint(samples(film) * 2.0 ** (bits - 1)) / 2.0 ** (bits - 1))
+    if residual == "file":
+        np.testing.assert_allclose(written["residual"], 0.4 * mixture, atol=2e-4)
+    elif residual == "music,effects":
+        np.testing.assert_allclose(written["dialogue"], 0.2 * mixture, atol=2e-4)
+
+
+def test_one_stem_and_all_the_rest(cfork: Command, place: Path, films_here: Path, leaky: None) -> None:
+    ran = cfork(
+        "separate", films_here / "plain.mkv", "-o", "x", "--stem", "dialogue", "--residual", "file", "--bits=16"
+    )
+    assert ran.code == 0
+    assert listing(place).keys() == {"x", "x/dialogue.wav", "x/residual.wav"}
+    total = read(place / "x/dialogue.wav") + read(place / "x/residual.wav")
+    np.testing.assert_array_equal(total, samples(films_here / "plain.mkv"))
+
+
+# ---- other files ----
+
+
+@pytest.mark.parametrize(
+    ("format", "suffix", "codec"),
+    [("opus", "opus", "opus"), ("mp3", "mp3", "mp3"), ("alac", "m4a", "alac"), ("m4a", "m4a", "aac")],
+)
+def test_formats_that_ffmpeg_writes(
+    cfork: Command, place: Path, films_here: Path, echo: None, format: str, suffix: str, codec: str
+) -> None:
+    ran = cfork("separate", films_here / "plain.mkv", "-o", "x", "--format", format, "--template", "{name}.{stem}")
+    assert ran.code == 0, ran.err
+    assert listing(place).keys() == {"x", *(f"x/plain.{name}.{suffix}" for name in STEM_NAMES)}
+    music = probe(place / f"x/plain.music.{suffix}")
+    assert (music.audio[0].codec, music.audio[0].channels) == (codec, 2)
+    assert abs((music.duration_seconds or 0) - 2) < 0.1
+
+
+@pytest.mark.parametrize("name", ["stems.mka", "stems.mkv", "stems.mov"])
+def test_one_file_of_tracks(cfork: Command, place: Path, films_here: Path, leaky: None, name: str) -> None:
+    film = films_here / "full.mkv"
+    ran = cfork("separate", film, "-o", name, "--mixture", "--residual", "file", "--json")
+    assert ran.code == 0, ran.out
+    made = probe(place / name)
+    assert listing(place).keys() == {name}
+    pictures = [stream for stream in made.streams if stream.kind == "video"]
+    assert len(pictures) == (name != "stems.mka")
+    titles = ["Mixture", "Dialogue", "Music", "Effects", "Residual"]
+    told = [track.title or track.tags.get("handler_name") for track in made.audio]
+    assert told == titles
+    assert [track.language for track in made.audio] == ["eng"] * 5
+    assert ["default" in track.disposition for track in made.audio] == [True, False, False, False, False]
+    assert {track.codec for track in made.audio} == {"pcm_s24le" if name == "stems.mov" else "flac"}
+    mixture, *stems = (samples(place / name, number) for number in range(5))
+    np.testing.assert_array_equal(sum(stem.astype(np.float64) for stem in stems), mixture)
+    if pictures:
+        assert packets(place / name, "v:0") == packets(film, "v:0")
+        assert made.chapters == 2
+
+
+def test_one_stem_in_one_file(cfork: Command, place: Path, films_here: Path, echo: None) -> None:
+    film = films_here / "plain.mkv"
+    assert cfork("separate", film, "-o", "voices.flac", "--stem", "dialogue").code == 0
+    np.testing.assert_allclose(read(place / "voices.flac"), 0.3 * samples(film), atol=1e-6)
+    ran = cfork("separate", film, "-o", "all.wav")
+    assert (ran.code, len(ran.lines)) == (2, 1)
+    assert "a '.wav' file holds one sound, not dialogue, music, effects" in ran.err
+    assert cfork("separate", film, "-o", "voices.flac", "--format", "mp3").code == 2
+    assert listing(place).keys() == {"voices.flac"}
+
+
+def test_lossy_stems_add_up_only_nearly_and_that_is_told(cfork: Command, place: Path, films_here: Path) -> None:
+    ran = cfork("separate", films_here / "plain.mkv", "-o", "x", "--format", "mp3", "--residual", "all", "--dry-run")
+    assert "note: mp3 files are lossy, so the stems add up to the film only nearly" in ran.lines
+    assert listing(place) == {}

@@ -264,6 +264,25 @@ def test_equal_windows_are_computed_once():
     assert network.sequences < 5
 
 
+@pytest.mark.parametrize("rate", [NATIVE, 48_000])
+def test_untouched_channels_are_never_heard(rate):
+    network = Fake()
+    x = noise(6, 20_000)
+    mixture, stems = run(x, network, sample_rate=rate, untouched=(3,))
+    assert (mixture == x).all()
+    assert not stems[:, 3].any()
+    assert stems[:, [0, 1, 2, 4, 5]].any(axis=-1).all()
+    without = Fake()
+    _, others = run(np.delete(x, 3, axis=0), without, sample_rate=rate)
+    assert network.sequences == without.sequences
+    np.testing.assert_allclose(np.delete(stems, 3, axis=1), others, atol=1e-6)
+
+
+def test_untouched_channels_must_be_there():
+    with pytest.raises(ValueError, match="channels"):
+        run(noise(2, 100), Fake(), untouched=(2,))
+
+
 def test_only_wanted_stems_are_computed():
     network = Fake()
     x = noise(2, 10_000)

@@ -1,22 +1,30 @@
-"""Training on tiny packs, by a clock of our own: it learns, stops in time, goes on from its file, survives."""
+"""Training on tiny packs, by a clock of our own: it learns, stops in time, goes on exactly, survives."""
 
 import json
 import math
+import os
+import signal
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_packs import TINY, write_packs
+from tiny_packs import TINY, write_packs, write_scene
 
 from model import STEMS
 from model import train as training
+from model.config import RECIPES, TrainConfig, configure
+from model.dnr.dataset import validation_scenes
+from model.losses import training_loss
 from model.mrx import MRX
 from model.package import main as package_main
 from model.package import package
-from model.train import TrainConfig, fixed_scenes, learning_rate, new_network, train, validate
-from model.weights import describe, load
+from model.schedule import Plateau
+from model.state import StateError, Training, new_network, stored_config
+from model.train import train
+from model.validation import summarize, validate
+from model.weights import describe, load, save
 
 STEP_SECONDS = 0.6  # of the clock below
 BANDS = json.dumps(TINY)
@@ -53,6 +61,7 @@ class Clock:
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(training, "time", clock)
+    monkeypatch.setattr(training, "draw", lambda metrics: None)  # it takes longer than all the steps
     return clock
 
 
@@ -74,8 +83,10 @@ def config(packs, tmp_path, clock):
 
 @pytest.fixture(scope="module")
 def trained(packs, tmp_path_factory):
-    """The config of a run of 100 steps that is done."""
-    config = tiny_config(packs, tmp_path_factory.mktemp("trained"), minutes=0.995, validate_minutes=0.4)
+    """The config of a run of 60 steps that is done."""
+    config = tiny_config(
+        packs, tmp_path_factory.mktemp("trained"), minutes=0.595, validate_minutes=0.25, report_steps=20
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "time", Clock())
         train(config)
@@ -94,45 +105,55 @@ def equal(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-# Schedule
+def after(steps):
+    """Asks to stop when so many steps are done."""
+    asked = []
 
+    def stop():
+        asked.append(1)
+        return len(asked) >= steps
 
-def test_the_rate_warms_up_linearly_and_falls_like_a_cosine():
-    config = TrainConfig("", "", minutes=10.0, learning_rate=2e-3, warmup_steps=100, final_fraction=0.1)
-    assert learning_rate(config, 0, 0.0) == pytest.approx(2e-5)
-    assert learning_rate(config, 49, 0.0) == pytest.approx(1e-3)
-    assert learning_rate(config, 99, 0.0) == learning_rate(config, 10_000, 0.0) == pytest.approx(2e-3)
-    assert learning_rate(config, 10_000, 5.0) == pytest.approx(2e-3 * (0.1 + 0.9 / 2))
-    assert learning_rate(config, 10_000, 10.0) == learning_rate(config, 10_000, 99.0) == pytest.approx(2e-4)
-    rates = [learning_rate(config, 10_000, minutes / 10) for minutes in range(101)]
-    assert rates == sorted(rates, reverse=True)
-    assert min(rates) > 0
+    return stop
 
 
 # Learning
 
 
 def test_the_loss_falls(trained):
-    first, last = (sum(line["loss"].values()) / 3 for line in metrics_of(trained) if "loss" in line)
+    first, _, last = (sum(line["loss"].values()) / 3 for line in metrics_of(trained) if "loss" in line)
     assert last < first - 0.5  # dB
 
 
+def scored(network, config):
+    data, count = validation_scenes(Path(config.data), config.validation_seconds, config.validation_scenes)
+    criterion = training_loss(config.loss, config.loss_floor)
+    return summarize([validate(network, map(data.__getitem__, range(count)), torch.device("cpu"), criterion)])
+
+
 def test_the_average_is_better_than_the_beginning(trained):
-    scenes = fixed_scenes(trained)
-    network = new_network(trained)
     torch.manual_seed(trained.seed)
-    before = validate(new_network(trained), scenes, torch.device("cpu"))
+    before = scored(new_network(trained), trained)
+    network = new_network(trained)
     network.load_state_dict(state_of(trained)["averaged"])
-    after = validate(network, scenes, torch.device("cpu"))
-    heard = [stem for stem in before if before[stem] is not None]
-    assert heard
-    assert sum(after[stem] for stem in heard) > sum(before[stem] for stem in heard)
+    after = scored(network, trained)
+    assert after["loss"] < before["loss"]
+    assert after == [line["validation"] for line in metrics_of(trained) if "validation" in line][-1]
 
 
-def test_validation_scenes_are_always_the_same(config):
-    one, same = fixed_scenes(config), fixed_scenes(replace(config, seed=99))
-    assert one.shape == (4, 3, 22_050)
-    assert torch.equal(one, same)
+def test_the_best_average_is_kept_beside_the_state(trained, tmp_path):
+    losses = [line["validation"]["loss"] for line in metrics_of(trained) if "validation" in line]
+    best = torch.load(Path(trained.out) / "best.pt", weights_only=True)
+    assert best["validation_loss"] == state_of(trained)["best"] == min(losses)
+    network = new_network(trained)
+    network.load_state_dict(best["averaged"])
+    assert scored(network, trained)["loss"] == min(losses)
+    package(Path(trained.out) / "best.pt", tmp_path / "best.safetensors", {})
+    assert describe(tmp_path / "best.safetensors").card["training"]["steps"] == best["step"]
+
+
+def test_training_draws_its_metrics(trained):
+    assert (Path(trained.out) / "metrics.png").read_bytes().startswith(b"\x89PNG")
+    assert not list(Path(trained.out).glob("*.part"))
 
 
 class Same(torch.nn.Module):
@@ -142,22 +163,38 @@ class Same(torch.nn.Module):
         return x[:, None].expand(-1, 3, -1)
 
 
+def validated(stems):
+    """Figures of a network that gives the mixture for every stem; stems [N, 3, T]."""
+    scenes = [(scene.sum(0), scene) for scene in stems]
+    return summarize([validate(Same(), scenes, torch.device("cpu"), training_loss("bounded", 0.01))])
+
+
 def test_validation_measures_the_improvement_over_the_mixture():
-    generator = torch.Generator().manual_seed(0)
-    scenes = torch.randn(4, 3, 5000, generator=generator)
-    gains = validate(Same(), scenes, torch.device("cpu"))
-    assert list(gains) == [f"si_sdri_{stem}" for stem in STEMS]
-    assert all(abs(gain) < 1e-4 for gain in gains.values())
+    figures = validated(torch.randn(4, 3, 5000, generator=torch.Generator().manual_seed(0)))
+    assert set(figures) == {
+        *(f"si_sdri_{stem}{kind}" for stem in STEMS for kind in ("", "_mean")), *(f"loss_{stem}" for stem in STEMS),
+        "loss",
+    }  # fmt: skip
+    assert all(abs(figures[f"si_sdri_{stem}{kind}"]) < 1e-4 for stem in STEMS for kind in ("", "_mean"))
+    assert figures["loss"] == pytest.approx(10 * math.log10((2 + 0.03) / (1 + 0.03)), abs=0.1)  # two stems too many
+
+
+def test_validation_tells_median_and_mean():
+    gains = [{f"{kind}_{stem}": values for kind in ("si_sdri", "loss") for stem in STEMS}
+             for values in ([1.0, 2.0], [9.0])]  # fmt: skip
+    figures = summarize(gains)  # of two processes
+    assert figures["si_sdri_music"] == 2.0
+    assert figures["si_sdri_music_mean"] == figures["loss_effects"] == figures["loss"] == 4.0
 
 
 def test_validation_without_a_stem_has_no_figure_for_it():
     scenes = torch.randn(2, 3, 5000, generator=torch.Generator().manual_seed(0))
     scenes[:, 1] = 0
-    gains = validate(Same(), scenes, torch.device("cpu"))
-    assert gains["si_sdri_dialogue"] is None
-    assert gains["si_sdri_music"] is not None
+    figures = validated(scenes)
+    assert figures["si_sdri_dialogue"] is figures["si_sdri_dialogue_mean"] is None
+    assert figures["si_sdri_music"] is not None
     scenes[:, 0] = 0  # nothing but effects is nothing to separate
-    assert set(validate(Same(), scenes, torch.device("cpu")).values()) == {None}
+    assert {validated(scenes)[f"si_sdri_{stem}"] for stem in STEMS} == {None}
 
 
 # Time and files
@@ -170,7 +207,11 @@ def test_time_is_kept(config):
     assert config.minutes <= state["minutes"] <= config.minutes + STEP_SECONDS / 60 + 1e-9
     # what is done is done: the same command does nothing more
     before = (Path(config.out) / "state.pt").read_bytes()
-    assert train(config) == Path(config.out) / "state.pt"
+    result = train(config)
+    assert result == {
+        "state": str(Path(config.out) / "state.pt"), "finished": True, "step": 10, "minutes": state["minutes"],
+        "validation": None,
+    }  # fmt: skip
     assert (Path(config.out) / "state.pt").read_bytes() == before
 
 
@@ -183,11 +224,11 @@ def test_a_suspended_process_has_not_trained(config, clock):
 def test_metrics_are_lines_of_json(trained):
     lines = metrics_of(trained)
     losses, validations = ([line for line in lines if kind in line] for kind in ("loss", "validation"))
-    assert [line["step"] for line in losses] == [50, 100]
+    assert [line["step"] for line in losses] == [20, 40, 60]
     assert all(set(line["loss"]) == set(STEMS) for line in losses)
-    assert losses[1]["audio_hours"] == pytest.approx(100 * 2 * 0.3 / 3600, abs=1e-3)
-    assert len(validations) == 3  # at 0.4, at 0.8, and at the end
-    assert all(set(line["validation"]) == {f"si_sdri_{stem}" for stem in STEMS} for line in validations)
+    assert losses[2]["audio_hours"] == pytest.approx(60 * 2 * 0.3 / 3600, abs=1e-3)
+    assert len(validations) == 3  # at 0.25, at 0.5, and at the end
+    assert all(line["speed"] == pytest.approx(2 * 0.3 / STEP_SECONDS, rel=0.05) for line in losses)
     minutes = [line["minutes"] for line in lines]
     assert minutes == sorted(minutes)
 
@@ -202,27 +243,146 @@ def test_a_run_is_its_seed(config, tmp_path):
     assert not equal(state_of(config)["network"], state_of(third)["network"])
 
 
-def test_a_run_goes_on_from_its_file(config, monkeypatch):
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")  # workers are forked
+@pytest.mark.parametrize(
+    ("architecture", "network", "workers"),
+    [("bandsplit", TINY, 0), ("bandsplit", TINY, 1), ("mrx", {"windows": [512], "hidden": 8, "layers": 2}, 0)],
+)
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(config, tmp_path, architecture, network, workers):
+    config = replace(config, minutes=0.0, steps=6, workers=workers, report_steps=2, architecture=architecture,
+                     network=json.dumps(network))  # fmt: skip
+    broken = replace(config, out=str(tmp_path / "broken"))
+    assert train(config)["finished"]
+    stopped = train(broken, stop=after(3))
+    assert (stopped["finished"], stopped["step"], state_of(broken)["step"]) == (False, 3, 3)
+    torch.rand(7)  # whoever else draws random numbers does not matter
+    assert train(broken)["finished"]
+    one, other = state_of(config), state_of(broken)
+    assert equal(one["network"], other["network"])
+    assert equal(one["averaged"], other["averaged"])
+    for index, moments in one["optimizer"]["state"].items():
+        assert equal(moments, other["optimizer"]["state"][index])
+    rates = [[(line["step"], line["lr"]) for line in metrics_of(run) if line.get("step") == 6 and "lr" in line]
+             for run in (config, broken)]  # fmt: skip
+    assert rates[0] == rates[1]
+
+
+def test_accumulating_parts_is_the_same_step(config, tmp_path):
+    config = replace(config, minutes=0.0, steps=3)
+    parts = replace(config, out=str(tmp_path / "parts"), accumulate=2)
+    train(config)
+    train(parts)
+    one, other = state_of(config)["network"], state_of(parts)["network"]
+    for name, tensor in one.items():  # the same scenes, in two halves: the same sum but for rounding
+        torch.testing.assert_close(tensor, other[name], atol=2e-4, rtol=1e-3)
+    assert [set(line) for line in metrics_of(config)] == [set(line) for line in metrics_of(parts)]
+
+
+def test_a_stem_that_does_not_count_is_not_learnt(config):
+    config = replace(config, minutes=0.0, steps=2, stem_weights="0,1,2", weight_decay=0.0)
+    train(config)
+    begun, ended = Training.begin(replace(config, out="nowhere"), torch.device("cpu")).network, state_of(config)
+    changed = {name for name, tensor in begun.state_dict().items() if not torch.equal(tensor, ended["network"][name])}
+    assert {name.split(".")[1] for name in changed if name.startswith("decoders.")} == {"dialogue", "effects"}
+
+
+@pytest.mark.parametrize("recipe", ["mrx", "mrx-paper"])
+def test_the_published_recipe_trains_on_a_tree(clock, tmp_path, recipe):
+    """Small: three scenes, three epochs. Every epoch is validated, and the rate follows the validations."""
+    for split in ("tr", "cv"):
+        for number in range(3):
+            write_scene(tmp_path / "dnr" / split / str(number), 6000)
+    published = json.loads(RECIPES[recipe].get("network", "{}"))
+    network = {"windows": [512], "hidden": 8, "layers": 1, **published}
+    given = {"data": str(tmp_path / "dnr"), "network": json.dumps(network), "batch": 3, "crop_seconds": 0.1,
+             "workers": 0, "epochs": 3, "patience": 0, "report_steps": 1}  # fmt: skip
+    straight, broken = (configure({**given, "out": str(tmp_path / name)}, recipe) for name in ("straight", "broken"))
+    assert train(straight)["step"] == 3
+    validations = [line for line in metrics_of(straight) if "validation" in line]
+    assert [line["step"] for line in validations] == [1, 2, 3]
+    state = state_of(straight)
+    assert state["best"] == min(line["validation"]["loss"] for line in validations)
+    plateau, rates = Plateau(0), []
+    for line in validations:
+        rates.append(1e-3 * plateau.factor)
+        plateau.validated(line["validation"]["loss"])
+    assert state["plateau"] == asdict(plateau)
+    assert [line["lr"] for line in metrics_of(straight) if "lr" in line] == rates
+    train(broken, stop=after(2))
+    train(configure({"data": straight.data, "out": broken.out}, None, stored_config(Path(broken.out))))
+    assert equal(state["network"], state_of(broken)["network"])
+    assert state["plateau"] == state_of(broken)["plateau"]
+    package(Path(straight.out) / "best.pt", tmp_path / "mrx.safetensors", {})
+    assert load(tmp_path / "mrx.safetensors").level_matched is (recipe == "mrx")
+
+
+def test_a_run_goes_on_from_its_file(config):
     train(config)
     first = state_of(config)
-    seen = []
-
-    class Noted(training.Scenes):
-        def __init__(self, packs, split, seconds, seed):
-            super().__init__(packs, split, seconds, seed)
-            seen.append((split, seed))
-
-    monkeypatch.setattr(training, "Scenes", Noted)
-    longer = replace(config, minutes=0.195)
-    train(longer)
+    train(replace(config, minutes=0.195))
     second = state_of(config)
     assert second["step"] == 20
     assert second["resumptions"] == first["resumptions"] + 1 == 1
     assert second["minutes"] == pytest.approx(2 * first["minutes"])
-    assert seen == [("train", config.seed + 1000)]  # other scenes than before
     steps = {int(entry["step"]) for entry in second["optimizer"]["state"].values()}
     assert steps == {20}  # the optimizer's moments went on, too
     assert not equal(first["network"], second["network"])
+
+
+def test_states_of_earlier_versions_go_on(config):
+    """They had no plateau, no best loss, and called the data packs."""
+    train(config)
+    path = Path(config.out) / "state.pt"
+    state = torch.load(path, weights_only=True)
+    kept = ("minutes", "architecture", "network", "batch", "crop_seconds", "learning_rate", "warmup_steps", "seed")
+    old = {name: state["config"][name] for name in kept}
+    state["config"] = {"packs": config.data, "out": config.out, **old}
+    del state["plateau"], state["best"]
+    torch.save(state, path)
+    assert stored_config(Path(config.out))["packs"] == config.data
+    train(replace(config, minutes=0.115))
+    assert state_of(config)["step"] == 12
+    assert package(path, path.with_name("x.safetensors"), {}) > 0
+
+
+def test_metrics_of_steps_that_were_lost_are_made_again(config):
+    config = replace(config, minutes=0.0, steps=8, report_steps=2)
+    train(config, stop=after(4))
+    metrics = Path(config.out) / "metrics.jsonl"
+    with metrics.open("a") as file:  # reported, but not saved when the machine went down
+        file.write('{"step": 6, "minutes": 9.0, "loss": {}}\n{"step": 8, "minu')
+    train(config)
+    assert [line["step"] for line in metrics_of(config) if "loss" in line] == [2, 4, 6, 8]
+
+
+def test_a_signal_lets_the_step_finish(config):
+    seen = []
+
+    def say(line):
+        seen.append(line)
+        if line.get("done") and line["step"] == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)  # a shell and its terminal both tell us
+
+    before = signal.getsignal(signal.SIGINT)
+    result = train(replace(config, minutes=0.0, steps=100), say=say)
+    assert not result["finished"]
+    assert result["step"] == state_of(config)["step"] in (4, 5)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert seen[0] == {"step": 1, "minutes": 0.01, "done": 0.01}
+
+
+def test_fine_tuning_begins_with_the_weights_of_a_model(config, tmp_path, monkeypatch):
+    torch.manual_seed(99)
+    other = new_network(config)
+    save(other, tmp_path / "other.safetensors", {})
+    monkeypatch.setattr(training, "learning_rate", lambda *_: 0.0)
+    config = replace(config, minutes=0.0, steps=1, init=str(tmp_path / "other.safetensors"))
+    train(config)
+    assert equal(state_of(config)["averaged"], other.state_dict())
+    wider = replace(config, out=str(tmp_path / "wider"), network=json.dumps({**TINY, "width": 12}))
+    with pytest.raises(ValueError, match="another network"):
+        train(wider)
 
 
 def test_a_resumed_step_begins_with_the_very_networks_of_the_file(config, monkeypatch):
@@ -259,14 +419,14 @@ def test_dying_while_saving_loses_no_state(config, monkeypatch):
 
 
 def test_a_broken_scene_does_not_break_the_network(config, monkeypatch):
-    true_loss, calls = training.bounded_snr_loss, []
+    true_loss, calls = training_loss("bounded", 0.01), []
 
     def broken(estimate, *others):
         calls.append(1)
         loss = true_loss(estimate, *others)
         return loss * math.nan if len(calls) == 3 else loss
 
-    monkeypatch.setattr(training, "bounded_snr_loss", broken)
+    monkeypatch.setattr(training, "training_loss", lambda *_: broken)
     train(config)
     for name in ("network", "averaged"):
         assert all(torch.isfinite(tensor).all() for tensor in state_of(config)[name].values())
@@ -274,8 +434,24 @@ def test_a_broken_scene_does_not_break_the_network(config, monkeypatch):
 
 def test_another_network_does_not_go_on_from_this_file(config):
     train(config)
-    with pytest.raises(RuntimeError, match="size mismatch"):
+    with pytest.raises(StateError, match="another network"):
         train(replace(config, minutes=1.0, network=json.dumps({**TINY, "width": 12})))
+
+
+def test_a_damaged_state_says_so(config):
+    Path(config.out).mkdir()
+    (Path(config.out) / "state.pt").write_bytes(b"no state at all")
+    with pytest.raises(StateError, match="damaged"):
+        train(config)
+    torch.save({"something": torch.zeros(3)}, Path(config.out) / "state.pt")
+    with pytest.raises(StateError, match="no state of training"):
+        stored_config(Path(config.out))
+
+
+def test_nothing_to_train_on(config, tmp_path):
+    with pytest.raises(FileNotFoundError, match="neither"):
+        train(replace(config, data=str(tmp_path)))
+    assert not Path(config.out).exists()
 
 
 def test_a_network_that_counts_as_it_trains_is_averaged_with_its_counts(config, tmp_path):
@@ -299,7 +475,12 @@ def test_a_network_that_counts_as_it_trains_is_averaged_with_its_counts(config, 
 
 def test_every_field_of_the_config_is_an_option(config, monkeypatch, capsys):
     made = []
-    monkeypatch.setattr(training, "train", lambda config: made.append(config) or Path("state.pt"))
+
+    def noted(config, say):
+        made.append(config)
+        return {"finished": True, "state": "state.pt", "step": 1}
+
+    monkeypatch.setattr(training, "train", noted)
     monkeypatch.setattr(
         sys,
         "argv",
@@ -307,6 +488,7 @@ def test_every_field_of_the_config_is_an_option(config, monkeypatch, capsys):
     )
     training.main()
     assert made == [TrainConfig("in", "out", 2.5, batch=7, bf16=True, seed=3)]
+    assert capsys.readouterr().out == "state.pt\n"
     monkeypatch.setattr(sys, "argv", ["train", "in", "out"])
     with pytest.raises(SystemExit):
         training.main()

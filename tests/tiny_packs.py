@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import soundfile as sf
 
 from model import SAMPLE_RATE
 
@@ -63,3 +64,12 @@ def write_packs(root: Path, splits: Sequence[str] = ("train", "validation")) -> 
             clips = [sound(number, seconds) for number, seconds in enumerate(lengths)]
             write_pack(root / split, kind, clips, ["a", "b", "a", "b"])
     return root
+
+
+def write_scene(folder: Path, samples: int, rate: int = SAMPLE_RATE, suffix: str = "wav") -> None:
+    """A scene of a DnR tree, whose samples tell their position: stems and mix are ramps."""
+    folder.mkdir(parents=True)
+    ramp = np.arange(samples, dtype=np.float32) / 65_536
+    stems = {"music": 0.1 * ramp, "speech": 0.2 * ramp, "sfx": 0.3 * ramp}
+    for name, audio in {**stems, "mix": ramp}.items():
+        sf.write(folder / f"{name}.{suffix}", audio, rate, subtype="FLOAT" if suffix == "wav" else "PCM_24")

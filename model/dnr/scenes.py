@@ -1,28 +1,31 @@
 """Short scenes mixed on the fly for training, with augmentation.
 
 The levels are DnR's (integrated LUFS per class, its spread widened), the events denser than in DnR's 60 s scenes,
-so that a crop of a few seconds teaches all three stems. Filters work in the frequency domain on the whole crop.
+so that a crop of a few seconds teaches all three stems. Half of the scenes are what one channel of a wide mix hears.
+A scene depends on the seed and its number alone: training goes on where it stopped, with any number of workers.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soxr
 import torch
-from scipy import signal
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import Dataset
 
 from .. import SAMPLE_RATE
+from .augment import RUMBLE_HZ, Colors, fade, gated_lufs, pan_gain, place, stretched, warped
+
+__all__ = ["RUMBLE_HZ", "Pack", "SceneMixer", "Scenes", "load_pack"]
 
 CLASS_LUFS = {"music": -24.0, "speech": -17.0, "effects": -21.0, "background": -29.0}
 PRESENCE = {"music": 0.66, "speech": 0.7, "effects": 0.62, "background": 0.45}
 STEM_CLASSES = (("music",), ("speech",), ("effects", "background"))  # the order of model.STEMS
-RUMBLE_HZ = 30.0  # below, recordings hold DC and handling noise: inaudible, yet it would rule the loss
+WIDE = 0.5  # chance that the scene is a channel of a wide mix
+OLD = 0.06  # chance that the whole scene is narrow-band
+SECOND_VOICE = 0.08
 NARROW_HZ = 30_000  # sources below this rate carry no treble
 
 
@@ -66,47 +69,20 @@ def load_pack(folder: Path, name: str) -> Pack:
     return Pack(samples, starts, lengths, groups, weights / weights.sum())
 
 
-def _k_weighting(bins: np.ndarray) -> np.ndarray:
-    """Magnitude of the K-weighting filters of ITU-R BS.1770-4 at `bins` Hz (48 kHz coefficients)."""
-    shelf = ([1.53512485958697, -2.69169618940638, 1.19839281085285], [1.0, -1.69065929318241, 0.73248077421585])
-    highpass = ([1.0, -2.0, 1.0], [1.0, -1.99004745483398, 0.99007225036621])
-    _, first = signal.freqz(*shelf, worN=bins, fs=48_000)
-    _, second = signal.freqz(*highpass, worN=bins, fs=48_000)
-    magnitude: np.ndarray = np.abs(first * second).astype(np.float32)
-    return magnitude
-
-
 class SceneMixer:
     """Draws random scenes from one split's packs: `draw(rng)` gives stems [3, samples] in model.STEMS order."""
 
     def __init__(self, packs: Path, split: str, seconds: float) -> None:
         self.packs = {name: load_pack(packs / split, name) for name in ("music", "speech", "effects")}
         self.length = round(seconds * SAMPLE_RATE)
-        self.fft = 1 << int(np.ceil(np.log2(self.length + SAMPLE_RATE // 2)))
-        self.hz = np.fft.rfftfreq(self.fft, 1 / SAMPLE_RATE)
-        self.no_rumble = 1 / np.sqrt(1 + (RUMBLE_HZ / np.maximum(self.hz, 1e-3)) ** 8)
-        self.k_weights = _k_weighting(np.minimum(self.hz, 23_999.0))
+        self.colors = Colors(self.length)
 
     def loudness(self, audio: np.ndarray) -> float:
-        """LUFS of a crop: K-weighted, blocks of 400 ms, the relative gate of BS.1770 at -10 LU; -inf for silence."""
-        weighted = np.fft.irfft(np.fft.rfft(audio, self.fft) * self.k_weights)[: len(audio)]
-        block = int(0.4 * SAMPLE_RATE)
-        blocks = max(len(weighted) // block, 1)
-        power = np.mean(weighted[: blocks * block].reshape(blocks, -1) ** 2, axis=1)
-        power = power[power > 10 ** ((-70 + 0.691) / 10)]
-        if not len(power):
-            return -np.inf
-        power = power[power > power.mean() * 0.1]
-        return float(-0.691 + 10 * np.log10(power.mean()))
+        """LUFS of a crop, see `augment.gated_lufs`."""
+        return self.colors.loudness(audio)
 
     def _group(self, pack: Pack, rng: np.random.Generator) -> np.ndarray:
         return pack.groups[rng.choice(len(pack.groups), p=pack.weights)]
-
-    def _warped(self, audio: np.ndarray, rng: np.random.Generator, spread: float) -> np.ndarray:
-        """Change pitch and speed together by up to `spread` octaves."""
-        ratio = 2 ** rng.uniform(-spread, spread)
-        warped: np.ndarray = soxr.resample(audio, SAMPLE_RATE * ratio, SAMPLE_RATE, quality="LQ")
-        return warped
 
     def speech(self, rng: np.random.Generator) -> np.ndarray:
         """One speaker's successive clips with short pauses, from a random moment on."""
@@ -114,12 +90,16 @@ class SceneMixer:
         found = self._group(pack, rng)
         at = int(rng.integers(len(found)))
         out = np.zeros(self.length, np.float32)
-        rate = SAMPLE_RATE * 2 ** rng.uniform(-0.12, 0.12) if rng.random() < 0.4 else None
+        # the same voice throughout: pitch and speed together, or speed alone
+        ratio = 2 ** rng.uniform(-0.12, 0.12) if rng.random() < 0.4 else None
+        factor = rng.uniform(0.8, 1.25) if rng.random() < 0.1 else None
         position = -int(rng.integers(self.length // 2)) if rng.random() < 0.6 else int(rng.integers(self.length // 2))
         while position < self.length:
             clip = pack.clip(int(found[at % len(found)]))
-            if rate is not None:  # the same voice throughout
-                clip = soxr.resample(clip, rate, SAMPLE_RATE, quality="LQ")
+            if ratio is not None:
+                clip = warped(clip, ratio)
+            if factor is not None:
+                clip = stretched(clip, factor)
             place(out, clip, position)
             position += len(clip) + int(rng.exponential(0.25) * SAMPLE_RATE)
             at += 1
@@ -132,44 +112,43 @@ class SceneMixer:
         need = int(self.length * 1.3)
         clip = pack.clip(number, int(rng.integers(max(int(pack.lengths[number]) - need, 1))), need)
         if rng.random() < 0.4:
-            clip = self._warped(clip, rng, 0.25)
+            clip = warped(clip, 2 ** rng.uniform(-0.25, 0.25))
         out = np.zeros(self.length, np.float32)
         shift = 0 if rng.random() < 0.75 else int(rng.uniform(-0.7, 0.7) * self.length)
         place(out, fade(clip[: self.length], 0.02 if shift == 0 else 0.2), shift)
         return out
 
-    def effects(self, rng: np.random.Generator) -> np.ndarray:
+    def effects(self, rng: np.random.Generator, *, wide: bool = False) -> np.ndarray:
         """One to five events of any packages, each at its own moment and level, sometimes repeated."""
         pack = self.packs["effects"]
         out = np.zeros(self.length, np.float32)
         for _ in range(int(rng.integers(1, 6))):
             clip = pack.clip(int(rng.choice(self._group(pack, rng))), 0, self.length)
             if rng.random() < 0.5:
-                clip = self._warped(clip, rng, 0.5)
-            level = np.sqrt(np.mean(clip**2) + 1e-9)
-            clip = fade(clip, 0.005) * np.float32(0.05 / level * 10 ** (rng.uniform(-8, 4) / 20))
+                clip = warped(clip, 2 ** rng.uniform(-0.5, 0.5))
+            clip = fade(clip, 0.005) * leveled(clip, 10 ** (rng.uniform(-8, 4) / 20))
             position = int(rng.uniform(-0.3, 1.0) * self.length)
             for _ in range(int(rng.choice([1, 1, 1, 2, 4]))):
-                place(out, clip, position)
+                place(out, clip * np.float32(pan_gain(rng)) if wide else clip, position)
                 position += int(len(clip) * rng.uniform(1.0, 1.6)) + 1
         return out
 
-    def background(self, rng: np.random.Generator) -> np.ndarray:
+    def background(self, rng: np.random.Generator, *, wide: bool = False) -> np.ndarray:
         """An ambience: effects looped with cross-fades and layered, or shaped noise (wind, rain, hum of a room)."""
-        out = np.zeros(self.length, np.float32)
         if rng.random() < 0.25:
-            spectrum = np.fft.rfft(rng.standard_normal(self.fft).astype(np.float32))
-            shape = (np.maximum(self.hz, 20.0) / 1000) ** rng.uniform(-1.2, 0.3)
-            noise = np.fft.irfft(spectrum * shape)[: self.length].astype(np.float32)
+            shape = np.exp(np.float32(rng.uniform(-1.2, 0.3)) * np.maximum(self.colors.log_hz - np.log(1000), -3.9))
+            parts = rng.standard_normal((len(shape), 2), dtype=np.float32) * shape[:, None].astype(np.float32)
+            noise = self.colors.heard(parts.view(np.complex64)[:, 0])
             swell = np.interp(np.arange(self.length), np.linspace(0, self.length, 9), rng.uniform(0.4, 1.0, 9))
             return noise * swell.astype(np.float32)
+        out = np.zeros(self.length, np.float32)
         pack = self.packs["effects"]
         for _ in range(int(rng.integers(1, 4))):
             some = rng.choice(self._group(pack, rng), 3)
             number = int(some[np.argmax(pack.lengths[some])])  # ambiences are long
-            clip = self._warped(pack.clip(number, 0, 2 * self.length), rng, 0.7)
+            clip = warped(pack.clip(number, 0, 2 * self.length), 2 ** rng.uniform(-0.7, 0.7))
             clip = fade(clip, min(0.3, len(clip) / SAMPLE_RATE / 4))
-            clip *= np.float32(0.05 / np.sqrt(np.mean(clip**2) + 1e-9))
+            clip *= leveled(clip, pan_gain(rng) if wide else 1.0)
             hop = max(int(len(clip) * 0.75), SAMPLE_RATE // 10)
             position = -int(rng.integers(hop))
             while position < self.length:
@@ -177,74 +156,56 @@ class SceneMixer:
                 position += hop
         return out
 
-    def colored(self, audio: np.ndarray, rng: np.random.Generator, kind: str) -> np.ndarray:
-        """No rumble; random equalization, band limits (all classes alike, or treble alone would tell), reverb."""
-        spectrum = np.fft.rfft(audio, self.fft) * self.no_rumble
-        if rng.random() < 0.35:
-            octaves = np.log2(np.maximum(self.hz, 30.0))
-            gain_db = np.interp(octaves, np.linspace(octaves[0], octaves[-1], 7), rng.normal(0, 3.0, 7))
-            spectrum *= 10 ** (gain_db / 20)
-        if rng.random() < 0.22:
-            spectrum *= 1 / np.sqrt(1 + (self.hz / rng.uniform(3400, 12_000)) ** 24)
-        if rng.random() < 0.08:
-            spectrum *= 1 / np.sqrt(1 + (rng.uniform(80, 350) / np.maximum(self.hz, 1.0)) ** 8)
-        if rng.random() < (0.2 if kind == "speech" else 0.06):
-            tail = np.arange(int(rng.uniform(0.15, 0.45) * SAMPLE_RATE))
-            decay = rng.standard_normal(len(tail)) * np.exp(-6.9 * tail / len(tail))
-            decay *= 10 ** (rng.uniform(-14, 0) / 20) / np.sqrt(np.sum(decay**2))
-            decay[0] += 1.0
-            spectrum *= np.fft.rfft(decay, self.fft)
-        return np.fft.irfft(spectrum)[: self.length].astype(np.float32)
+    def sound(self, name: str, rng: np.random.Generator, *, wide: bool) -> np.ndarray:
+        """One class of a scene, float32 [samples], before it is filtered and leveled."""
+        if name == "music":
+            return self.music(rng)
+        if name != "speech":
+            return self.effects(rng, wide=wide) if name == "effects" else self.background(rng, wide=wide)
+        audio = self.speech(rng)
+        if rng.random() < SECOND_VOICE:
+            audio += self.speech(rng) * np.float32(pan_gain(rng) if wide else rng.uniform(0.2, 1.0))
+        return audio
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One scene: stems float32 [3, samples], their sum about -27 LUFS. At least one class is present."""
         while True:
             present = {name: rng.random() < chance for name, chance in PRESENCE.items()}
+            wide = bool(rng.random() < WIDE)
+            shared = self.colors.low_pass(rng.uniform(3400, 9000)) if rng.random() < OLD else None
             stems = np.zeros((3, self.length), np.float32)
+            weighted = np.zeros(self.length, np.float32)
             for stem, names in enumerate(STEM_CLASSES):
                 for name in names:
                     if not present[name]:
                         continue
-                    audio: np.ndarray = getattr(self, name)(rng)
-                    if name == "speech" and rng.random() < 0.08:
-                        audio = audio + self.speech(rng) * np.float32(rng.uniform(0.2, 1.0))
-                    audio = self.colored(audio, rng, name)
-                    level = self.loudness(audio)
+                    audio = self.sound(name, rng, wide=wide)
+                    audio, loud = self.colors.colored(audio, rng, name, wide=wide, shared=shared)
+                    level = gated_lufs(loud)
                     if np.isfinite(level):
                         wanted = CLASS_LUFS[name] + rng.normal(0, 2.5)
-                        stems[stem] += audio * np.float32(10 ** (np.clip(wanted - level, -60, 40) / 20))
-            level = self.loudness(stems.sum(axis=0))
+                        gain = np.float32(10 ** (np.clip(wanted - level, -60, 40) / 20))
+                        stems[stem] += audio * gain
+                        weighted += loud * gain
+            level = gated_lufs(weighted)
             if np.isfinite(level):
                 return stems * np.float32(10 ** ((-27.0 + rng.normal(0, 2.5) - level) / 20))
 
 
-def place(out: np.ndarray, clip: np.ndarray, position: int) -> None:
-    """Add the clip to `out` [T] at a position that may lie before the start or reach past the end."""
-    first, last = max(position, 0), min(position + len(clip), len(out))
-    if first < last:
-        out[first:last] += clip[first - position : last - position]
+def leveled(clip: np.ndarray, gain: float) -> np.float32:
+    """The factor that brings a clip to a common level times `gain`."""
+    return np.float32(0.05 * gain / np.sqrt(np.mean(clip**2) + 1e-9))
 
 
-def fade(clip: np.ndarray, seconds: float) -> np.ndarray:
-    """A copy with linear fades at both ends."""
-    clip = clip.copy()
-    length = min(int(seconds * SAMPLE_RATE), len(clip) // 2)
-    ramp = np.linspace(0, 1, length, dtype=np.float32)
-    clip[:length] *= ramp
-    clip[len(clip) - length :] *= ramp[::-1]
-    return clip
-
-
-class Scenes(IterableDataset[torch.Tensor]):
-    """Endless random scenes for a DataLoader, each worker with its own stream of the seed."""
+class Scenes(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Random scenes by number, endless: mixture [samples] and stems [3, samples]."""
 
     def __init__(self, packs: Path, split: str, seconds: float, seed: int) -> None:
-        super().__init__()
         self.packs, self.split, self.seconds, self.seed = packs, split, seconds, seed
+        self.mixer: SceneMixer | None = None  # each worker opens the packs for itself
 
-    def __iter__(self) -> Iterator[torch.Tensor]:
-        worker = get_worker_info()
-        rng = np.random.default_rng((self.seed, worker.id if worker else 0))
-        mixer = SceneMixer(self.packs, self.split, self.seconds)
-        while True:
-            yield torch.from_numpy(mixer.draw(rng))
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.mixer is None:
+            self.mixer = SceneMixer(self.packs, self.split, self.seconds)
+        stems = torch.from_numpy(self.mixer.draw(np.random.default_rng((self.seed, number))))
+        return stems.sum(0), stems

@@ -1,0 +1,37 @@
+"""One sound track on its way from the separator to the sink: levels, stereo if wanted, peaks held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from cfork_cli.limiter import PeakGuard, guard_peaks
+from cfork_cli.mix import remix
+
+
+def mixdown(
+    pieces: Iterable[tuple[np.ndarray, np.ndarray]],
+    gains_db: Sequence[float],
+    matrix: np.ndarray | None,
+    guard: PeakGuard | None,
+) -> Iterator[np.ndarray]:
+    """Blocks for the sink.
+
+    Args:
+        pieces: mixture `[channels, samples]` and stems `[stems, channels, samples]`.
+        gains_db: one per stem.
+        matrix: `[new channels, channels]`, from `downmix`; None keeps the channels.
+        guard: holds peaks; it tells afterwards what it did. None where nothing clips.
+
+    Yields:
+        `[channels, samples]`, together as long as the mixture.
+    """
+    blocks = ((mixture, remix(mixture, stems, gains_db)) for mixture, stems in pieces)
+    if matrix is not None:
+        # folded together, the film's own channels may go over full scale as well: nothing may then stay as loud
+        folded = (matrix @ remixed for _, remixed in blocks)
+        blocks = ((np.zeros_like(block), block) for block in folded)
+    if guard is None:
+        return (block for _, block in blocks)
+    return guard_peaks(blocks, guard)

@@ -1,0 +1,70 @@
+"""What comes along into another kind of film, what has to change for it, and what is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from films import Sound, ffmpeg, make, noise, samples
+from test_remux import rewritten
+
+from cfork_cli.codecs import choose_codec
+from cfork_cli.errors import OutputError
+from cfork_cli.film_plan import Entry, NewTrack
+from cfork_cli.fitting import plan, plan_sidecar
+from cfork_cli.probe import Stream, probe
+
+
+def test_samples_of_other_tracks_become_what_mp4_can_hold_without_a_loss(tmp_path: Path) -> None:
+    told = noise(2, 24_000, bits=24)
+    path = make(tmp_path / "a.mkv", Sound("aac"), Sound("pcm_s24le", samples=told, language="deu"), seconds=0.5)
+    new, notes = rewritten(path, tmp_path / "b.mov")[1:]
+    assert [stream.codec for stream in new.audio] == ["aac", "pcm_s24le"]
+    assert notes == ()
+    new, notes = rewritten(make(tmp_path / "c.mkv", Sound("aac"), Sound("flac", samples=told)), tmp_path / "d.mov")[1:]
+    assert [stream.codec for stream in new.audio] == ["aac", "alac"]
+    assert notes == ("sound track 2: flac becomes alac, without a loss",)
+    np.testing.assert_array_equal(samples(new.path, 1)[:, :24_000], told)
+
+
+def test_avi_takes_neither_cover_nor_subtitles_nor_flags(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mkv", Sound("ac3", language="eng"), Sound("ac3"), subtitles="srt", font=True, cover=True)
+    commented = tmp_path / "b.mkv"
+    ffmpeg("-i", path, "-map", "0:v:0", "-map", "0:a", "-map", "0:s", "-map", "0:t", "-c", "copy",
+           "-disposition:a:1", "comment", commented)  # fmt: skip
+    new, notes = rewritten(commented, tmp_path / "c.avi")[1:]
+    assert [stream.kind for stream in new.streams] == ["video", "audio", "audio"]
+    assert notes == (
+        "subtitles (subrip), stream 3, cannot come along: 'avi' files do not take it",
+        "attachment (ttf), stream 4, cannot come along: 'avi' files do not take it",
+        "'avi' files keep no language of a stream: 'eng' cannot come along",
+        "'avi' files keep no flag 'comment' of a sound track (2)",
+    )
+
+
+def test_quicktime_has_words_of_its_own_for_some_languages(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mkv", Sound("aac", language="fre"), Sound("aac", language="deu"), seconds=0.5)
+    assert [stream.language for stream in rewritten(path, tmp_path / "b.mov")[1].audio] == ["fra", "ger"]
+
+
+def test_several_new_tracks_that_do_not_fit(tmp_path: Path) -> None:
+    media = probe(make(tmp_path / "a.mka", Sound("flac"), Sound("flac"), picture=None, seconds=0.3))
+    new = [NewTrack(track, track, choose_codec(track, "flac")) for track in media.audio]
+    with pytest.raises(OutputError, match=r"2 sound tracks of .* cannot be written as a 'flac' file"):
+        plan(media, new, "flac", suffix=".flac")
+
+
+def test_a_sidecar_holds_nothing_else(tmp_path: Path) -> None:
+    media = probe(make(tmp_path / "a.mkv", Sound("flac"), chapters=True, font=True, seconds=0.3))
+    film = plan_sidecar(media, NewTrack(media.audio[0], media.audio[0], choose_codec(media.audio[0], "matroska")))
+    assert [entry.action for entry in film.entries] == ["encode"]
+    assert film.notes == ()
+
+
+def test_flags_of_an_entry() -> None:
+    stream = Stream(1, "audio", 0, "aac", disposition=frozenset({"default", "comment", "unheard_of"}))
+    assert Entry(stream, "copy").flags() == "default+comment"
+    assert Entry(stream, "copy", default=False).flags() == "comment"
+    assert Entry(Stream(1, "audio", 0, "aac"), "copy", default=True).flags() == "default"
+    assert Entry(Stream(1, "audio", 0, "aac"), "copy").flags() == "0"

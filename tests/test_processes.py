@@ -1,0 +1,104 @@
+"""Several processes that train together: same result as one, stopped together, failing loudly."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_packs import TINY, write_packs
+
+from model.config import TrainConfig
+from model.processes import launch, stop_on_signals
+from model.train import train
+
+
+@pytest.fixture
+def config(tmp_path):
+    packs = write_packs(tmp_path / "packs")
+    return TrainConfig(
+        str(packs), str(tmp_path / "run"), steps=2, network=json.dumps(TINY), batch=2, crop_seconds=0.2, warmup_steps=0,
+        workers=0, validation_scenes=3, validation_seconds=0.2, report_steps=1,
+    )  # fmt: skip
+
+
+def network_of(config):
+    return torch.load(Path(config.out) / "state.pt", weights_only=True)["network"]
+
+
+def metrics_of(config):
+    return [json.loads(line) for line in (Path(config.out) / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_two_processes_under_torchrun_are_as_good_as_one(config, tmp_path):
+    both = replace(config, out=str(tmp_path / "both"))
+    options = [
+        part for name in ("steps", "network", "batch", "crop_seconds", "warmup_steps", "workers", "validation_scenes",
+                          "validation_seconds", "report_steps")
+        for part in ("--" + name.replace("_", "-"), str(getattr(config, name)))
+    ]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "model.train",
+         both.data, both.out, *options],
+        cwd=Path(__file__).parent.parent, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        timeout=110, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    train(config)
+    one, two = network_of(config), network_of(both)
+    for name, tensor in one.items():  # the same scenes, but other sums
+        torch.testing.assert_close(tensor, two[name], atol=5e-4, rtol=1e-2)
+    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert told == metrics_of(both)  # once, by the first process
+    alone, together = (metrics_of(run)[-1]["validation"] for run in (config, both))
+    assert together == pytest.approx(alone, abs=0.2)  # of all three scenes, whoever scored them
+
+
+def until_stopped(config, *, say, stop, meeting_point):
+    """Work that ends only when it is told to."""
+    say({"rank": os.environ["RANK"], "world": os.environ["WORLD_SIZE"], "out": config.out, "point": meeting_point})
+    while not stop():
+        time.sleep(0.01)
+    return {"finished": False}
+
+
+def failing(config, *, say, stop, meeting_point):
+    raise LookupError("nothing there")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reaches_the_processes_as_a_wish(config, number):
+    seen = []
+
+    def say(line):
+        seen.append(line)
+        os.kill(os.getpid(), number)
+
+    assert launch(until_stopped, config, 1, say) == {"finished": False}
+    assert (seen[0]["rank"], seen[0]["world"], seen[0]["out"]) == ("0", "1", config.out)
+    assert seen[0]["point"].startswith("file:///")
+
+
+def test_a_process_that_fails_is_told(config):
+    with pytest.raises(RuntimeError, match="LookupError: nothing there"):
+        launch(failing, config, 1, print)
+
+
+def test_the_second_signal_does_not_wait(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    before = signal.getsignal(signal.SIGTERM)
+    with stop_on_signals() as asked:
+        assert not asked()
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)  # at once: the same wish
+        assert asked()
+        now[0] += 5
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
