@@ -9,6 +9,7 @@ import torch
 from tiny_packs import chord, hiss, tone, voice, write_pack, write_packs
 
 from model import SAMPLE_RATE
+from model.dnr import scenes
 from model.dnr.augment import PIECE, RUMBLE_HZ, fade, gated_lufs, pan_gain, place, stretched, warped
 from model.dnr.scenes import SceneMixer, Scenes, load_pack
 
@@ -416,3 +417,18 @@ def test_scenes_travel_to_workers_without_their_packs(packs):
     assert data.mixer is None
     data[0]
     assert data.mixer is not None
+
+
+def test_some_voices_whisper(mixer, monkeypatch):
+    """A whisper has no pitch: its spectrum is noise where the spoken word has partials."""
+
+    def flatness(chance):
+        monkeypatch.setattr(scenes, "WHISPERED", chance)
+        monkeypatch.setattr(scenes, "SECOND_VOICE", 0.0)
+        audio = mixer.sound("speech", np.random.default_rng(3), wide=False)
+        assert audio.dtype == np.float32
+        power = np.abs(np.fft.rfft(audio)[200 * len(audio) // SAMPLE_RATE : 1000 * len(audio) // SAMPLE_RATE]) ** 2
+        return np.exp(np.log(power).mean()) / power.mean()
+
+    assert flatness(0.0) < 0.05
+    assert flatness(1.0) > 0.25

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from .. import SAMPLE_RATE
 from .augment import RUMBLE_HZ, Colors, fade, gated_lufs, pan_gain, place, stretched, warped
+from .voices import whispered
 
 __all__ = ["RUMBLE_HZ", "Pack", "SceneMixer", "Scenes", "load_pack"]
 
@@ -26,6 +27,7 @@ STEM_CLASSES = (("music",), ("speech",), ("effects", "background"))  # the order
 WIDE = 0.5  # chance that the scene is a channel of a wide mix
 OLD = 0.06  # chance that the whole scene is narrow-band
 SECOND_VOICE = 0.08
+WHISPERED = 0.04  # a simulation: nobody whispers in the packs
 NARROW_HZ = 30_000  # sources below this rate carry no treble
 
 
@@ -163,6 +165,8 @@ class SceneMixer:
         if name != "speech":
             return self.effects(rng, wide=wide) if name == "effects" else self.background(rng, wide=wide)
         audio = self.speech(rng)
+        if rng.random() < WHISPERED:
+            audio = whispered(audio, rng).astype(np.float32)
         if rng.random() < SECOND_VOICE:
             audio += self.speech(rng) * np.float32(pan_gain(rng) if wide else rng.uniform(0.2, 1.0))
         return audio
