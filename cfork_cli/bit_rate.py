@@ -28,13 +28,14 @@ def with_bit_rate(media: Media, track: Stream, program: str | None = None) -> St
     starts = [length * place for place in _PLACES] if length > 3 * _LOOK_SECONDS else [0.0]
     # less than a look's length comes where the film is shorter
     seconds = min(_LOOK_SECONDS, length) if length > 0 else _LOOK_SECONDS
-    most = max(_bytes(media, track, program, start, seconds) for start in starts) * 8 / seconds
+    looks = process.run_together([_look(media, track, program, start, seconds) for start in starts])
+    most = max(len(look.output) if look.status == 0 else 0 for look in looks) * 8 / seconds
     return replace(track, bit_rate=round(most)) if most > 0 else track
 
 
-def _bytes(media: Media, track: Stream, program: str, start: float, seconds: float) -> int:
+def _look(media: Media, track: Stream, program: str, start: float, seconds: float) -> list[str]:
+    """The command that writes the packets of such a part."""
     seek = {"ss": f"{start:.3f}"} if start > 0 else {}
     film = ffmpeg.input("FILM", protocol_whitelist=process.PROTOCOLS, **seek)
     graph = ffmpeg.output(film[str(track.index)], "pipe:1", f="data", c="copy", t=f"{seconds:.3f}")
-    finished = process.run(process.command(program, graph, {"FILM": process.url(media.path)}))
-    return len(finished.output) if finished.status == 0 else 0
+    return process.command(program, graph, {"FILM": process.url(media.path)})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from cfork_cli.console import SPOKEN_ORDER, Console
+from cfork_cli.console import SPOKEN_ORDER, Console, megabytes
 from model.inventory import Entry, entries
 from model.weights import DEFAULT_MODEL
 
@@ -65,15 +65,6 @@ def show_facts(facts: Facts, console: Console) -> None:
         table.add_row(*row)
     console.table(table)
     console.result(**{**asdict(facts), "path": str(facts.path) if facts.path else None})
-
-
-def megabytes(size: int) -> str:
-    """A size as people read it.
-
-    >>> megabytes(18_300_000), megabytes(1_234)
-    ('18.3 MB', '1.2 kB')
-    """
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

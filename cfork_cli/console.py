@@ -13,56 +13,19 @@ import json
 import math
 import sys
 import time
+from functools import cached_property
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.console import Console as RichConsole
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
-from rich.table import Column, Table
-from rich.text import Text
+if TYPE_CHECKING:  # rich takes as long to import as all the rest, and `--help` needs none of it
+    from rich.console import Console as RichConsole
+    from rich.progress import Progress, TaskID
+    from rich.table import Table
 
 REPORT_SECONDS = 1.0  # between two progress lines of --json
 
-
-class PositionColumn(ProgressColumn):
-    """How far a stage is, of how much: "1:07 / 1:30:00"; only the first where nobody knows the second."""
-
-    def render(self, task: Task) -> Text:
-        if not task.completed:
-            return Text("")
-        if task.fields["is_bytes"]:
-            whole = f" / {task.total / 1e6:.1f}" if task.total else ""
-            return Text(f"{task.completed / 1e6:.1f}{whole} MB", style="progress.download")
-        write = clock if task.fields["is_sound"] else str
-        whole = f" / {write(int(task.total))}" if task.total else ""
-        return Text(write(int(task.completed)) + whole, style="progress.download")
-
-
 SPOKEN_ORDER = ("dialogue", "music", "effects")
 """The stems as people name them; the network has an order of its own."""
-
-
-class SpeedColumn(ProgressColumn):
-    """Seconds of film a second: "12.3x"; of a download, "3.2 MB/s"."""
-
-    def render(self, task: Task) -> Text:
-        if task.fields["is_bytes"]:
-            # of the last seconds: what an earlier attempt brought was not brought now
-            return Text(f"{task.speed / 1e6:.1f} MB/s" if task.speed else "", style="progress.data.speed")
-        pace = _pace(task.completed, task.elapsed or 0.0) if task.fields["is_sound"] else 0.0
-        return Text((f"{pace:.1f}x" if pace < 100 else f"{pace:.0f}x") if pace else "", style="progress.data.speed")
-
-
-class TimeLeftColumn(ProgressColumn):
-    """Time left at the pace so far: "0:35 left"."""
-
-    def render(self, task: Task) -> Text:
-        if task.fields["is_bytes"]:
-            left = task.time_remaining
-        else:
-            left = _seconds_left(task.completed, task.total, task.elapsed or 0.0)
-        return Text("" if left is None else f"{clock(left)} left", style="progress.remaining")
 
 
 def clock(seconds: float) -> str:
@@ -74,6 +37,15 @@ def clock(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def megabytes(size: int) -> str:
+    """A size as people read it.
+
+    >>> megabytes(18_300_000), megabytes(1_234)
+    ('18.3 MB', '1.2 kB')
+    """
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 
 
 def printable(text: str) -> str:
@@ -99,12 +71,18 @@ class Console:
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False, stdout_is_taken: bool = False) -> None:
         self.quiet, self.as_json, self._stdout_is_taken = quiet, as_json, stdout_is_taken
-        self.rich = _Stderr(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._stage, self._began, self._reported = "", 0.0, 0.0
         self._total: float | None = None
         self._first: float | None = None
+
+    @cached_property
+    def rich(self) -> RichConsole:
+        """Standard error, for what people see."""
+        from cfork_cli.screen import Stderr
+
+        return Stderr(stderr=True, highlight=False)
 
     def __enter__(self) -> Console:
         return self
@@ -121,14 +99,10 @@ class Console:
             return
         if self.as_json:
             self._line(event="stage", stage=name)
-        elif self.rich.is_terminal and not self.rich.is_dumb_terminal and sys.stderr.isatty():
-            # narrow terminals give up the bar's width first, and never break the numbers
-            texts = [Column(no_wrap=True) for _ in range(4)]
-            self._bar = Progress(
-                TextColumn("{task.description:<8}", table_column=texts[0]), BarColumn(30),
-                PositionColumn(texts[1]), SpeedColumn(texts[2]), TimeLeftColumn(texts[3]),
-                console=self.rich, transient=True,
-            )  # fmt: skip
+        elif _is_terminal() and self.rich.is_terminal and not self.rich.is_dumb_terminal:
+            from cfork_cli.screen import progress_bar
+
+            self._bar = progress_bar(self.rich)
             self._bar.start()
             self._task = self._bar.add_task(
                 name, total=total or None, is_sound=is_sound and not is_bytes, is_bytes=is_bytes
@@ -142,10 +116,10 @@ class Console:
             self._reported = now
             self._first = done if self._first is None else self._first  # what a download had before is not its speed
             new, elapsed = done - self._first, now - self._began
-            left = _seconds_left(new, None if self._total is None else self._total - self._first, elapsed)
+            left = seconds_left(new, None if self._total is None else self._total - self._first, elapsed)
             self._line(
                 event="progress", stage=self._stage, done=round(done, 3), total=self._total,
-                speed=round(_pace(new, elapsed), 2), eta_seconds=None if left is None else round(left, 1),
+                speed=round(pace(new, elapsed), 2), eta_seconds=None if left is None else round(left, 1),
             )  # fmt: skip
 
     def end(self) -> None:
@@ -167,18 +141,21 @@ class Console:
         if self.as_json:
             self._line(event="note", message=text)
         else:
-            self._print(Text("note: ", style="yellow") + Text(printable(text)))
+            self._print(text, "note: ", "yellow")
 
     def say(self, *lines: str) -> None:
         """Lines about what is or was done, for people."""
         if not self.quiet and not self.as_json:
             for line in lines:
-                self._print(Text(printable(line)))
+                self._print(line)
 
     def table(self, table: Table) -> None:
         """A table for people, on stdout because it is what was asked for."""
         if self.as_json:
             return
+        from rich import box
+        from rich.console import Console as RichConsole
+
         table.box = box.SIMPLE_HEAD
         to_terminal = sys.stdout is not None and sys.stdout.isatty()
         # a file or a pipe has no width: nothing is cut off to fit it
@@ -204,9 +181,12 @@ class Console:
             with contextlib.suppress(OSError):  # the exit code says it too
                 self.out(_json({"error": message, "exit_code": exit_code}))
         else:
-            self._print(Text("cfork: ", style="bold red") + Text(printable(message)))
+            self._print(message, "cfork: ", "bold red")
 
-    def _print(self, text: Text) -> None:
+    def _print(self, line: str, before: str = "", style: str = "") -> None:
+        from rich.text import Text
+
+        text = Text(before, style=style) + Text(printable(line))
         with contextlib.suppress(OSError):
             self.rich.print(text, soft_wrap=True)
 
@@ -216,11 +196,8 @@ class Console:
                 print(_json(values), file=sys.stderr, flush=True)
 
 
-class _Stderr(RichConsole):
-    """Rich would end the program when nobody reads any more; the film is worth more than its progress bar."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _json(values: Any) -> str:
@@ -237,12 +214,12 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _pace(done: float, elapsed: float) -> float:
+def pace(done: float, elapsed: float) -> float:
     """Seconds of sound a second, since the stage began."""
     return done / elapsed if elapsed > 0 else 0.0
 
 
-def _seconds_left(done: float, total: float | None, elapsed: float) -> float | None:
+def seconds_left(done: float, total: float | None, elapsed: float) -> float | None:
     """Time until `total` at the pace so far; None where nothing can be said."""
-    pace = _pace(done, elapsed)
-    return max(total - done, 0.0) / pace if total and pace > 0 else None
+    speed = pace(done, elapsed)
+    return max(total - done, 0.0) / speed if total and speed > 0 else None

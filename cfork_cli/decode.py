@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from types import TracebackType
 
 import ffmpeg
 import numpy as np
 
 from cfork_cli import ends, process, timeline
+from cfork_cli.blocks import Blocks, defects
 from cfork_cli.errors import DamagedInputError, FfmpegError, InputError
 from cfork_cli.probe import MIXES, Media, Stream
 
@@ -23,7 +23,7 @@ _TELLS_ITS_LENGTH = MIXES | {"wav", "w64", "flac", "caf", "aiff"}
 _INTERRUPTED = 255  # the status of a ffmpeg that was asked to end (SIGTERM) and tidied up
 
 
-class Decoder:
+class Decoder(Blocks):
     """The samples of one sound track, as a context manager to iterate over once.
 
     Blocks are float32 `[channels, samples]` (float64 if 64 bits are asked for), full scale 1.0, at the track's own rate
@@ -33,8 +33,6 @@ class Decoder:
 
     Attributes:
         begin: the first sample's place on the time line (see `timeline`).
-        samples: how many (of each channel) were delivered so far.
-        notes: after the end, what the user should know about defects that did not stop us.
     """
 
     def __init__(
@@ -44,29 +42,11 @@ class Decoder:
             raise InputError(
                 f"sound track {track.number + 1} of '{media.path}' ({track}) cannot be decoded by this ffmpeg"
             )
+        super().__init__(track.channels, track.sample_rate)
         self.media = media
         self.track = track
-        self.channels = track.channels
-        self.sample_rate = track.sample_rate
-        self.block_samples = max(1, round(block_seconds * track.sample_rate))
         self.begin = timeline.film_begin(media, track.sample_rate) if begin is None else begin
-        self._type = np.dtype(f"f{bits // 8}")
-        self.samples = 0
-        self.notes: tuple[str, ...] = ()
-        self._child: process.Child | None = None
-
-    def __enter__(self) -> Decoder:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End ffmpeg if it still runs. Stopping early is no error."""
-        if self._child is not None:
-            self._child.close()
+        self._block_seconds, self._bits = block_seconds, bits
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield the blocks, then check that nothing was missing.
@@ -77,14 +57,10 @@ class Decoder:
             FfmpegError: ffmpeg cannot be started, or was killed.
         """
         self._child = child = process.Child(self._command(), stdout=True)
-        frame_bytes = self._type.itemsize * self.channels
         try:
-            while data := child.stdout.read(self.block_samples * frame_bytes):
-                frames = np.frombuffer(data[: len(data) // frame_bytes * frame_bytes], self._type)
-                block = np.ascontiguousarray(frames.reshape(-1, self.channels).T)
+            for block in self._read(child, self._block_seconds, self._bits):
                 self.samples += block.shape[1]
-                if block.size:
-                    yield block
+                yield block
             status = child.wait()
             log = child.log()
         finally:
@@ -94,7 +70,7 @@ class Decoder:
     def _command(self) -> list[str]:
         media, track = self.media, self.track
         film = ffmpeg.input("FILM", protocol_whitelist=process.PROTOCOLS)
-        form = f"f{8 * self._type.itemsize}le"
+        form = f"f{self._bits}le"
         samples = ffmpeg.output(
             film[str(track.index)], "pipe:1", af=on_film_time(track, self.begin), f=form, **{"c:a": f"pcm_{form}"}
         )
@@ -114,13 +90,10 @@ class Decoder:
         if reached is not None and timeline.keeps_time_stamps(self.media):
             reached -= max(0.0, self.media.start_seconds)
         check_length(self.media, self.track, late + self.samples / self.sample_rate, reached)
-        why = process.words(log)
         if self.samples == 0:
-            raise DamagedInputError(
-                f"'{self.media.path}': sound track {self.track.number + 1} is empty ({why or 'no samples in it'})"
-            )
-        if why:
-            self.notes = (f"ffmpeg met defects in '{self.media.path}' and passed over them (the first: {why})",)
+            why = process.words(log) or "no samples in it"
+            raise DamagedInputError(f"'{self.media.path}': sound track {self.track.number + 1} is empty ({why})")
+        self.notes = defects(self.media.path, log)
         if ends.cut_off(self.media):
             self.notes += (f"'{self.media.path}' was cut off: its end is missing, nobody can tell how much of it",)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from cfork_cli.console import SPOKEN_ORDER, clock
 from cfork_cli.film_plan import FilmPlan
+from cfork_cli.mix import weight
 from cfork_cli.probe import Media, Stream
 
 
@@ -42,6 +43,7 @@ class RemixJob:
     default: bool = True
     model: str = "cfork"
     device: str = "auto"
+    precision: str = "auto"
     input_lufs: float | None = None
     force: bool = False
     force_model: bool = False
@@ -56,6 +58,11 @@ class RemixPlan:
     outputs: tuple[tuple[Path, FilmPlan], ...]
     stems: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """How much of each computed stem is added to the film's sound."""
+        return tuple(weight(self.job.gains_db[stem]) for stem in self.stems)
 
     @property
     def tracks(self) -> tuple[Stream, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,6 +33,15 @@ def parse_gain_db(text: str) -> float:
     return check_gain_db(gain_db, text)
 
 
+def parse_gains_db(**texts: str) -> dict[str, float]:
+    """Read the gain of every stem: stem -> dB; see `parse_gain_db`.
+
+    >>> parse_gains_db(music="-10", dialogue="0")
+    {'music': -10.0, 'dialogue': 0.0}
+    """
+    return {stem: parse_gain_db(text) for stem, text in texts.items()}
+
+
 def check_gain_db(gain_db: float, text: str | None = None) -> float:
     """Return the gain if it is one, from -inf to `MAX_GAIN_DB`.
 
@@ -52,26 +60,33 @@ def check_gain_db(gain_db: float, text: str | None = None) -> float:
     return gain_db + 0.0  # no negative zero, which would be shown as "-0"
 
 
-def remix(mixture: np.ndarray, stems: np.ndarray, gains_db: Sequence[float]) -> np.ndarray:
+def weight(gain_db: float) -> float:
+    """How much of a stem is added to the mixture, so that it gets this gain: `g - 1`. Nothing of it at 0 dB.
+
+    >>> weight(0.0), weight(-math.inf), round(weight(6.0), 3)
+    (0.0, -1.0, 0.995)
+    """
+    return float(10 ** (check_gain_db(gain_db) / 20) - 1)
+
+
+def remix(mixture: np.ndarray, change: np.ndarray) -> np.ndarray:
     """`y = x + sum (g - 1) * stem`: move the stems, keep everything that the network missed.
 
-    A stem at 0 dB contributes nothing at all, whatever is in it; with all gains at 0 the mixture comes back bit for
-    bit.
+    Where there is nothing to add, the mixture comes back bit for bit.
 
     Shape:
-        mixture `[channels, samples]`, stems `[stems, channels, samples]` -> `[channels, samples]`, float32.
+        mixture `[channels, samples]`, change `[1, channels, samples]` -> `[channels, samples]`, float32.
 
     Args:
-        gains_db: one per stem, -inf for mute.
+        change: the sum of the stems, each times its `weight`, as the separator makes it; `[0, channels, samples]` where
+            no stem is moved.
 
     Raises:
-        ValueError: the shapes or the number of gains do not fit.
-        UsageError: a gain is out of range.
+        ValueError: the shapes do not fit.
     """
-    if len(gains_db) != len(stems) or stems.shape[1:] != mixture.shape:
-        raise ValueError(f"{len(gains_db)} gains, stems {stems.shape} and mixture {mixture.shape} do not fit together")
-    remixed = np.array(mixture, dtype=np.float32)
-    for stem, gain_db in zip(stems, gains_db, strict=True):
-        if check_gain_db(gain_db) != 0:
-            remixed += np.float32(10 ** (gain_db / 20) - 1) * stem
+    if len(change) > 1 or change.shape[1:] != mixture.shape:
+        raise ValueError(f"a change {change.shape} and a mixture {mixture.shape} do not fit together")
+    if not len(change):
+        return np.array(mixture, dtype=np.float32)
+    remixed: np.ndarray = np.add(mixture, change[0], dtype=np.float32)
     return remixed

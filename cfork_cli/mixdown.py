@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -12,22 +12,20 @@ from cfork_cli.mix import remix
 
 def mixdown(
     pieces: Iterable[tuple[np.ndarray, np.ndarray]],
-    gains_db: Sequence[float],
     matrix: np.ndarray | None,
     guard: PeakGuard | None,
 ) -> Iterator[np.ndarray]:
     """Blocks for the sink.
 
     Args:
-        pieces: mixture `[channels, samples]` and stems `[stems, channels, samples]`.
-        gains_db: one per stem.
+        pieces: mixture and change, as `mix.remix` takes them.
         matrix: `[new channels, channels]`, from `downmix`; None keeps the channels.
         guard: holds peaks; it tells afterwards what it did. None where nothing clips.
 
     Yields:
         `[channels, samples]`, together as long as the mixture.
     """
-    blocks = ((mixture, remix(mixture, stems, gains_db)) for mixture, stems in pieces)
+    blocks = ((mixture, remix(mixture, change)) for mixture, change in pieces)
     if matrix is not None:
         # folded together, the film's own channels may go over full scale as well: nothing may then stay as loud
         folded = (matrix @ remixed for _, remixed in blocks)

@@ -11,11 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cfork_cli import catalog
-from cfork_cli.console import Console
+from cfork_cli.console import Console, megabytes
 from cfork_cli.errors import InputError, Interrupted, ModelError, OutputError, UsageError
 from cfork_cli.options import Force, Json, Quiet
-from model.weights import WeightsError
 
 models = typer.Typer(name="models", invoke_without_command=True, rich_markup_mode=None)
 
@@ -38,7 +36,9 @@ def list_or_more(context: typer.Context, as_json: Json = False) -> None:
 def show_list(as_json: Json = False) -> None:
     """List the models: bundled, here, and to be pulled."""
     with Console(as_json=as_json) as console, _model_errors():
-        catalog.show_models(console)
+        from cfork_cli.catalog import show_models
+
+        show_models(console)
 
 
 @models.command(short_help="Download a model and check it.")
@@ -107,7 +107,7 @@ def pull(
         console.end()
         size = done.path.stat().st_size
         what = "is here" if done.fresh else "was here already"
-        console.say(f"{wanted.name} {what}, checked: {done.path} ({catalog.megabytes(size)})")
+        console.say(f"{wanted.name} {what}, checked: {done.path} ({megabytes(size)})")
         if wanted.sha256 is None and done.fresh:
             console.note(f"nobody vouches for this file; its sha256 is {done.sha256}")
         console.result(
@@ -122,9 +122,10 @@ def info(name: Name, as_json: Json = False) -> None:
     Example: cfork models info mrx
     """
     with Console(as_json=as_json) as console, _model_errors():
+        from cfork_cli.catalog import show_facts
         from model.examine import examine
 
-        catalog.show_facts(examine(name), console)
+        show_facts(examine(name), console)
 
 
 @models.command(short_help="Check a model and try it.")
@@ -179,7 +180,7 @@ def convert(
             raise OutputError(f"'{out}' cannot be written ({error.strerror or error}): choose another place") from error
         for note in done.notes:
             console.note(note)
-        sizes = f"{catalog.megabytes(done.bytes_before)} -> {catalog.megabytes(done.bytes_after)}"
+        sizes = f"{megabytes(done.bytes_before)} -> {megabytes(done.bytes_after)}"
         how_much = f"{done.difference:.2g} ({done.difference_db:.0f} dB)" if done.difference else "none"
         console.say(f"wrote {out}: {sizes}, largest difference of a stem: {how_much}")
         console.result(
@@ -204,6 +205,8 @@ class _Download:
 
 @contextlib.contextmanager
 def _model_errors() -> Iterator[None]:
+    from model.weights import WeightsError
+
     try:
         yield
     except WeightsError as error:

@@ -17,6 +17,14 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Precision(StrEnum):
+    """What the network computes in."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
 class Split(StrEnum):
     """Parts of a set of scenes, as Divide and Remaster calls them."""
 
@@ -67,6 +75,9 @@ Tracks = Annotated[
 ]
 Model = Annotated[str, typer.Option(metavar="NAME|PATH", help="A model of `cfork models`, or a file of weights.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs; auto takes a CUDA GPU if there is one.")]
+PrecisionOption = Annotated[
+    Precision, typer.Option(help="What the network computes in; auto takes bfloat16 where that is faster and safe.")
+]
 InputLufs = Annotated[
     float | None,
     typer.Option(

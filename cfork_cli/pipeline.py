@@ -9,28 +9,33 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
-from cfork_cli import tracks
+from cfork_cli import head_start
 from cfork_cli.console import Console, clock
 from cfork_cli.errors import CforkError, ModelError, UsageError
 from cfork_cli.layouts import low_frequency
 from cfork_cli.limiter import PeakGuard
-from cfork_cli.loudness import integrated_lufs
-from cfork_cli.probe import Media, Stream, probe
+from cfork_cli.loudness import integrated_lufs, measuring_lufs
+from cfork_cli.probe import Media, Stream
 
 
-def load_network(model: str, device: str) -> tuple[Any, str]:
-    """The network in evaluation mode, and where it runs ("cpu" or "cuda").
+def load_network(model: str, device: str, precision: str = "auto") -> tuple[Any, str]:
+    """The network made ready to separate, and where it runs ("cpu" or "cuda").
+
+    Args:
+        precision: "float32", "bfloat16" or "auto"; see `model.inference`.
 
     Raises:
         ModelError: the weights are missing or damaged. UsageError: there is no CUDA device.
     """
+    head_start.wait()
     import torch
 
+    from model.inference import prepare
     from model.weights import WeightsError, load
 
     if device == "auto":
@@ -40,13 +45,21 @@ def load_network(model: str, device: str) -> tuple[Any, str]:
     if device == "cpu":
         _keep_freed_memory()
     try:
-        return load(model, device), device
+        return prepare(load(model), device=device, precision=precision), device
     except WeightsError as error:
         raise ModelError(str(error)) from error
 
 
 SHARED_LU = 3.0
 """LU that a film of several channels has more than each of them: 10 log10(2); of 5.1, about two are loud at a time."""
+
+
+LIVE_WINDOW_SECONDS, LIVE_CONTEXT_SECONDS = 12.0, 1.5
+"""Of a pipe. The bundled network's own windows of 24 s are 0.2 to 0.4 dB better, but would come out 12 s later."""
+
+
+Measure = Callable[[Callable[[float], None]], float]
+"""What finds out the loudness of a track, in LUFS; meanwhile it tells how many seconds it has heard."""
 
 
 class Asked(Protocol):
@@ -56,6 +69,8 @@ class Asked(Protocol):
     def model(self) -> str: ...
     @property
     def device(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
     @property
     def input_lufs(self) -> float | None: ...
 
@@ -78,19 +93,24 @@ class Separator:
         console: Console,
         *,
         mixes_back: bool = True,
-        measure: Callable[[], float] | None = None,
+        measure: Measure | None = None,
     ) -> Separator:
-        """Load the network, then measure the track (unless its loudness is given).
+        """Load the network, and meanwhile measure the track (unless its loudness is given).
 
         Args:
             mixes_back: whether the stems must keep the film's level.
-            measure: gives the loudness, in LUFS, where the file cannot be read before.
+            measure: used where the file cannot be read before.
         """
-        console.stage("load")
-        network, device = load_network(job.model, job.device)
-        if not network.level_matched and mixes_back:
-            raise _levels_differ(job.model)
-        return cls._measured(network, device, job, media, track, console, measure)
+        lufs = job.input_lufs
+        if lufs is None and measure is not None:  # what comes is heard here, while torch is imported
+            lufs = _heard(measure, media, track, console)
+        if lufs is not None:
+            network, device = _load(job, console, mixes_back)
+        else:
+            with measuring_lufs(media, track) as measured:
+                network, device = _load(job, console, mixes_back)
+                lufs = _heard(measured, media, track, console)
+        return cls._told(network, device, track, lufs)
 
     @classmethod
     def open_all(
@@ -98,36 +118,36 @@ class Separator:
     ) -> dict[int, Separator]:
         """The same for several tracks of a film, with one network: stream index -> separator."""
         first = cls.open(job, media, chosen[0], console, mixes_back=mixes_back)
-        others = (cls._measured(first.network, first.device, job, media, one, console, None) for one in chosen[1:])
-        return {one.track.index: one for one in (first, *others)}
+        found = {first.track.index: first}
+        for track in chosen[1:]:
+            lufs = job.input_lufs
+            if lufs is None:
+                lufs = _heard(partial(integrated_lufs, media, track), media, track, console)
+            found[track.index] = cls._told(first.network, first.device, track, lufs)
+        return found
 
     @classmethod
-    def _measured(
-        cls,
-        network: Any,
-        device: str,
-        job: Asked,
-        media: Media,
-        track: Stream,
-        console: Console,
-        measure: Callable[[], float] | None,
-    ) -> Separator:
-        lufs = job.input_lufs
-        if lufs is None:
-            console.stage("measure", track.duration_seconds or media.duration_seconds)
-            lufs = measure() if measure else integrated_lufs(media, track, console.at)
+    def _told(cls, network: Any, device: str, track: Stream, lufs: float) -> Separator:
+        """Ready for a track of this loudness."""
         # BS.1770 adds the power of the channels, but the network hears one at a time
         together = SHARED_LU if (track.channels or 1) > 1 else 0.0
         gain = 10 ** ((network.input_lufs - lufs + together) / 20) if math.isfinite(lufs) else 1.0
         return cls(network, device, track, gain)
 
     def run(
-        self, blocks: Iterator[np.ndarray], stems: tuple[str, ...], *, batch_size: int | None = None
+        self,
+        blocks: Iterator[np.ndarray],
+        stems: tuple[str, ...],
+        *,
+        weights: Sequence[float] | None = None,
+        live: bool = False,
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Mixture `[channels, samples]` and stems `[stems, channels, samples]`, piece by piece.
 
         Args:
-            batch_size: sequences that are gathered before they are computed; None leaves it to the network.
+            weights: one for each stem; then their weighted sum comes out in place of the stems, `[1, ...]`.
+            live: whether somebody waits for the sound: windows are short then, and each is computed as soon as it
+                is there.
 
         Raises:
             CforkError: the device has not enough memory.
@@ -136,11 +156,16 @@ class Separator:
 
         from model.separator import separate as run
 
+        haste: dict[str, Any] = {}
+        if live:
+            haste["batch_size"] = 1
+            if self.network.window_seconds > LIVE_WINDOW_SECONDS:
+                haste.update(window_seconds=LIVE_WINDOW_SECONDS, context_seconds=LIVE_CONTEXT_SECONDS)
         try:
             yield from run(
                 blocks, self.network, sample_rate=self.track.sample_rate or 0, channels=self.track.channels or 0,
-                stems=stems, input_gain=self.input_gain, device=self.device, batch_size=batch_size,
-                untouched=low_frequency(self.track.layout),
+                stems=stems, weights=weights, input_gain=self.input_gain, device=self.device,
+                untouched=low_frequency(self.track.layout), **haste,
             )  # fmt: skip
         except torch.OutOfMemoryError as error:
             raise CforkError(
@@ -148,15 +173,31 @@ class Separator:
             ) from error
 
 
+def _load(job: Asked, console: Console, mixes_back: bool) -> tuple[Any, str]:
+    """The network that was asked for, and where it runs."""
+    console.stage("load")
+    network, device = load_network(job.model, job.device, job.precision)
+    if not network.level_matched and mixes_back:
+        raise _levels_differ(job.model)
+    return network, device
+
+
+def _heard(measure: Measure, media: Media, track: Stream, console: Console) -> float:
+    """The loudness of a track, measured now, in LUFS."""
+    console.stage("measure", track.duration_seconds or media.duration_seconds)
+    return measure(console.at)
+
+
 def _keep_freed_memory() -> None:
     """Have glibc keep what torch frees: else every large tensor costs its page faults anew, a third of the time."""
     import ctypes
 
-    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+    trim_threshold, mmap_threshold, arena_max = -1, -3, -8  # M_TRIM_THRESHOLD and so on, of malloc.h
     with contextlib.suppress(OSError, AttributeError, TypeError):  # no mallopt; Windows wants a library's name
         libc = ctypes.CDLL(None)
         libc.mallopt(mmap_threshold, 1 << 30)
         libc.mallopt(trim_threshold, 2**31 - 1)
+        libc.mallopt(arena_max, 1)  # or each thread has an arena of its own, where the others hold only in part
 
 
 def peak_notes(guard: PeakGuard | None, sample_rate: int) -> list[str]:
@@ -208,12 +249,6 @@ def _levels_differ(model: str) -> ModelError:
 def check_lufs(lufs: float | None) -> None:
     if lufs is not None and not -70 <= lufs <= 5:  # also true of NaN
         raise UsageError(f"{lufs} LUFS is no loudness of a sound track: give -70 to 5, or leave --input-lufs away")
-
-
-def choose_track(path: Path, named: int | str | None) -> tuple[Media, Stream]:
-    """The film and one of its sound tracks, by number (from 1) or language; see `tracks.one`."""
-    media = probe(path)
-    return media, tracks.one(media, None if named is None else str(named))
 
 
 def report(

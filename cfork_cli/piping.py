@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cfork_cli import fitting, pipeline, pipes, remixing, separation, timeline, tracks
+from cfork_cli import fitting, head_start, pipeline, pipes, remixing, separation, timeline, tracks
 from cfork_cli.bit_rate import with_bit_rate
 from cfork_cli.codecs import choose_codec
 from cfork_cli.console import SPOKEN_ORDER, Console
@@ -23,6 +23,7 @@ from cfork_cli.errors import UsageError
 from cfork_cli.film_plan import NewTrack
 from cfork_cli.jobs import RemixJob, json_gain, levels
 from cfork_cli.limiter import PeakGuard
+from cfork_cli.mix import weight
 from cfork_cli.mixdown import mixdown
 from cfork_cli.pipe_jobs import PipePlan
 from cfork_cli.pipe_sink import FilmPipe, PipeSink, check_format, pipe_format, sound_sink, takes_picture
@@ -43,6 +44,8 @@ def remix(job: RemixJob, options: PipeOptions, console: Console, *, dry_run: boo
         CforkError: whatever went wrong.
     """
     pipes.check_terminal(None if dry_run else job.output)
+    if not dry_run and any(job.gains_db.values()):
+        head_start.begin()
     with source_of(job.input, job.output, options, console) as source:
         if pipes.is_output_pipe(job.output):
             _carry_out(plan_remix(job, source, options, console), run, console, dry_run)
@@ -58,6 +61,8 @@ def separate(job: SeparateJob, raw: pipes.RawFormat | None, console: Console, *,
         CforkError: whatever went wrong.
     """
     pipes.check_terminal(None if dry_run else job.output)
+    if not dry_run:
+        head_start.begin()
     into_pipe = pipes.is_output_pipe(job.output)
     options = PipeOptions(raw, (job.format or "wav") if into_pipe else None)
     with source_of(job.input, job.output, options, console, sound_only=True) as source:
@@ -138,7 +143,7 @@ def run(plan: PipePlan, console: Console) -> None:
         if plan.computed:
             separator = pipeline.Separator.open(
                 plan.job, plan.media, plan.track, console, mixes_back=plan.gains_db is not None and not plan.warnings,
-                measure=(lambda: blocks.lufs(console.at)) if isinstance(blocks, StreamDecoder) else None,
+                measure=blocks.lufs if isinstance(blocks, StreamDecoder) else None,
             )  # fmt: skip
         guard = PeakGuard(blocks.sample_rate) if _clips(plan) and plan.computed and plan.gains_db is not None else None
         console.stage("remix" if plan.gains_db is not None else "separate", plan.media.duration_seconds)
@@ -158,11 +163,9 @@ def _sound(
     """What goes out: the remix, or the one stem."""
     if separator is None:
         return blocks
-    # a pipe waits for nobody: a window is computed as soon as it is there
-    pieces = separator.run(blocks, plan.computed, batch_size=1 if plan.source.head is not None else None)
-    if plan.gains_db is None:
-        return (stems[0] for _, stems in pieces)
-    return mixdown(pieces, plan.gains_db, None, guard)
+    weights = None if plan.gains_db is None else [weight(gain_db) for gain_db in plan.gains_db]
+    pieces = separator.run(blocks, plan.computed, weights=weights, live=plan.source.head is not None)
+    return (stems[0] for _, stems in pieces) if weights is None else mixdown(pieces, None, guard)
 
 
 def _sink(plan: PipePlan, descriptor: int) -> PipeSink:

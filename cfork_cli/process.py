@@ -11,15 +11,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from cfork_cli import spawn
 from cfork_cli.errors import FfmpegError, OutputError
 
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error")
@@ -30,14 +29,6 @@ PROTOCOLS = "file,pipe"
 
 LOG_BYTES = 65_536
 """How much of the end of ffmpeg's standard error is read back."""
-
-# Runs between fork and ffmpeg. A `preexec_fn` would run Python in a forked copy of a program with threads (torch has
-# many), which can deadlock; a fresh interpreter cannot, and costs 10 ms. 1 is PR_SET_PDEATHSIG, 9 is SIGKILL; the
-# kernel keeps the setting over exec. The test after it is for a parent that died before that.
-_DIE_WITH_PARENT = (
-    "import ctypes,os,sys;ctypes.CDLL(None).prctl(1,9);"
-    "os.getppid()==int(sys.argv[1]) or os._exit(1);os.execv(sys.argv[2],sys.argv[2:])"
-)
 
 
 def find_ffmpeg() -> str:
@@ -144,15 +135,11 @@ class Child:
             self._log = tempfile.TemporaryFile(prefix="cfork-")  # noqa: SIM115 (lives as long as the child)
         except OSError as error:
             raise OutputError(f"no temporary file could be made ({error.strerror}): free some space") from error
-        starting = _spawner().submit(
-            subprocess.Popen,
-            _with_launcher(arguments),
+        starting = spawn.start(
+            arguments,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout={True: subprocess.PIPE, False: subprocess.DEVNULL}[stdout] if isinstance(stdout, bool) else stdout,
             stderr=self._log,
-            # Ctrl-C reaches us alone; we then end ffmpeg. On its own it would finish a "good" short file.
-            start_new_session=True,
-            env={**os.environ, "AV_LOG_FORCE_NOCOLOR": "1"},
         )
         try:
             self._popen: subprocess.Popen[bytes] = starting.result()
@@ -250,12 +237,23 @@ def run(arguments: Sequence[str], *, stdin: bytes | None = None, timeout: float 
         FfmpegError: it cannot be started, or did not end in time.
     """
     with Child(arguments, stdin=stdin is not None, stdout=True) as child:
-        try:
-            output, _ = child._popen.communicate(stdin, timeout)
-        except subprocess.TimeoutExpired as error:
-            why = f"{os.path.basename(arguments[0])} did not answer within {timeout:.0f} s: is the disk or share slow?"
-            raise FfmpegError(why) from error
-        return Finished(child.wait(), output, child.log())
+        return _finish(child, arguments[0], stdin, timeout)
+
+
+def run_together(commands: Sequence[Sequence[str]], *, timeout: float = 60.0) -> list[Finished]:
+    """The same for several at a time; the answers are in the order of the commands."""
+    with contextlib.ExitStack() as stack:
+        children = [stack.enter_context(Child(one, stdout=True)) for one in commands]
+        return [_finish(child, one[0], None, timeout) for child, one in zip(children, commands, strict=True)]
+
+
+def _finish(child: Child, program: str, stdin: bytes | None, timeout: float) -> Finished:
+    try:
+        output, _ = child._popen.communicate(stdin, timeout)
+    except subprocess.TimeoutExpired as error:
+        why = f"{os.path.basename(program)} did not answer within {timeout:.0f} s: is the disk or share slow?"
+        raise FfmpegError(why) from error
+    return Finished(child.wait(), output, child.log())
 
 
 def words(log: str) -> str:
@@ -268,33 +266,3 @@ def words(log: str) -> str:
         lines = [match[2] for match in leveled if match[1] not in ("warning", "info")]
     said = [line for line in lines if line and not re.fullmatch(r"[a-z0-9_]+= *\S*", line)]
     return said[0] if said else ""
-
-
-_spawn_thread: ThreadPoolExecutor | None = None
-
-
-def _spawner() -> ThreadPoolExecutor:
-    """One thread that starts all children and lives as long as we do.
-
-    "Parent" means the *thread* to the kernel's death signal: a child started from a worker thread would be killed when
-    that thread ends.
-    """
-    global _spawn_thread
-    if _spawn_thread is None:
-        _spawn_thread = ThreadPoolExecutor(1, thread_name_prefix="cfork-spawner")
-    return _spawn_thread
-
-
-def _forget_spawner() -> None:
-    global _spawn_thread
-    _spawn_thread = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_spawner)  # threads do not survive a fork
-
-
-def _with_launcher(arguments: Sequence[str]) -> list[str]:
-    if sys.platform != "linux" or not sys.executable:
-        return list(arguments)
-    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *arguments]

@@ -175,8 +175,11 @@ class _Voice:
         guard = None
         if separator is not None or matrix is not None:
             guard = PeakGuard(blocks.sample_rate) if new.codec.clips else None
-            pieces = separator.run(sound, plan.stems) if separator else ((x, np.zeros((0, *x.shape))) for x in sound)
-            sound = mixdown(pieces, [plan.job.gains_db[stem] for stem in plan.stems], matrix, guard)
+            if separator is not None:
+                pieces = separator.run(sound, plan.stems, weights=plan.weights)
+            else:
+                pieces = ((block, np.zeros((0, *block.shape))) for block in sound)
+            sound = mixdown(pieces, matrix, guard)
         return cls(blocks, sound, guard, sink, number)
 
     def write(self, block: np.ndarray) -> None:

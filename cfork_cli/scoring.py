@@ -44,6 +44,7 @@ class ScoringJob:
     scenes: int | None = None
     workers: int = 1
     device: str = "auto"
+    precision: str = "auto"
     output: Path | None = None
     force: bool = False
 
@@ -56,6 +57,7 @@ class _Task:
     group: int
     scene: int
     folder: Path
+    precision: str = "auto"
 
 
 def evaluate(job: ScoringJob, console: Console) -> None:
@@ -140,13 +142,13 @@ def _score_all(job: ScoringJob, groups: Sequence[Group], console: Console) -> di
     networks: dict[str, Any] = {}
     place = "cpu"
     for model in job.models:  # all of them before the work: one that is missing is told at once
-        networks[model], place = pipeline.load_network(model, job.device)
+        networks[model], place = pipeline.load_network(model, job.device, job.precision)
         if not networks[model].level_matched:
             console.note(f"the stems of '{model}' do not keep the level: its SNR and its remix suffer from that")
     if job.workers > 1 and place != "cpu":
         raise UsageError("--workers is for the CPU: leave it away, or use --device cpu")
     tasks = [
-        _Task(model, number, scene, folder)
+        _Task(model, number, scene, folder, job.precision)
         for number, group in enumerate(groups)
         for scene, folder in enumerate(group.folders[: job.scenes])
         for model in job.models
@@ -220,7 +222,7 @@ def _begin_worker() -> None:
 def _score_in_worker(task: _Task, gains_db: dict[str, float]) -> SceneScores:
     """One scene, with a network that stays for the next."""
     if task.model not in _worker_networks:
-        _worker_networks[task.model] = pipeline.load_network(task.model, "cpu")[0]
+        _worker_networks[task.model] = pipeline.load_network(task.model, "cpu", task.precision)[0]
     ((_, scores),) = _here([task], _worker_networks, "cpu", gains_db)
     return scores
 

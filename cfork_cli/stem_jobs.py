@@ -41,6 +41,7 @@ class SeparateJob:
     track: str | None = None
     model: str = "cfork"
     device: str = "auto"
+    precision: str = "auto"
     input_lufs: float | None = None
     force: bool = False
 

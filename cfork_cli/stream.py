@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 
 import ffmpeg
 import numpy as np
 
 from cfork_cli import process, wav
+from cfork_cli.blocks import Blocks, defects
 from cfork_cli.decode import MISSING_SECONDS, check_status, on_film_time
 from cfork_cli.errors import DamagedInputError, InputError
 from cfork_cli.loudness import lufs_of
@@ -131,42 +131,21 @@ def _raw_media(name: Path, raw: RawFormat) -> Media:
     return Media(name, raw.name, None, 0.0, {}, 0, (track,))
 
 
-class StreamDecoder:
-    """The samples of a pipe, as a context manager to iterate over once; see `decode.Decoder`, whose place it takes.
-
-    Attributes:
-        samples: how many (of each channel) were delivered so far.
-        notes: after the end, what the user should know.
-    """
+class StreamDecoder(Blocks):
+    """The samples of a pipe, as a context manager to iterate over once; see `decode.Decoder`, whose place it takes."""
 
     def __init__(self, descriptor: int, head: Head, track: Stream, raw: RawFormat | None) -> None:
         if head.media is None:
             raise ValueError("what cannot be decoded as it comes must be saved first")
         if not track.channels or not track.sample_rate:
             raise InputError(f"sound track {track.number + 1} of '{head.media.path}' ({track}) cannot be decoded")
+        super().__init__(track.channels, track.sample_rate)
         self.media, self.track = head.media, track
-        self.channels, self.sample_rate = track.channels, track.sample_rate
-        self.samples = 0
-        self.notes: tuple[str, ...] = ()
         self._head, self._raw = head, raw
         self._descriptor = descriptor
         self._ahead: deque[np.ndarray] = deque()
         self._blocks: Iterator[np.ndarray] | None = None
-        self._child: process.Child | None = None
         self._trouble: OSError | None = None
-
-    def __enter__(self) -> StreamDecoder:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End ffmpeg if it still runs. Stopping early is no error."""
-        if self._child is not None:
-            self._child.close()
 
     def lufs(self, progress: Callable[[float], None] | None = None) -> float:
         """Loudness of the first `LISTEN_SECONDS` (less if less comes), which are kept for the iteration.
@@ -208,15 +187,11 @@ class StreamDecoder:
         # the program while it waits for input that never comes.
         threading.Thread(target=self._feed, args=(os.dup(child.stdin.fileno()),), daemon=True).start()
         child.stdin.close()
-        frame_bytes, count = 4 * self.channels, 0
-        block_bytes = max(1, round(_BLOCK_SECONDS * self.sample_rate)) * frame_bytes
+        count = 0
         try:
-            while data := child.stdout.read(block_bytes):
-                frames = np.frombuffer(data[: len(data) // frame_bytes * frame_bytes], "<f4")
-                block = np.ascontiguousarray(frames.reshape(-1, self.channels).T)
+            for block in self._read(child, _BLOCK_SECONDS):
                 count += block.shape[1]
-                if block.size:
-                    yield block
+                yield block
             status, log = child.wait(), child.log()
         finally:
             child.close()
@@ -227,11 +202,9 @@ class StreamDecoder:
         if told is not None and count / self.sample_rate < told - MISSING_SECONDS:
             missing = told - count / self.sample_rate
             raise DamagedInputError(f"'{self.media.path}' was cut off: {missing:.1f} seconds of sound did not come")
-        why = process.words(log)
         if not count:
-            raise DamagedInputError(f"'{self.media.path}' has no sound in it ({why or 'no samples'})")
-        if why:
-            self.notes = (f"ffmpeg met defects in '{self.media.path}' and passed over them (the first: {why})",)
+            raise DamagedInputError(f"'{self.media.path}' has no sound in it ({process.words(log) or 'no samples'})")
+        self.notes = defects(self.media.path, log)
 
     def _feed(self, sink: int) -> None:
         try:

@@ -7,16 +7,18 @@ import shlex
 import time
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from cfork_cli.console import REPORT_SECONDS, SPOKEN_ORDER, Console, clock
 from cfork_cli.errors import CforkError, InputError, Interrupted, ModelError, OutputError, UsageError
 from cfork_cli.options import Json, Quiet
 from model.config import RECIPES, TrainConfig, configure, flag
 from model.weights import WeightsError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 KINDS = {"str": str, "int": int, "float": float, "bool": bool}
 PARTS = ("step", "time", "loss", "speed", "left")  # of the progress bar
@@ -121,6 +123,8 @@ class Screen:
     def __enter__(self) -> Screen:
         rich = self.console.rich
         if not self.console.quiet and not self.console.as_json and rich.is_terminal and not rich.is_dumb_terminal:
+            from rich.progress import BarColumn, Progress, TextColumn
+
             columns = [TextColumn(f"{{task.fields[{name}]}}") for name in PARTS]
             self.bar = Progress(BarColumn(20), *columns, console=rich, transient=True)
             self.bar.start()

@@ -74,17 +74,6 @@ class AudioCodec:
         """Bits a second that the encoder is asked for; None where it has no say."""
         return int(self.options["b"].rstrip("k")) * 1000 if "b" in self.options else None
 
-    def in_time(self, block: np.ndarray, before: int) -> np.ndarray:
-        """A block as it must be handed over, so that players play it when they should; see `late`.
-
-        Args:
-            block: `[channels, samples]`.
-            before: how many samples came in earlier blocks.
-        """
-        if self.late < 0 and before == 0:
-            return np.concatenate((np.zeros((len(block), -self.late), block.dtype), block), axis=1)
-        return block[:, max(0, self.late - before) :]
-
 
 @dataclass(frozen=True)
 class Written:
@@ -164,14 +153,17 @@ def lateness(track: Stream, container: str, program: str, codec: AudioCodec) -> 
         form = "matroska" if container == "webm" else container
         if not _encode(track, form, program, codec, target, noise, reference=form == "matroska"):
             return 0, 0
-        late, shift = _lag(program, target, 0, noise[:, 0]), 0
-        if container in _SHIFTED:
-            late, shift = 0, max(0, late)
-        if form == "matroska":
-            shift = _lag(program, target, 1, noise[:, 0])
-            late -= shift
-            if abs(late) < _LATE_SECONDS * (track.sample_rate or 48_000):
-                late = 0
+        late, *reference = (
+            _lag(found, noise[:, 0]) for found in _heard(program, target, 2 if form == "matroska" else 1)
+        )
+    if container in _SHIFTED:
+        return 0, max(0, late)
+    shift = 0
+    if form == "matroska":
+        shift = reference[0]
+        late -= shift
+        if abs(late) < _LATE_SECONDS * (track.sample_rate or 48_000):
+            late = 0
     return late, shift
 
 
@@ -227,16 +219,25 @@ def _encode(
     return process.run(process.command(program, graph, values), stdin=data).status == 0
 
 
-def _lag(program: str, path: Path, number: int, wanted: np.ndarray) -> int:
-    """By how many samples a track's first channel comes late, from the peak of the correlation."""
+def _heard(program: str, path: Path, tracks: int) -> list[np.ndarray]:
+    """The first channel of the first tracks of a file, each on the file's time line."""
     film = ffmpeg.input("FILM", protocol_whitelist=process.PROTOCOLS)
-    heard = ffmpeg.output(
-        film[f"a:{number}"], "pipe:1", f="f32le", af="aresample=async=1:min_hard_comp=0.02:first_pts=0,pan=mono|c0=c0",
-        **{"c:a": "pcm_f32le"},
-    )  # fmt: skip
+    sounds = [path.with_name(f"heard{number}") for number in range(tracks)]
+    outputs = [
+        ffmpeg.output(
+            film[f"a:{number}"], str(sound), f="f32le",
+            af="aresample=async=1:min_hard_comp=0.02:first_pts=0,pan=mono|c0=c0", **{"c:a": "pcm_f32le"},
+        )
+        for number, sound in enumerate(sounds)
+    ]  # fmt: skip
     # without -copyts, zero would be the first time stamp of all
-    graph = heard.global_args("-copyts")
-    found = np.frombuffer(process.run(process.command(program, graph, {"FILM": process.url(path)})).output, "<f4")
+    graph = ffmpeg.merge_outputs(*outputs).global_args("-copyts")
+    process.run(process.command(program, graph, {"FILM": process.url(path)}))
+    return [np.fromfile(sound, "<f4") if sound.exists() else np.zeros(0, np.float32) for sound in sounds]
+
+
+def _lag(found: np.ndarray, wanted: np.ndarray) -> int:
+    """By how many samples a sound comes late, from the peak of the correlation."""
     if not len(found):
         return 0
     size = len(found) + len(wanted)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import SAMPLE_RATE, STEMS
+from .shares import Sharing
 
 HOP = 1024
 WINDOWS = (2048, 8192)
@@ -165,7 +166,7 @@ class StemDecoder(nn.Module):
         return torch.split(masks.float(), self.sizes, dim=-1)
 
 
-class BandSplit(nn.Module):
+class BandSplit(Sharing):
     """Splits mono audio at 44.1 kHz into music, dialogue and effects.
 
     Shape: `[batch, samples]` -> `[batch, stems, samples]`; any number of samples from 1 on.
@@ -178,8 +179,8 @@ class BandSplit(nn.Module):
     hop = HOP
     level_matched = True
     input_lufs = -27.0
-    window_seconds = 12.0
-    context_seconds = 1.5
+    window_seconds = 24.0
+    context_seconds = 0.75
     crossfade_seconds = 0.25
     batch_size = 2  # channels of windows at a time; 4 are no faster and take 300 MB more
 
@@ -254,34 +255,29 @@ class BandSplit(nn.Module):
             parts.append(planes[:, :, gather].flatten(-2))
         return torch.cat(parts, dim=-1)
 
-    def forward(self, x: Tensor, stems: Sequence[str] | None = None) -> Tensor:
-        samples = x.shape[-1]
-        x = F.pad(x, (0, -samples % HOP))
-        spectra = self.spectra(x)
-        hidden = self.encoder(self.features(spectra))
+    def hear(self, spectra: Sequence[Tensor]) -> Tensor:
+        """What the masks are made of, `[batch, frames, bands, width]`."""
+        hidden: Tensor = self.encoder(self.features(spectra))
         for layer in self.layers:
             hidden = layer(hidden)
-        wanted = tuple(stems) if stems is not None else self.stems
-        shared = any(self.residual[stem] for stem in wanted)
-        found = {stem: self.estimate(stem, hidden, spectra, x) for stem in (self.stems if shared else wanted)}
-        if shared:
-            left = x - sum(found.values())
-            found = {stem: found[stem] + self.residual[stem] * left for stem in wanted}
-        return torch.stack([found[stem][..., :samples] for stem in wanted], dim=1)
+        return hidden
 
-    def estimate(self, stem: str, hidden: Tensor, spectra: Sequence[Tensor], x: Tensor) -> Tensor:
-        """One stem: the masked spectra of all resolutions, inverted and summed.
-
-        Shape: hidden `[batch, frames, bands, width]`, x `[batch, samples]` -> `[batch, samples]`
-        """
-        total = torch.zeros_like(x)
+    def masks(self, stem: str, hidden: Tensor) -> list[Tensor]:
+        """Complex masks of one stem for every resolution, `[batch, frames, bins]`."""
+        found = []
         for number, masks in enumerate(self.decoders[stem](hidden)):
             scatter: Tensor = getattr(self, f"scatter{number}")
-            mask = torch.view_as_complex(masks.unflatten(-1, (-1, 2)).contiguous()).flatten(2)[..., scatter]
-            full, bins = spectra[number], self.bins[number]
+            found.append(torch.view_as_complex(masks.unflatten(-1, (-1, 2)).contiguous()).flatten(2)[..., scatter])
+        return found
+
+    def invert(self, spectra: Sequence[Tensor], masks: Sequence[Tensor], samples: int) -> Tensor:
+        """The masked spectra of all resolutions, inverted and summed: `[batch, samples]`."""
+        total = spectra[0].real.new_zeros((len(spectra[0]), samples))
+        for number, (full, mask) in enumerate(zip(spectra, masks, strict=True)):
+            bins = self.bins[number]
             masked = F.pad(full[..., :bins] * mask, (0, full.shape[-1] - bins)).transpose(1, 2)
             window: Tensor = getattr(self, f"window{number}")
             total = total + torch.istft(
-                masked, self.windows[number], HOP, window=window, center=True, normalized=True, length=x.shape[-1]
+                masked, self.windows[number], HOP, window=window, center=True, normalized=True, length=samples
             )
         return total

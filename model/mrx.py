@@ -10,8 +10,8 @@ The state dict has the names and shapes of the authors' release (merlresearch/co
 that their checkpoints load unchanged; the code is our own.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -98,25 +98,52 @@ class MRX(nn.Module):
         Raises:
             ValueError: wrong number of dimensions, no samples, or an unknown stem.
         """
-        if x.ndim != 2 or x.shape[-1] == 0:
-            raise ValueError(f"MRX takes [sequences, samples] with at least one sample, not {tuple(x.shape)}")
         chosen = positions(stems, self.stems)
-        samples = x.shape[-1]
+        spectra, features, padded = self._hear(x)
+        out = x.new_empty((x.shape[0], len(chosen), x.shape[-1]), dtype=torch.float32)
+        for place, index in enumerate(chosen):
+            masks = self._masks(index, features)
+            parts = [
+                self._istft(mask * spectrum, window, padded)
+                for mask, spectrum, window in zip(masks, spectra, self.windows, strict=True)
+            ]
+            out[:, place] = torch.stack(parts).sum(dim=0)[:, : x.shape[-1]]
+        return out
+
+    def mix(self, x: Tensor, weights: Mapping[str, float]) -> Tensor:
+        """Weighted sum of the stems, `[B, T]` -> float32 `[B, T]`: the masks are summed, then inverted once.
+
+        Equal to the sum of `weights[stem] * forward(x, [stem])` but for rounding. Only stems with a weight are decoded.
+
+        Raises:
+            ValueError: as `forward`.
+        """
+        positions(tuple(weights), self.stems)
+        factors = {self.stems.index(stem): weight for stem, weight in weights.items() if weight}
+        if not factors:
+            check(x)
+            return torch.zeros_like(x, dtype=torch.float32)
+        spectra, features, padded = self._hear(x)
+        masks = [[weight * mask for mask in self._masks(index, features)] for index, weight in factors.items()]
+        summed = [torch.stack(one).sum(dim=0) for one in zip(*masks, strict=True)]
+        parts = [
+            self._istft(mask * spectrum, window, padded)
+            for mask, spectrum, window in zip(summed, spectra, self.windows, strict=True)
+        ]
+        return torch.stack(parts).sum(dim=0)[:, : x.shape[-1]].float()
+
+    def _hear(self, x: Tensor) -> tuple[list[Tensor], Tensor, int]:
+        """Spectra, complex `[B, frames, bins]`; features `[B, frames, 2 * hidden]`; the length that they stand for."""
+        check(x)
         # Reflection needs more samples than half the longest window: silence lengthens a shorter sequence.
-        x = nn.functional.pad(x, (0, max(0, max(self.windows) // 2 + 1 - samples)))
+        x = nn.functional.pad(x, (0, max(0, max(self.windows) // 2 + 1 - x.shape[-1])))
         spectra = [self._stft(x, window) for window in self.windows]
         encodings = [encode(spectrum.abs()) for encode, spectrum in zip(self._encoders, spectra, strict=True)]
-        features = self._cross_net(torch.stack(encodings).mean(dim=0))
-        out = x.new_empty((x.shape[0], len(chosen), samples), dtype=torch.float32)
-        for place, index in enumerate(chosen):
-            decoders = self._decoders[index]
-            assert isinstance(decoders, nn.ModuleList)
-            parts = [
-                self._istft(decoder(features).float() * spectrum, window, x.shape[-1])
-                for decoder, spectrum, window in zip(decoders, spectra, self.windows, strict=True)
-            ]
-            out[:, place] = torch.stack(parts).sum(dim=0)[:, :samples]
-        return out
+        return spectra, self._cross_net(torch.stack(encodings).mean(dim=0)), x.shape[-1]
+
+    def _masks(self, index: int, features: Tensor) -> list[Tensor]:
+        """Masks of the stem of that number for every resolution, float32 `[B, frames, bins]`."""
+        return [decoder(features).float() for decoder in cast(nn.ModuleList, self._decoders[index])]
 
     def _stft(self, x: Tensor, window: int) -> Tensor:
         """`[B, T]` -> complex `[B, frames, bins]`, divided by sqrt(window) as the authors do."""
@@ -143,6 +170,11 @@ class MRX(nn.Module):
             normalized=True,
             length=samples,
         )
+
+
+def check(x: Tensor) -> None:
+    if x.ndim != 2 or x.shape[-1] == 0:
+        raise ValueError(f"MRX takes [sequences, samples] with at least one sample, not {tuple(x.shape)}")
 
 
 class _Encoder(nn.Module):

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from . import SAMPLE_RATE, STEMS
 from .bandsplit import COMPRESSION, usual_magnitude
+from .shares import Sharing
 
 HOP = 512  # the common rate of the recurrent layers; the hop of all windows up to four times it
 
@@ -50,7 +51,7 @@ class Encoder(nn.Module):
         return torch.tanh(self.norm(self.inner(bands)))
 
 
-class MultiRateMRX(nn.Module):
+class MultiRateMRX(Sharing):
     """Splits mono audio at 44.1 kHz into music, dialogue and effects.
 
     Shape: `[batch, samples]` -> `[batch, stems, samples]`; any number of samples from 1 on.
@@ -108,26 +109,21 @@ class MultiRateMRX(nn.Module):
                 for block in cast(nn.ModuleList, decoder):
                     cast(nn.Linear, cast(nn.Sequential, block)[3]).bias.fill_(math.log(math.exp(1 / 3) - 1))
 
-    def forward(self, x: Tensor, stems: Sequence[str] | None = None) -> Tensor:
-        samples = x.shape[-1]
-        x = F.pad(x, (0, -samples % self.hop))
-        spectra = [
+    def spectra(self, x: Tensor) -> list[Tensor]:
+        """STFT of every resolution, complex `[batch, own frames, bins]`."""
+        return [
             torch.stft(x, window, hop, window=self.get_buffer(f"window{n}"), center=True, pad_mode="constant",
                        normalized=True, return_complex=True).transpose(1, 2)
             for n, (window, hop) in enumerate(zip(self.windows, self.hops, strict=True))
         ]  # fmt: skip
-        frames = x.shape[-1] // HOP + 1
+
+    def hear(self, spectra: Sequence[Tensor]) -> Tensor:
+        """What the masks are made of, at the common rate: `[batch, frames, 2 * hidden]`."""
+        frames = (spectra[0].shape[1] - 1) * self.hops[0] // HOP + 1
         encoded = [self.encode(number, spectrum, frames) for number, spectrum in enumerate(spectra)]
         mean = torch.stack(encoded).mean(0)
         read = torch.stack([lstm(mean)[0] for lstm in self.recurrent]).mean(0)
-        features = torch.cat([mean, read], dim=-1)
-        wanted = tuple(stems) if stems is not None else self.stems
-        shared = any(self.residual[stem] for stem in wanted)
-        found = {stem: self.estimate(stem, features, spectra, x) for stem in (self.stems if shared else wanted)}
-        if shared:
-            left = x - sum(found.values())
-            found = {stem: found[stem] + self.residual[stem] * left for stem in wanted}
-        return torch.stack([found[stem][..., :samples] for stem in wanted], dim=1)
+        return torch.cat([mean, read], dim=-1)
 
     def encode(self, number: int, spectrum: Tensor, frames: int) -> Tensor:
         """Features of one resolution at the common rate: complex `[batch, own frames, bins]` -> `[..., hidden]`."""
@@ -139,18 +135,24 @@ class MultiRateMRX(nn.Module):
         nearest = (torch.arange(frames, device=encoded.device) + ratio // 2) // ratio
         return encoded[:, nearest]
 
-    def estimate(self, stem: str, features: Tensor, spectra: Sequence[Tensor], x: Tensor) -> Tensor:
-        """One stem, `[batch, samples]`: spectra masked band by band, inverted and summed."""
-        total = torch.zeros_like(x)
-        for number, (spectrum, hop) in enumerate(zip(spectra, self.hops, strict=True)):
+    def masks(self, stem: str, features: Tensor) -> list[Tensor]:
+        """Masks of the bands of one stem, for every resolution at its own rate: `[batch, own frames, bands]`."""
+        found = []
+        for number, hop in enumerate(self.hops):
             ratio = hop // HOP
             own = features.transpose(1, 2)
             if ratio > 1:  # the mean of the common frames around each frame of this resolution
                 own = F.avg_pool1d(own, ratio, ratio, padding=ratio // 2, count_include_pad=False)
-            masks = cast(nn.ModuleList, self.decoders[stem])[number](own.transpose(1, 2)).float()
-            masked = spectrum * masks[..., self.get_buffer(f"band{number}")] / len(self.windows)
+            found.append(cast(nn.ModuleList, self.decoders[stem])[number](own.transpose(1, 2)).float())
+        return found
+
+    def invert(self, spectra: Sequence[Tensor], masks: Sequence[Tensor], samples: int) -> Tensor:
+        """Spectra masked band by band, inverted and summed: `[batch, samples]`."""
+        total = spectra[0].real.new_zeros((len(spectra[0]), samples))
+        for number, (spectrum, mask) in enumerate(zip(spectra, masks, strict=True)):
+            masked = spectrum * mask[..., self.get_buffer(f"band{number}")] / len(self.windows)
             total = total + torch.istft(
-                masked.transpose(1, 2), self.windows[number], hop, window=self.get_buffer(f"window{number}"),
-                center=True, normalized=True, length=x.shape[-1],
+                masked.transpose(1, 2), self.windows[number], self.hops[number],
+                window=self.get_buffer(f"window{number}"), center=True, normalized=True, length=samples,
             )  # fmt: skip
         return total

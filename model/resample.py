@@ -6,7 +6,8 @@ so a way back can end a few samples short: see `TAIL`.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import soxr
@@ -21,11 +22,17 @@ TAIL = 64
 _CHUNK = 1 << 16  # samples a channel
 
 
-def resample(blocks: Iterable[Audio], from_rate: int, to_rate: int, channels: int) -> Iterator[Audio]:
+def resample(
+    blocks: Iterable[Audio], from_rate: int, to_rate: int, channels: int, *, ahead: int = 0
+) -> Iterator[Audio]:
     """Blocks at one rate become blocks at another, aligned with them in time.
 
     The pass band reaches 0.91 of the lower rate's half: flat within 1e-6 to 0.4 of it, within 1e-3 to 0.88.
     Equal rates hand the blocks through untouched.
+
+    Args:
+        ahead: blocks that may be taken before the first of them comes out; they are resampled in a thread
+            meanwhile. 0: no thread, and no block is taken before the one before it is out.
 
     Shape:
         - Input: blocks `[C, any]`
@@ -39,13 +46,27 @@ def resample(blocks: Iterable[Audio], from_rate: int, to_rate: int, channels: in
         yield from blocks
         return
     stream = soxr.ResampleStream(from_rate, to_rate, channels, dtype="float32", quality="HQ")
-    for block in blocks:
-        out = stream.resample_chunk(np.ascontiguousarray(block.T))
+    for out in _each(stream.resample_chunk, (np.array(block.T, order="C") for block in blocks), ahead):
         if out.size:
             yield out.T
     out = stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)
     if out.size:
         yield out.T
+
+
+def _each(work: Callable[[Audio], Audio], pieces: Iterable[Audio], ahead: int) -> Iterator[Audio]:
+    """What is made of each piece, in order; in a thread that is up to `ahead` pieces in front."""
+    if not ahead:
+        yield from map(work, pieces)
+        return
+    with ThreadPoolExecutor(1) as thread:
+        begun: deque[Future[Audio]] = deque()
+        for piece in pieces:
+            begun.append(thread.submit(work, piece))
+            if len(begun) > ahead:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
 
 
 class Delay:

@@ -1,13 +1,13 @@
 """Separate a stream of sound of any length with a network that hears seconds at a time.
 
 Blocks come in at the film's rate; they are brought to the network's rate, cut into overlapping windows,
-separated a batch of windows and channels at a time, cross-faded, and brought back. The mixture itself takes
-none of these ways: it waits in a delay line and goes out as it came, beside its stems. Memory depends on
-windows and batch, never on the length of the film.
+separated a batch of windows and channels at a time (`batches`, in threads), cross-faded, and brought back. The
+mixture itself takes none of these ways: it waits in a delay line and goes out as it came, beside its stems.
+Memory depends on windows and batch, never on the length of the film.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from itertools import chain
 from typing import Any, Protocol
 
@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .batches import MOST_WORKERS, Batches, Task
 from .resample import TAIL, Delay, resample
 from .stems import STEMS, positions
 from .windows import Grid, Window, cut, overlap_add, plan
 
 Audio = NDArray[np.float32]
 
-# LSTMs are fastest on a CPU with 8 to 16 sequences; a larger batch only takes memory. A network may differ.
-BATCH_SIZE = 8
-CUDA_FACTOR = 4  # a GPU wants more at a time, and what does not fit is halved
+PIECE = 4096  # samples that are compared at a time
+CUDA_AHEAD = 2  # a GPU outruns one core, so both ways of resampling have theirs; blocks in front
 
 # What the network may hear at most, 80 dB over full scale: beyond are only broken samples.
 LOUDEST = 1e4
@@ -71,8 +71,11 @@ def separate(
     input_gain: float = 1.0,
     device: str | torch.device | None = None,
     batch_size: int | None = None,
-    autocast: bool = False,
     untouched: Sequence[int] = (),
+    weights: Sequence[float] | None = None,
+    workers: int | None = None,
+    window_seconds: float | None = None,
+    context_seconds: float | None = None,
 ) -> Iterator[tuple[Audio, Audio]]:
     """Stems of a stream, each piece beside the very samples of the mixture that it belongs to.
 
@@ -90,15 +93,22 @@ def separate(
         stems: names, in the order in which they are wanted. None at all is allowed and costs nothing.
         input_gain: factor that brings the film to `network.input_lufs`; divided out of the stems again.
         device: where to compute; None means where the network is.
-        batch_size: sequences (one channel of one window) at a time; None means the network's own, or
-            `BATCH_SIZE`, on CUDA `CUDA_FACTOR` times as many. Halved for good whenever the device has not
-            enough memory.
-        autocast: compute in bfloat16 where that is safe; only on CUDA.
+        batch_size: sequences (one channel of one window) at a time, of all workers together; None means the
+            network's own. Halved for good whenever the device has not enough memory. 1 is for live sound:
+            nothing is read ahead, every window is computed and out before the next is asked for.
         untouched: channels that the network never hears, such as the low-frequency one; their stems are silent.
+        weights: one for each of `stems`: then a single stem comes out, the sum of the weighted ones. By
+            `network.mix(x, weights)` if the network has that: it costs less than the stems.
+        workers: threads that compute. 1 is the calling thread. None means one for each core, but no more than
+            `MOST_WORKERS`; see `batches.Batches`.
+        window_seconds: what the network hears at a time; None means its own choice. Longer windows cost fewer
+            computations and are closer to a pass over the whole, but take memory in proportion, and output
+            waits for a whole window.
+        context_seconds: what it hears beyond either end of what is kept; None means its own choice.
 
     Yields:
-        mixture `[C, N]` and stems `[S, C, N]`, float32, at `sample_rate`. N varies, up to about a second, and
-        sums to the length of the input exactly.
+        mixture `[C, N]` and stems `[S, C, N]` (`[1, C, N]` with weights), float32, at `sample_rate`. N varies, up
+        to about a second, and sums to the length of the input exactly.
 
     Raises:
         ValueError: an argument makes no sense, or a block has another shape or type than promised.
@@ -117,25 +127,36 @@ def separate(
         raise ValueError(f"the input gain must be a positive number, not {input_gain}")
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"the batch needs at least one sequence, not {batch_size}")
+    if workers is not None and workers < 1:
+        raise ValueError(f"at least one worker is needed, not {workers}")
+    if weights is not None and not (len(weights) == len(stems) and np.isfinite(weights).all()):
+        raise ValueError(f"a number was due for each of {len(stems)} stems, not {list(weights)}")
     grid = plan(
-        network.window_seconds,
-        network.context_seconds,
+        network.window_seconds if window_seconds is None else window_seconds,
+        network.context_seconds if context_seconds is None else context_seconds,
         network.crossfade_seconds,
         sample_rate=network.sample_rate,
         hop=network.hop,
     )
     checked = (_check(block, channels) for block in blocks)
     if not stems:
-        return ((block.copy(), np.zeros((0, *block.shape), np.float32)) for block in checked if block.size)
+        none = 0 if weights is None else 1
+        return ((block.copy(), np.zeros((none, *block.shape), np.float32)) for block in checked if block.size)
     if not set(untouched) <= set(range(channels)):
         raise ValueError(f"channels {list(untouched)} are not all among {channels}")
-    batches = _Batches(network, tuple(stems), input_gain, device, batch_size, autocast)
-    return _separate(checked, batches, grid, sample_rate, network.sample_rate, channels, list(untouched))
+    live = batch_size == 1
+    heard = channels - len(set(untouched))
+    batches = Batches(
+        network, tuple(stems), weights=weights, gain=input_gain, device=device, size=batch_size, workers=workers,
+        most=heard if live else MOST_WORKERS,
+    )  # fmt: skip
+    return _separate(checked, batches, live, grid, sample_rate, network.sample_rate, channels, list(untouched))
 
 
 def _separate(
     blocks: Iterable[Audio],
-    batches: "_Batches",
+    batches: Batches,
+    live: bool,
     grid: Grid,
     film_rate: int,
     network_rate: int,
@@ -144,7 +165,7 @@ def _separate(
 ) -> Iterator[tuple[Audio, Audio]]:
     """The way of the sound, from one end to the other; see `separate`."""
     mixture = Delay(channels)
-    count = len(batches.stems)
+    count = batches.outputs
 
     def heard() -> Iterator[Audio]:
         for block in blocks:
@@ -154,24 +175,26 @@ def _separate(
                 block[untouched] = 0
             yield _sane(block)
 
-    windows = cut(resample(heard(), film_rate, network_rate, channels), grid, channels)
-    separated = overlap_add(_infer(windows, batches), grid)
-    # By the second, so that what comes after works on little at a time, however long the windows are.
-    rows: Iterable[Audio] = (
-        piece[..., at : at + network_rate].reshape(count * channels, -1)
-        for piece in separated
-        for at in range(0, piece.shape[-1], network_rate)
-    )
-    if film_rate != network_rate:
-        rows = chain(rows, [np.zeros((count * channels, TAIL), np.float32)])
-    for piece in resample(rows, network_rate, film_rate, count * channels):
-        samples = min(piece.shape[-1], mixture.waiting)
-        if samples:
-            yield mixture.pop(samples), piece.reshape(count, channels, -1)[..., :samples]
-    if mixture.waiting:
-        # So short a film that it has no sample at the network's rate.
-        rest = mixture.waiting
-        yield mixture.pop(rest), np.zeros((count, channels, rest), np.float32)
+    with batches:  # its threads end however this ends
+        ahead = CUDA_AHEAD if batches.device.type == "cuda" and not live else 0
+        windows = cut(resample(heard(), film_rate, network_rate, channels, ahead=ahead), grid, channels)
+        separated = overlap_add(_infer(windows, batches, live), grid)
+        # By the second, so that what comes after works on little at a time, however long the windows are.
+        rows: Iterable[Audio] = (
+            piece.reshape(count * channels, -1)[:, at : at + network_rate]
+            for piece in separated
+            for at in range(0, piece.shape[-1], network_rate)
+        )
+        if film_rate != network_rate:
+            rows = chain(rows, [np.zeros((count * channels, TAIL), np.float32)])
+        for piece in resample(rows, network_rate, film_rate, count * channels, ahead=ahead):
+            samples = min(piece.shape[-1], mixture.waiting)
+            if samples:
+                yield mixture.pop(samples), piece.reshape(count, channels, -1)[..., :samples]
+        if mixture.waiting:
+            # So short a film that it has no sample at the network's rate.
+            rest = mixture.waiting
+            yield mixture.pop(rest), np.zeros((count, channels, rest), np.float32)
 
 
 def _check(block: Audio, channels: int) -> Audio:
@@ -184,104 +207,59 @@ def _check(block: Audio, channels: int) -> Audio:
 
 def _sane(block: Audio) -> Audio:
     """The block without what poisons a filter: NaN and infinities become silence, monsters are cut off."""
-    if (np.abs(block) <= LOUDEST).all():
+    if not block.size or (block.min() >= -LOUDEST and block.max() <= LOUDEST):  # both false for NaN
         return block
     return np.clip(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0), -LOUDEST, LOUDEST)
 
 
-def _infer(windows: Iterable[Window], batches: "_Batches") -> Iterator[tuple[Window, Audio]]:
-    """Gather windows until they fill a batch, and let them out in order, each with stems `[S, C, N]`."""
-    waiting: list[Window] = []
-    distinct: dict[bytes, Audio] = {}
+def _infer(windows: Iterable[Window], batches: Batches, live: bool) -> Iterator[tuple[Window, Audio]]:
+    """Let windows out in order, each with stems `[S, C, N]`.
+
+    While the workers compute, windows are read ahead: one batch more than there are workers. `live` reads
+    nothing ahead: a window is computed and out before the next is asked for.
+    """
+    held: deque[tuple[Window, list[Task | None]]] = deque()
+    ahead = batches.size * (batches.workers + 1 if batches.workers > 1 else 1)
     for window in windows:
-        waiting.append(window)
+        tasks: list[Task | None] = []
+        held.append((window, tasks))
         for channel in window.samples:
-            if channel.any():
-                distinct.setdefault(channel.tobytes(), channel)
+            tasks.append((_same(channel, held) or batches.add(channel)) if channel.any() else None)
+        batches.start(everything=live or window.last)
         # Windows are counted too, or an hour of silence would be gathered whole.
-        if window.last or len(distinct) >= batches.size or len(waiting) >= batches.size:
-            results = dict(zip(distinct, batches.run(list(distinct.values())), strict=True))
-            for held in waiting:
-                silence = np.zeros((len(batches.stems), held.samples.shape[-1]), np.float32)
-                stems = [results.get(channel.tobytes(), silence) for channel in held.samples]
-                yield held, np.stack(stems, axis=1)
-            waiting, distinct = [], {}
-            results.clear()  # or they would lie about while the next batch is computed
+        while held and (live or window.last or len(held) >= ahead or _count(held) >= ahead or _is_done(held[0][1])):
+            batches.start(everything=not all(task is None or task.started for task in held[0][1]))
+            yield _finished(*held.popleft(), batches.outputs)
 
 
-class _Batches:
-    """Runs sequences through the network in batches that fit the device."""
+def _same(channel: Audio, held: Iterable[tuple[Window, list[Task | None]]]) -> Task | None:
+    """The task of a sequence that is equal to this one, if there is any among the windows that are held."""
+    for _, tasks in held:
+        for task in tasks:
+            if task is not None and _are_equal(channel, task.samples):
+                return task
+    return None
 
-    def __init__(
-        self,
-        network: Network,
-        stems: tuple[str, ...],
-        gain: float,
-        device: str | torch.device | None,
-        size: int | None,
-        autocast: bool,
-    ) -> None:
-        if device is None:
-            first = next(iter(network.parameters()), None)
-            self.device = torch.device("cpu") if first is None else first.device
-        else:
-            self.device = torch.device(device)
-            network.to(self.device)
-        if network.training:
-            network.eval()
-        self.network = network
-        self.stems = stems
-        self.gain = gain
-        if size is None:
-            size = int(getattr(network, "batch_size", BATCH_SIZE))
-            size *= CUDA_FACTOR if self.device.type == "cuda" else 1
-        self.size = size
-        self.autocast = autocast and self.device.type == "cuda"
 
-    def run(self, sequences: Sequence[Audio]) -> list[Audio]:
-        """Sequences `[N]` -> stems `[S, N]` in their order. Only a film's last window differs in length."""
-        results: dict[int, Audio] = {}
-        for length in sorted({len(sequence) for sequence in sequences}):
-            queue = [place for place, sequence in enumerate(sequences) if len(sequence) == length]
-            while queue:
-                # Ten sequences in batches of at most eight are five and five: even batches keep both cores
-                # busy.
-                turns = -(-len(queue) // self.size)
-                now = queue[: -(-len(queue) // turns)]
-                stems = self._try([sequences[place] for place in now])
-                if stems is None:
-                    self.size = max(1, len(now) // 2)
-                    # Out here, because inside the handler the exception still keeps the failed tensors alive.
-                    if self.device.type == "cuda":
-                        torch.cuda.empty_cache()
-                    continue
-                results.update(zip(now, stems, strict=True))
-                queue = queue[len(now) :]
-        return [results[place] for place in range(len(sequences))]
+def _are_equal(one: Audio, other: Audio) -> bool:
+    """Whether two sequences are the same; finds out early if they are not, as they mostly are not."""
+    if len(one) != len(other):
+        return False
+    return all(np.array_equal(one[at : at + PIECE], other[at : at + PIECE]) for at in range(0, len(one), PIECE))
 
-    def _try(self, sequences: Sequence[Audio]) -> Audio | None:
-        """One batch, `[B, S, N]`, or None if it was too large for the device."""
-        try:
-            return self._forward(np.stack(sequences))
-        except torch.OutOfMemoryError:
-            if len(sequences) == 1:
-                raise
-            return None
 
-    def _forward(self, batch: Audio) -> Audio:
-        # Entered and left for each batch: the mode belongs to the thread, and must not leak out of a
-        # suspended generator.
-        with torch.inference_mode():
-            x = torch.from_numpy(batch)
-            cuda = self.device.type == "cuda"
-            x = (x.pin_memory() if cuda else x).to(self.device, non_blocking=cuda)
-            with torch.autocast("cuda", torch.bfloat16) if self.autocast else nullcontext():
-                y = self.network(x * self.gain, stems=self.stems)
-            expected = (len(batch), len(self.stems), batch.shape[-1])
-            if tuple(y.shape) != expected:
-                raise ValueError(f"the network gave {tuple(y.shape)} where {expected} was due")
-            # A stem that is no number would spoil the film for good; without the stem the mixture just stays
-            # as it is.
-            y = (y.float() / self.gain).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
-            result: Audio = y.cpu().numpy()
-            return result
+def _count(held: Iterable[tuple[Window, list[Task | None]]]) -> int:
+    """Sequences of all windows that are held."""
+    return len({id(task) for _, tasks in held for task in tasks if task is not None})
+
+
+def _is_done(tasks: Iterable[Task | None]) -> bool:
+    return all(task is None or task.done for task in tasks)
+
+
+def _finished(window: Window, tasks: Sequence[Task | None], outputs: int) -> tuple[Window, Audio]:
+    """Wait for the tasks of a window, and put their stems together."""
+    stems = np.empty((outputs, *window.samples.shape), np.float32)
+    for channel, task in enumerate(tasks):
+        stems[:, channel] = 0 if task is None else task.result()
+    return window, stems

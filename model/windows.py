@@ -79,7 +79,7 @@ def cut(blocks: Iterable[Audio], grid: Grid, channels: int) -> Iterator[Window]:
     """Blocks of any length become windows. Holds one window, to know of each whether it is the last.
 
     Shape:
-        - Input: blocks `[C, any]`
+        - Input: blocks `[C, any]`; they are copied
         - Output: windows of `[C, grid.window]`; the last has more than `grid.overlap` samples, or is the only
         one.
 
@@ -94,8 +94,10 @@ def cut(blocks: Iterable[Audio], grid: Grid, channels: int) -> Iterator[Window]:
         taken = 0
         while taken < block.shape[-1]:
             if filled == grid.window:
-                yield Window(start, held.copy(), last=False)
-                held[:, : grid.overlap] = held[:, grid.stride :].copy()
+                full, held = held, np.empty_like(held)
+                held[:, : grid.overlap] = full[:, grid.stride :]
+                yield Window(start, full, last=False)
+                del full  # or it would be kept until the next one is full
                 start += grid.stride
                 filled = grid.overlap
             count = min(block.shape[-1] - taken, grid.window - filled)
@@ -103,44 +105,38 @@ def cut(blocks: Iterable[Audio], grid: Grid, channels: int) -> Iterator[Window]:
             taken += count
             filled += count
     if filled:
-        yield Window(start, held[:, :filled].copy(), last=True)
+        yield Window(start, held[:, :filled].copy() if filled < grid.window else held, last=True)
 
 
-def weights(grid: Grid, length: int, *, first: bool, last: bool) -> Audio:
-    """Weight of every sample of a window: zero in its contexts, one in its middle, cross-faded in between.
+def fades(crossfade: int) -> tuple[Audio, Audio]:
+    """Weights with which one window rises and its neighbor falls.
 
     The rise is a squared sine, rounded to multiples of 2^-24. In float32 one minus such a number is exact, so
     rise and fall sum to exactly one and not to nearly one.
 
     Shape:
-        - Output: `[length]`
+        - Output: `[crossfade]` each
 
-    >>> weights(Grid(window=8, context=1, crossfade=1), 8, first=False, last=False).tolist()
-    [0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 0.5, 0.0]
+    >>> rise, fall = fades(3)
+    >>> (rise + fall).tolist(), rise.round(2).tolist()
+    ([1.0, 1.0, 1.0], [0.07000000029802322, 0.5, 0.9300000071525574])
     """
-    weight = np.ones(length, np.float32)
-    phase = (np.arange(grid.crossfade) + 0.5) / max(grid.crossfade, 1)
+    phase = (np.arange(crossfade) + 0.5) / max(crossfade, 1)
     rise = (np.round(np.sin(0.5 * np.pi * phase) ** 2 * 2**24) / 2**24).astype(np.float32)
-    if not first:
-        weight[: grid.context] = 0.0
-        weight[grid.context : grid.context + grid.crossfade] = rise
-    if not last:
-        weight[length - grid.context :] = 0.0
-        weight[length - grid.context - grid.crossfade : length - grid.context] = 1.0 - rise
-    return weight
+    return rise, 1 - rise
 
 
 def overlap_add(pieces: Iterable[tuple[Window, Audio]], grid: Grid) -> Iterator[Audio]:
     """Cross-fade what the network made of each window into one stream again.
 
-    Holds one overlap. Asserts its invariant: pieces follow one another, and the weights of every sample sum
-    to exactly one.
+    Of each window its right context is not waited for: what comes out reaches to the cross-fade before it.
+    Holds one cross-fade. Asserts that the windows follow one another.
 
     Args:
         pieces: the windows of `cut`, in order, each with an array `[..., N]` as long as the window.
 
     Shape:
-        - Output: arrays `[..., any]`, together as long as what was cut.
+        - Output: arrays `[..., any]`, together as long as what was cut; most are views of the input.
 
     >>> sound = np.arange(21, dtype=np.float32)[None]
     >>> grid = Grid(window=10, context=1, crossfade=2)
@@ -149,21 +145,16 @@ def overlap_add(pieces: Iterable[tuple[Window, Audio]], grid: Grid) -> Iterator[
     True
     """
     place = 0
-    carried: Audio | None = None
-    carried_weight = np.zeros(0, np.float32)
+    rise, fall = fades(grid.crossfade)
+    falling: Audio | None = None
     for window, values in pieces:
-        length = values.shape[-1]
         assert window.start == place, "windows must follow one another by the grid's stride"
-        weight = weights(grid, length, first=window.start == 0, last=window.last)
-        total = values * weight
-        if carried is not None:
-            total[..., : carried.shape[-1]] += carried
-            weight[: carried.shape[-1]] += carried_weight
-        done = length if window.last else grid.stride
-        assert (weight[:done] == 1.0).all(), "cross-fades must sum to one"
-        yield total[..., :done]
-        carried, carried_weight = (
-            total[..., done:].copy(),
-            weight[done:],
-        )  # a view would keep the whole window
-        place += done
+        begin, end = 0, values.shape[-1]
+        if falling is not None:
+            begin = grid.context + grid.crossfade
+            yield falling + values[..., grid.context : begin] * rise
+        if not window.last:
+            end -= grid.context + grid.crossfade
+            falling = values[..., end : end + grid.crossfade] * fall
+        yield values[..., begin:end]
+        place += grid.stride

@@ -133,7 +133,7 @@ def main() -> None:
     from cfork_cli import app, pipeline
 
     network = echo_network(seconds_each=float(os.environ[SECONDS_EACH]))
-    pipeline.load_network = lambda model, device: (network, "cpu")
+    pipeline.load_network = lambda model, *_: (network, "cpu")
     app.main()
 
 

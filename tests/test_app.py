@@ -537,7 +537,7 @@ def test_odd_names(cfork: Command, refused: Refused, place: Path, films_here: Pa
 
 def test_odd_folder_for_stems(cfork: Command, place: Path, films_here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = echo_network()
-    monkeypatch.setattr(pipeline, "load_network", lambda model, device: (network, "cpu"))
+    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
     assert cfork("separate", films_here / "plain.mkv", "-o", "100%: \N{CLAPPER BOARD}\n").code == 0
     assert len(os.listdir(place / "100%: \N{CLAPPER BOARD}\n")) == 3
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 from films import CHANNELS
 
@@ -89,16 +86,6 @@ def test_the_old_codec_comes_first_but_for_what_no_player_reads() -> None:
     assert next(iter(candidates(sound("vorbis"), "matroska"))) == "vorbis"
     assert next(iter(candidates(sound("pcm_s16le", bits=16), "mp4"))) == "alac"
     assert not any(codec.startswith("pcm_") for codec in candidates(sound("pcm_s16le", bits=16), "ipod"))
-
-
-def test_late_sound_is_cut_and_early_sound_waits() -> None:
-    codec = choose_codec(sound("flac", bits=16), "matroska")
-    block = np.arange(8, dtype=np.float32).reshape(1, 8)
-    assert codec.in_time(block, 0) is block or (codec.in_time(block, 0) == block).all()
-    late = replace(codec, late=5)
-    assert late.in_time(block, 0).tolist() == [[5, 6, 7]]
-    assert late.in_time(block, 3).tolist() == [[2, 3, 4, 5, 6, 7]]
-    assert late.in_time(block, 8).shape == (1, 8)
 
 
 @pytest.mark.parametrize("route", ["wheels"], indirect=True)

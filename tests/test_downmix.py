@@ -84,7 +84,7 @@ def test_a_loud_film_is_held_at_full_scale() -> None:
     loud = np.ones((6, 48_000), np.float32)
     guard = PeakGuard(48_000)
     pieces = [(loud, np.zeros((0, *loud.shape), np.float32))]
-    folded = np.concatenate(list(mixdown(pieces, [], stereo_matrix(track("5.1", 6)), guard)), axis=1)
+    folded = np.concatenate(list(mixdown(pieces, stereo_matrix(track("5.1", 6)), guard)), axis=1)
     assert folded.shape == (2, 48_000)
     assert 0.99 < np.abs(folded).max() <= 1
     assert guard.reduced_samples
@@ -92,7 +92,7 @@ def test_a_loud_film_is_held_at_full_scale() -> None:
 
 def test_levels_come_before_the_folding() -> None:
     mixture = np.random.default_rng(1).standard_normal((6, 1000)).astype(np.float32) * 0.01
-    stems = np.stack([mixture * 0.5])
+    change = np.stack([mixture * 0.5])
     matrix = stereo_matrix(track("5.1", 6))
-    found = np.concatenate(list(mixdown([(mixture, stems)], [6.0], matrix, None)), axis=1)
-    np.testing.assert_allclose(found, matrix @ (mixture + (10**0.3 - 1) * stems[0]), atol=1e-6)
+    found = np.concatenate(list(mixdown([(mixture, change)], matrix, None)), axis=1)
+    np.testing.assert_allclose(found, matrix @ (mixture + change[0]), atol=1e-6)

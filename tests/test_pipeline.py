@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import ROOT, Ran, echo_network, listing
+from commands import ROOT, Ran, echo_network, listing, processes_about, wait_until
 from films import Sound, make, noise, packets, samples
+from test_process import SLOW
 
-from cfork_cli import pipeline
+from cfork_cli import loudness, pipeline
 from cfork_cli.errors import ModelError, UsageError
 from cfork_cli.limiter import PeakGuard
 from cfork_cli.probe import Stream, probe
+from cfork_cli.process import QUIET, find_ffmpeg
 
 Command = Callable[..., Ran]
 RATE = 44_100  # the network's own: nothing is lost to resampling
@@ -28,7 +30,7 @@ def echo(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[float]], None]:
 
     def put(shares: Sequence[float]) -> None:
         network = echo_network(shares)
-        monkeypatch.setattr(pipeline, "load_network", lambda model, device: (network, "cpu"))
+        monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
 
     return put
 
@@ -157,7 +159,7 @@ def test_known_loudness_saves_the_measuring(
         "remix",
         "finish",
     ]
-    monkeypatch.delattr(pipeline, "integrated_lufs")
+    monkeypatch.delattr(pipeline, "measuring_lufs")
     ran = cfork("remix", films_here / "plain.mkv", "--dialog", "3", "-o", "b.mkv", "--json", "--input-lufs", "-23")
     assert [event["stage"] for event in ran.events if event["event"] == "stage"] == ["load", "remix", "finish"]
     np.testing.assert_allclose(samples(place / "a.mkv"), samples(place / "b.mkv"), atol=2**-14)
@@ -172,6 +174,76 @@ def test_stems_at_zero_are_not_computed(cfork: Command, place: Path, films_here:
     assert ran.result["computed_stems"] == ["effects"]
     assert asked
     assert set(asked) == {("effects",)}
+
+
+def test_the_network_is_asked_for_the_change_alone(
+    cfork: Command, place: Path, echo: Callable, films_here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that can sum its stems by itself does; the film is the same as from one that cannot."""
+    film = films_here / "plain.mkv"
+    gains = ["--dialog", "6", "--music", "-inf"]
+    echo((0.2, 0.3, 0.4))
+    assert cfork("remix", film, *gains, "-o", "summed.mkv").code == 0
+    network, _ = pipeline.load_network("cfork", "cpu")
+    stems, asked = network.forward, []
+
+    def mix(x: Any, weights: dict[str, float]) -> Any:
+        asked.append(weights)
+        return sum(
+            weight * stem for weight, stem in zip(weights.values(), stems(x, list(weights)).unbind(1), strict=True)
+        )
+
+    monkeypatch.setattr(network, "mix", mix, raising=False)
+    monkeypatch.setattr(network, "forward", None)
+    assert cfork("remix", film, *gains, "-o", "mixed.mkv").code == 0
+    assert asked
+    for weights in asked:
+        assert weights == {"music": -1.0, "dialogue": pytest.approx(10**0.3 - 1)}
+    np.testing.assert_allclose(samples(place / "mixed.mkv"), samples(place / "summed.mkv"), atol=2**-14)
+
+
+@pytest.mark.parametrize("given", [[], ["--precision", "float32"], ["--precision", "bfloat16"]])
+def test_the_precision_is_handed_on(
+    cfork: Command, place: Path, films_here: Path, monkeypatch: pytest.MonkeyPatch, given: list[str]
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+    network = echo_network()
+
+    def load(*arguments: Any) -> tuple[Any, str]:
+        asked.append(arguments)
+        return network, "cpu"
+
+    monkeypatch.setattr(pipeline, "load_network", load)
+    film = films_here / "plain.mkv"
+    assert cfork("remix", film, "--music", "3", "-o", "new.mkv", *given).code == 0
+    assert cfork("separate", film, "-o", "stems", *given).code == 0
+    assert asked == [("cfork", "auto", (given or ["auto"])[-1])] * 2
+
+
+def test_the_network_that_films_get_is_made_ready(tiny_model: Path) -> None:
+    network, _ = pipeline.load_network(str(tiny_model), "cpu", "float32")
+    assert network.precision == "float32"
+    assert not network.training
+    assert callable(network.mix)
+
+
+def test_what_fails_first_ends_the_rest(
+    cfork: Command, place: Path, films_here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The track is measured while the network is loaded."""
+
+    def broken(*_: Any) -> None:
+        assert wait_until(lambda: bool(processes_about(film)))
+        raise ModelError("the weights are damaged")
+
+    film = make(place / "long.mkv", Sound(sample_rate=RATE))
+    slow = [find_ffmpeg(), *QUIET, *SLOW[:-1], "-metadata", f"comment={film}", "-"]
+    monkeypatch.setattr(loudness, "_command", lambda *_: slow)
+    monkeypatch.setattr(pipeline, "load_network", broken)
+    ran = cfork("remix", film, "--music", "3", "-o", "new.mkv")
+    assert (ran.code, ran.lines) == (7, ["cfork: the weights are damaged"])
+    assert processes_about(film) == {}
+    assert not (place / "new.mkv").exists()
 
 
 def test_sound_file_in_sound_file_out(cfork: Command, place: Path, tiny_model: Path) -> None:
@@ -236,7 +308,7 @@ def test_too_little_memory_on_the_device_is_told(
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(network, "forward", full)
-    monkeypatch.setattr(pipeline, "load_network", lambda model, device: (network, "cpu"))
+    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
     ran = cfork("remix", films_here / "plain.mkv", "--music", "3", "-o", "new.mkv")
     assert (ran.code, ran.lines) == (1, [ran.err.strip()])
     assert "use --device cpu" in ran.err

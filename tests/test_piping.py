@@ -35,7 +35,7 @@ F32 = ("--input-format", "f32le", "--rate", str(RATE), "--channels", "2", "--out
 def echo(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
     """A network that puts half of the film into the music."""
     network = echo_network((0.5, 0.3, 0.2))
-    monkeypatch.setattr(pipeline, "load_network", lambda model, device: (network, "cpu"))
+    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
 
 
 @pytest.fixture(scope="module")

@@ -118,6 +118,28 @@ def test_a_flood_on_standard_error_blocks_nobody(tmp_path: Path) -> None:
     assert len(finished.log) == process.LOG_BYTES
 
 
+def test_several_answer_in_their_order() -> None:
+    """The first takes longest, and more than a pipe holds comes out of it."""
+    words = ["import time; time.sleep(0.3); print('a' * 200_000)", "print('b')", "import sys; sys.exit('no')"]
+    found = process.run_together([[sys.executable, "-c", one] for one in words])
+    assert [one.output.strip() for one in found] == [b"a" * 200_000, b"b", b""]
+    assert [one.status for one in found] == [0, 0, 1]
+    assert process.words(found[2].log) == "no"
+
+
+def test_one_of_several_that_does_not_answer_ends_all() -> None:
+    slow = [process.find_ffmpeg(), *SLOW]
+    children: list[process.Child] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            process, "Child", lambda *a, child=process.Child, **k: children.append(child(*a, **k)) or children[-1]
+        )
+        with pytest.raises(FfmpegError, match="did not answer within"):
+            process.run_together([slow, slow], timeout=0.5)
+    assert len(children) == 2
+    assert not any(child.running() for child in children)
+
+
 def test_what_does_not_answer_is_killed() -> None:
     start = time.monotonic()
     with pytest.raises(FfmpegError, match="did not answer within"):

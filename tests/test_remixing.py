@@ -23,7 +23,7 @@ RATE = 44_100  # the network's own
 def echo(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A network whose dialogue is all that it hears. Remembers what it was asked."""
     network = echo_network((0.0, 1.0, 0.0))
-    monkeypatch.setattr(pipeline, "load_network", lambda model, device: (network, "cpu"))
+    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
     return network
 
 

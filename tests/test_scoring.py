@@ -58,7 +58,7 @@ def echoes(monkeypatch: pytest.MonkeyPatch) -> None:
     shares = {"whole": (1.0, 1.0, 1.0), "half": (0.5, 0.5, 0.5)}
     networks = {name: echo_network(found) for name, found in shares.items()}
     tenth = echo_network((1.0, 0.1, 0.1))
-    monkeypatch.setattr(pipeline, "load_network", lambda model, device: (networks.get(model, tenth), "cpu"))
+    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (networks.get(model, tenth), "cpu"))
 
 
 @pytest.mark.usefixtures("echoes")
@@ -219,7 +219,7 @@ def test_workers_find_the_same_and_end_with_the_first_error(scenes: Path, tiny_m
 
 def test_workers_get_all_that_is_to_be_done(cfork: Command, cases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = echo_network()
-    monkeypatch.setattr(pipeline, "load_network", lambda model, device: (network, "cpu"))
+    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
 
     def backwards(tasks: Any, workers: int, gains_db: Any) -> Any:
         assert (len(tasks), workers) == (4, 4)  # no more workers than work
@@ -262,7 +262,7 @@ def test_what_cannot_be_scored(
     assert "given twice" in refused(2, scenes, "--model", "cfork", "--model", "cfork")
     assert "all gains are 0 dB" in refused(2, scenes, "--dialog", "0", "--music", "0", "--effects", "0")
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "load_network", lambda model, device: (echo_network(), "cuda"))
+        patch.setattr(pipeline, "load_network", lambda model, *_: (echo_network(), "cuda"))
         assert "--workers is for the CPU" in refused(2, scenes, "--workers", "2")
     (place / "set" / "cv" / "0").mkdir(parents=True)
     (place / "set" / "cv" / "0" / "mix.wav").touch()
@@ -294,7 +294,7 @@ def test_models_that_do_not_keep_the_level_are_told(
 ) -> None:
     network = echo_network((1.0, 1.0, 1.0))
     network.level_matched = False
-    monkeypatch.setattr(pipeline, "load_network", lambda model, device: (network, "cpu"))
+    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
     ran = cfork("evaluate", scenes, "--model", "paper")
     assert ran.code == 0
     assert "note: the stems of 'paper' do not keep the level" in ran.err

@@ -28,14 +28,14 @@ STEM_NAMES = ("dialogue", "music", "effects")
 def echo(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that puts half of the film into the music, 0.3 into the dialogue and 0.2 into the effects."""
     network = echo_network((0.5, 0.3, 0.2))
-    monkeypatch.setattr(pipeline, "load_network", lambda model, device: (network, "cpu"))
+    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
 
 
 @pytest.fixture
 def leaky(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that loses two fifths of the film."""
     network = echo_network((0.3, 0.2, 0.1))
-    monkeypatch.setattr(pipeline, "load_network", lambda model, device: (network, "cpu"))
+    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
 
 
 def read(path: Path) -> np.ndarray:
@@ -96,7 +96,7 @@ def test_only_the_wanted_stems(cfork: Command, place: Path, films_here: Path, ec
 
 def test_what_is_over_full_scale_is_told(cfork: Command, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = echo_network((20.0, 0.0, 0.0))
-    monkeypatch.setattr(pipeline, "load_network", lambda model, device: (network, "cpu"))
+    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
     film = make(place / "film.wav", Sound(sample_rate=RATE), picture=None)
     ran = cfork("separate", film, "-o", "stems", "--stem", "music", "--bits", "16")
     assert ran.code == 0

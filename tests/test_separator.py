@@ -2,81 +2,20 @@
 
 import ast
 import gc
-import itertools
+import threading
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from networks import NATIVE, Fake, assert_identity, noise, run, split
 
 import model
 from model import STEMS
 from model.mrx import MRX
 from model.resample import Delay, resample
 from model.separator import separate
-from model.windows import Grid, cut, overlap_add, plan, weights
-
-NATIVE = 44_100
-
-
-class Fake(torch.nn.Module):
-    """A network of one line: every stem is `law(x)`; keeps the shapes that it was called with."""
-
-    stems = STEMS
-    sample_rate = NATIVE
-    input_lufs = -27.0
-    level_matched = True
-
-    def __init__(self, window=4096, context=512, crossfade=256, hop=64, law=None):
-        super().__init__()
-        self.hop = hop
-        self.window_seconds = window / NATIVE
-        self.context_seconds = context / NATIVE
-        self.crossfade_seconds = crossfade / NATIVE
-        self.law = law or (lambda x: x)
-        self.calls = []
-
-    def forward(self, x, stems=None):
-        names = self.stems if stems is None else stems
-        self.calls.append((tuple(x.shape), tuple(names), torch.is_inference_mode_enabled()))
-        return torch.stack([self.law(x) * (1 + self.stems.index(name)) for name in names], dim=1)
-
-    @property
-    def sequences(self):
-        return sum(shape[0] for shape, _, _ in self.calls)
-
-
-def noise(channels, samples, seed=0):
-    return (np.random.default_rng(seed).standard_normal((channels, samples)) * 0.3).astype(np.float32)
-
-
-def split(x, sizes):
-    """Blocks whose sizes repeat the given ones; a size of 0 gives an empty block."""
-    at, sizes = 0, itertools.cycle(sizes)
-    while at < x.shape[1]:
-        size = next(sizes)
-        yield x[:, at : at + size]
-        at += size
-
-
-def run(x, network, sizes=(1000,), **options):
-    options = {"sample_rate": NATIVE, "channels": len(x), **options}
-    pieces = list(separate(split(x, sizes), network, **options))
-    stems = len(options.get("stems", STEMS))
-    mixture = np.concatenate([np.zeros((len(x), 0), np.float32), *(piece[0] for piece in pieces)], axis=-1)
-    parts = np.concatenate([np.zeros((stems, len(x), 0), np.float32), *(piece[1] for piece in pieces)], axis=-1)
-    for one, other in pieces:
-        assert one.dtype == other.dtype == np.float32
-        assert other.shape == (stems, len(x), one.shape[-1])
-    return mixture, parts
-
-
-def assert_identity(x, mixture, stems, atol=1e-6):
-    assert mixture.shape == x.shape
-    assert (mixture == x).all()
-    np.testing.assert_allclose(stems / np.arange(1, 4).reshape(3, 1, 1), x[None].repeat(3, axis=0), atol=atol)
-
 
 # --- the law at the network's own rate ---------------------------------------------------------------------
 
@@ -378,6 +317,15 @@ def test_the_network_is_set_to_evaluate():
     assert not network.training
 
 
+def test_other_windows_than_the_networks_own():
+    network, x = Fake(), noise(2, 40_000)
+    options = {"window_seconds": 10_240 / NATIVE, "context_seconds": 256 / NATIVE}
+    assert_identity(x, *run(x, network, **options))
+    assert {shape[1] for shape, _, _ in network.calls} == {10_240, 40_000 - 4 * (10_240 - 3 * 256)}
+    with pytest.raises(ValueError, match="too short"):
+        separate([], network, sample_rate=NATIVE, channels=1, window_seconds=512 / NATIVE)
+
+
 def test_memory_does_not_grow_with_length():
     def peak(samples):
         block = noise(1, 10_000)
@@ -401,62 +349,16 @@ def test_an_hour_of_silence_streams():
     assert max(gaps) <= 44_100
 
 
-class Cramped(Fake):
-    """A device that has room for few sequences."""
-
-    def __init__(self, room):
-        super().__init__()
-        self.room = room
-
-    def forward(self, x, stems=None):
-        out = super().forward(x, stems)
-        if len(x) > self.room:
-            raise torch.OutOfMemoryError("no room")
-        return out
-
-
-@pytest.mark.parametrize(("room", "tried"), [(3, [8, 4, 2]), (1, [8, 4, 2, 1]), (4, [8, 4])])
-def test_a_full_device_halves_the_batch_for_good(room, tried):
-    network = Cramped(room)
-    x = noise(2, 100_000)
-    assert_identity(x, *run(x, network, batch_size=8))
-    sizes = [shape[0] for shape, _, _ in network.calls]
-    assert sizes[: len(tried)] == tried
-    assert max(sizes[len(tried) :]) <= room
-
-
-def test_a_device_without_room_for_one_says_so():
-    with pytest.raises(torch.OutOfMemoryError):
-        run(noise(1, 5000), Cramped(0))
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize(("autocast", "tolerance"), [(False, 1e-3), (True, 0.05)])
-def test_cuda_agrees_with_the_cpu(autocast, tolerance):
+def test_cuda_agrees_with_the_cpu():
     torch.manual_seed(0)
     network = MRX(windows=(64, 128), hop=32, hidden=16, layers=2)
     x = noise(2, 600_000)
     _, ours = run(x, network, device="cpu")
-    _, theirs = run(x, network, device="cuda", autocast=autocast)
+    _, theirs = run(x, network, device="cuda")
     assert next(network.parameters()).is_cuda
-    assert np.abs(ours - theirs).max() < tolerance * np.abs(ours).max()
-
-
-def test_batches_are_even():
-    network = Fake()
-    run(noise(5, 9000), network, batch_size=8)
-    assert network.calls[0][0][0] == 5
-    network = Fake()
-    run(noise(10, 4000), network, batch_size=8)
-    assert [shape[0] for shape, _, _ in network.calls] == [5, 5]
-
-
-def test_the_networks_own_batch_size_is_kept():
-    network = Fake()
-    network.batch_size = 2
-    run(noise(3, 20_000), network)
-    assert max(shape[0] for shape, _, _ in network.calls) == 2
+    assert np.abs(ours - theirs).max() < 1e-3 * np.abs(ours).max()
 
 
 @pytest.mark.parametrize(
@@ -491,40 +393,7 @@ def test_a_network_of_another_shape_is_refused():
         run(noise(1, 1000), Fake(law=lambda x: x[:, 1:]))
 
 
-# --- windows, delay and rates by themselves ----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("crossfade", [1, 2, 3, 17, 256, 11_025, 100_000])
-def test_fades_sum_to_exactly_one(crossfade):
-    grid = Grid(window=3 * crossfade + 20, context=5, crossfade=crossfade)
-    weight = weights(grid, grid.window, first=False, last=False)
-    rise, fall = weight[5 : 5 + crossfade], weight[-5 - crossfade : -5]
-    assert (rise + fall == np.float32(1)).all()
-    assert (np.diff(rise) >= 0).all()
-    assert not weight[:5].any()
-    assert not weight[-5:].any()
-
-
-def test_lost_windows_are_noticed():
-    grid = Grid(window=100, context=10, crossfade=10)
-    pieces = [(window, window.samples) for window in cut([noise(1, 400)], grid, 1)]
-    with pytest.raises(AssertionError, match="follow one another"):
-        list(overlap_add(pieces[:1] + pieces[2:], grid))
-
-
-@pytest.mark.parametrize("hop", [256, 1024])
-def test_windows_start_on_the_networks_frames(hop):
-    grid = plan(12.0, 1.1, 0.3, sample_rate=NATIVE, hop=hop)
-    starts = [window.start for window in cut([np.zeros((1, 2_000_000), np.float32)], grid, 1)]
-    assert len(starts) > 3
-    assert all(start % hop == 0 for start in starts)
-    assert grid.context >= 1.1 * NATIVE - 1
-
-
-@pytest.mark.parametrize("lengths", [(1.0, 0.5, 0.1), (1.0, 0.3, 0.3), (1.0, -0.1, 0.1), (0.0, 0.0, 0.0)])
-def test_windows_without_a_middle_are_refused(lengths):
-    with pytest.raises(ValueError, match="too short"):
-        plan(*lengths, sample_rate=NATIVE, hop=1)
+# --- delay and rates by themselves ----------------------------------------------------------------
 
 
 def test_a_delay_line_is_first_in_first_out():
@@ -537,6 +406,32 @@ def test_a_delay_line_is_first_in_first_out():
     assert (np.concatenate(out, axis=1) == x).all()
     with pytest.raises(ValueError, match="1 samples wanted, 0 waiting"):
         line.pop(1)
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 5, 100])
+@pytest.mark.parametrize("rates", [(48_000, NATIVE), (NATIVE, 48_000), (NATIVE, NATIVE)])
+def test_resampling_in_a_thread_is_the_same(ahead, rates):
+    x, taken = noise(3, 30_000), []
+    buffer = np.empty((3, 2000), np.float32)
+
+    def refilled():
+        for block in split(x, (2000, 1, 0, 777)):
+            taken.append(block.shape[1])
+            buffer[:, : block.shape[1]] = block
+            yield buffer[:, : block.shape[1]]
+
+    plain = np.concatenate(list(resample([x], *rates, 3)), axis=1)
+    out, most = [], 0
+    for number, piece in enumerate(resample(refilled(), *rates, 3, ahead=ahead)):
+        most = max(most, len(taken) - number)
+        out.append(piece.copy())
+    np.testing.assert_allclose(np.concatenate(out, axis=1), plain, atol=1e-6)
+    assert rates[0] == rates[1] or most > 1 or ahead == 1
+    before = threading.active_count()
+    pieces = resample(refilled(), *rates, 3, ahead=ahead)
+    next(pieces)
+    pieces.close()
+    assert threading.active_count() == before
 
 
 def test_a_tone_above_the_band_dies_and_one_below_lives():

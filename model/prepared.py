@@ -1,0 +1,71 @@
+"""What all networks have in common that are made ready to separate."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .bandsplit import BandSplit
+from .mrx import MRX
+from .multirate import MultiRateMRX
+
+FACTS = (
+    "stems", "sample_rate", "hop", "input_lufs", "level_matched", "window_seconds", "context_seconds",
+    "crossfade_seconds", "config",
+)  # fmt: skip
+
+
+Known = BandSplit | MRX | MultiRateMRX
+
+
+class Prepared(nn.Module):
+    """A network for inference that says of itself what the original said.
+
+    Attributes:
+        precision: "float32" or "bfloat16", that of matrix products and recurrent layers.
+    """
+
+    stems: tuple[str, ...]
+    batch_size: int
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        for name in FACTS:
+            if hasattr(network, name):
+                setattr(self, name, getattr(network, name))
+        self.dtype = dtype
+        self.precision = str(dtype).removeprefix("torch.")
+
+    def freeze(self) -> None:
+        """What every constructor does in the end."""
+        self.eval().requires_grad_(False)
+
+    def _cast(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Copies in the precision of the network, each contiguous."""
+        return tuple(tensor.detach().to(self.dtype, copy=True).contiguous() for tensor in tensors)
+
+
+class Autocast(Prepared):
+    """A copy of a network with a `mix`, as it is or under autocast; for devices that have no faster form of it."""
+
+    def __init__(self, network: Known, dtype: torch.dtype, device: torch.device) -> None:
+        super().__init__(network, dtype)
+        self.batch_size = network.batch_size
+        self.network: Any = copy.deepcopy(network).to(device)
+        self.freeze()
+
+    def forward(self, x: Tensor, stems: Sequence[str] | None = None) -> Tensor:
+        """As the network's."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            found: Tensor = self.network(x, stems=stems)
+        return found.float()
+
+    def mix(self, x: Tensor, weights: Mapping[str, float]) -> Tensor:
+        """As the network's."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            found: Tensor = self.network.mix(x, weights)
+        return found.float()
