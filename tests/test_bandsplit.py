@@ -147,6 +147,28 @@ def test_stems_that_are_not_wanted_cost_nothing(network):
     assert called == ["effects"]
 
 
+@pytest.mark.parametrize(
+    ("residual", "weights", "expected"),
+    [
+        ((0.0, 0.0, 0.0), {"effects": 0.5, "music": 0.0}, ["effects"]),
+        ((0.4, 0.1, 0.5), {"effects": 0.5}, list(STEMS)),  # what is left depends on all masks
+        (
+            (0.0, 0.0, 1.0),
+            {"effects": 0.5},
+            ["music", "dialogue"],
+        ),  # all that the others leave: its own mask is not asked
+        ((0.4, 0.1, 0.5), dict.fromkeys(STEMS, 1.0), []),  # the sum of all stems is the mixture
+    ],
+)
+def test_a_mix_decodes_only_what_contributes(residual, weights, expected):
+    made, called = tiny(residual=residual), []
+    for stem, decoder in made.decoders.items():
+        decoder.register_forward_hook(lambda *_, stem=stem: called.append(stem))
+    with torch.inference_mode():
+        made.mix(noise(1, 3000), weights)
+    assert called == expected
+
+
 def test_input_is_not_changed(network):
     x = noise(2, 5000)
     before = x.clone()

@@ -240,3 +240,16 @@ def test_unknown_stems_are_refused():
 def test_odd_sizes_are_refused():
     with pytest.raises(ValueError, match="even"):
         MRX(windows=(63,))
+
+
+def test_a_mix_decodes_only_the_stems_that_have_a_weight():
+    network = with_moments(tiny())
+    decoded = []
+    for stem, decoders in zip(STEMS, network._decoders, strict=True):
+        decoders[0].register_forward_hook(lambda *_, stem=stem: decoded.append(stem))
+    with torch.inference_mode():
+        network.mix(torch.randn(2, 2000), {"effects": 0.5, "dialogue": 0.0, "music": -1.0})
+        assert sorted(decoded) == ["effects", "music"]
+        decoded.clear()
+        network.mix(torch.randn(2, 2000), {"dialogue": 0.0})
+    assert decoded == []
