@@ -98,21 +98,6 @@ class Shell:
         return give
 
 
-class Whole:
-    """A network that is not taken apart: its core's time is not known."""
-
-    cpu = math.nan
-
-    def __init__(self, network: Run) -> None:
-        self.network = network
-
-    def __call__(self, x: Tensor) -> Tensor:
-        with torch.inference_mode():
-            stems = self.network(x)
-        assert isinstance(stems, Tensor)
-        return stems
-
-
 class _Part(nn.Module):
     """A function in a module's place."""
 
@@ -129,7 +114,7 @@ class Result:
     """Of one way: CPU seconds until the first masks, and of each turn (CPU of the core, CPU of all, wall of all)."""
 
     ready: float
-    shell: Shell | Whole
+    shell: Shell
     turns: list[tuple[float, float, float]] = field(default_factory=list)
 
 
@@ -145,13 +130,8 @@ def prepare(network: nn.Module, way: Way, x: Tensor, threads: int) -> Result:
     with torch.no_grad():  # tensors of inference mode can neither be traced nor exported
         Shell(network, record).network(x)
         began = cpu_with_children()
-        shell: Shell | Whole
-        if way.whole:
-            shell = Whole(way.build(network, inputs, threads))
-            shell(x)
-        else:
-            shell = Shell(network, way.build(copy.deepcopy(core).requires_grad_(False), inputs, threads))
-            shell.run(*inputs)
+        shell = Shell(network, way.build(copy.deepcopy(core).requires_grad_(False), inputs, threads))
+        shell.run(*inputs)
     ready = cpu_with_children() - began
     shell(x)
     return Result(ready, shell)
@@ -201,10 +181,10 @@ def windows(folder: Path | None, scenes: int, length: int) -> tuple[Tensor, Tens
 
 def spread(ratios: Sequence[float]) -> str:
     """Median, smallest and largest."""
-    return "" if math.isnan(ratios[0]) else f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-def separated(shell: Shell | Whole, x: Tensor, batch: int) -> Tensor:
+def separated(shell: Shell, x: Tensor, batch: int) -> Tensor:
     """Stems of all windows, `[B, S, length]`."""
     return torch.cat([shell(part) for part in x.split(batch)]).double()
 
@@ -266,7 +246,7 @@ def table(
     for name, result in results.items():
         seconds = [median(t[n] for t in result.turns) / stereo for n in range(3)]
         ratios = [[a[n] / b[n] for a, b in zip(result.turns, plain.turns, strict=True)] for n in range(3)]
-        cells = ["" if math.isnan(value) else f"{value:.4f}" for value in seconds]
+        cells = [f"{value:.4f}" for value in seconds]
         cells += ["1" if name == PLAIN else spread(r) for r in ratios]
         cells += [f"{result.ready:.1f}", f"{megabytes(WAYS[name].needs):.0f}"]
         if name != PLAIN and right is not None:

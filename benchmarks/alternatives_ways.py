@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from model import inference
 from model.bandsplit import BandSplit
 from model.mrx import MRX
 
@@ -189,18 +188,6 @@ def traced(core: nn.Module, inputs: Sequence[Tensor], threads: int) -> Run:
     return made
 
 
-def prepared(precision: str) -> Callable[..., Run]:
-    """What cfork itself runs."""
-
-    def build(network: nn.Module, inputs: Sequence[Tensor], threads: int) -> Run:
-        if precision == "bfloat16" and not inference.multiplies_bfloat16(torch.device("cpu")):
-            raise Missing("this processor does not multiply bfloat16")
-        made: Run = inference.prepare(network, device="cpu", precision=precision)  # type: ignore[arg-type]
-        return made
-
-    return build
-
-
 @dataclass(frozen=True)
 class Way:
     """One way to compute the core; `needs` are the distributions that it takes beside torch."""
@@ -208,15 +195,12 @@ class Way:
     title: str
     build: Callable[[nn.Module, Sequence[Tensor], int], Run]
     needs: tuple[str, ...] = ()
-    whole: bool = False  # `build` takes the whole network and gives a whole network
 
 
 PLAIN = "float32"
 ONNX = ("onnxruntime", "flatbuffers", "protobuf", "onnx", "ml_dtypes")  # onnx writes the graph
 WAYS: dict[str, Way] = {
     PLAIN: Way("float32, as torch runs it", eager),
-    "cfork-float32": Way("float32, as cfork prepares it", prepared("float32"), whole=True),
-    "cfork-bfloat16": Way("bfloat16, as cfork prepares it", prepared("bfloat16"), whole=True),
     "bfloat16": Way("bfloat16, autocast", autocast),
     "bfloat16-lstm": Way("bfloat16 in the LSTMs only", bfloat16_lstm),
     "onednn-bf16": Way("oneDNN free to multiply in bfloat16", onednn_bf16),
