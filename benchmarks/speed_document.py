@@ -114,7 +114,7 @@ def _preface(found: dict[str, dict[str, Any]]) -> str:
     machines = dict.fromkeys(line for one in results for line in ["  \n".join(bench_machine.lines(one["machine"]))])
     told = "".join(f"\n{machine}\n" for machine in machines)
     return (
-        "Written by `python benchmarks/speed.py --long` from what `cfork bench` measures; `cfork bench` tells the same "
+        "Written by `python benchmarks/speed.py` from what `cfork bench` measures; `cfork bench` tells the same "
         f"of your machine.\n{told}"
     )
 
