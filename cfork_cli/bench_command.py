@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cfork_cli.console import Console
-from cfork_cli.options import Device, Force, Json, Precision, PrecisionOption, Quiet
+from cfork_cli.options import Device, Force, Json, Models, Precision, PrecisionOption, Quiet
 
 
 class Layout(StrEnum):
@@ -29,14 +29,7 @@ def bench(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME|PATH",
-            help="A model of `cfork models`, or a file of weights; again for another. [default: cfork]",
-            show_default=False,
-        ),
-    ] = None,
+    model: Models = None,
     device: Annotated[
         list[Device] | None,
         typer.Option(

@@ -13,6 +13,7 @@ from cfork_cli.options import (
     DeviceOption,
     Force,
     Json,
+    Models,
     Precision,
     PrecisionOption,
     Quiet,
@@ -31,14 +32,7 @@ def evaluate(
             show_default=False,
         ),
     ],
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME|PATH",
-            help="A model of `cfork models`, or a file of weights; again for another to compare. [default: cfork]",
-            show_default=False,
-        ),
-    ] = None,
+    model: Models = None,
     split: Annotated[
         Split | None,
         typer.Option(help="Which part of a whole set. [default: tt]", show_default=False),

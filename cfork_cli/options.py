@@ -74,6 +74,14 @@ Tracks = Annotated[
     ),
 ]
 Model = Annotated[str, typer.Option(metavar="NAME|PATH", help="A model of `cfork models`, or a file of weights.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME|PATH",
+        help="A model of `cfork models`, or a file of weights; again for another to compare. [default: cfork]",
+        show_default=False,
+    ),
+]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs; auto takes a CUDA GPU if there is one.")]
 PrecisionOption = Annotated[
     Precision, typer.Option(help="What the network computes in; auto takes bfloat16 where that is faster and safe.")
