@@ -97,13 +97,14 @@ class Layer(nn.Module):
     """Time within each band, then the channels of each band, then all bands: along time in a summary of them, or,
     without an overview, along frequency as in BSRNN.
 
-    Shape: `[batch, frames, bands, width]` -> the same
+    Shape: `[frames, batch, bands, width]` -> the same. Frames come first because LSTMs want them so: in any other order
+    every layer would copy its input four times.
     """
 
     def __init__(self, bands: int, width: int, hidden: int, overview: int) -> None:
         super().__init__()
         self.time_norm = nn.LayerNorm(width)
-        self.time = nn.LSTM(width, hidden, batch_first=True, bidirectional=True)
+        self.time = nn.LSTM(width, hidden, bidirectional=True)
         self.time_out = nn.Linear(2 * hidden, width)
         self.mlp = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
@@ -123,26 +124,32 @@ class Layer(nn.Module):
         self.overview_band = BandLinear(bands, width, BAND_SUMMARY)
         self.overview_in = nn.Linear(bands * BAND_SUMMARY, overview)
         self.overview_mid = nn.LayerNorm(overview)  # or GELU would die
-        self.overview = nn.LSTM(overview, overview // 2, batch_first=True, bidirectional=True)
+        self.overview = nn.LSTM(overview, overview // 2, bidirectional=True)
         self.overview_out = nn.Linear(2 * overview, bands * width)
         with torch.no_grad():  # begin close to the identity
             for out in cast(tuple[nn.Linear, ...], (self.time_out, self.mlp[-1], self.overview_out)):
                 out.weight.mul_(0.2)
 
     def forward(self, x: Tensor) -> Tensor:
-        batch, frames, bands, width = x.shape
-        rows = self.time_norm(x).transpose(1, 2).reshape(batch * bands, frames, width)
-        rows = self.time_out(self.time(rows)[0])
-        x = x + rows.reshape(batch, bands, frames, width).transpose(1, 2)
+        frames, batch, bands, width = x.shape
+        rows = self.time_norm(x).reshape(frames, batch * bands, width)
+        x = x + self.time_out(self.time(rows)[0]).reshape(x.shape)
         x = x + self.mlp(x)
         if not self.has_overview:
-            rows = self.band_norm(x).reshape(batch * frames, bands, width)
+            rows = self.band_norm(x).reshape(frames * batch, bands, width)
             across: Tensor = self.band_out(self.band(rows)[0])
             return x + across.reshape(x.shape)
         seen = F.gelu(self.overview_mid(self.overview_in(self.overview_band(self.overview_norm(x)).flatten(2))))
         seen = torch.cat([self.overview(seen)[0], seen], dim=-1)
         mixed: Tensor = self.overview_out(seen)
         return x + mixed.reshape(x.shape)
+
+    def begin_as_identity(self) -> None:
+        """Add nothing, until training changes that."""
+        with torch.no_grad():
+            for out in (self.time_out, self.mlp[-1], self.overview_out if self.has_overview else self.band_out):
+                for parameter in cast(nn.Linear, out).parameters():
+                    parameter.zero_()
 
 
 class StemDecoder(nn.Module):
@@ -189,7 +196,7 @@ class BandSplit(Sharing):
         width: int = 64,
         hidden: int = 64,
         layers: int = 4,
-        overview: int = 160,
+        overview: int | Sequence[int] = 160,
         mask_hidden: int = 80,
         residual: Sequence[float] = (0.0, 0.0, 0.0),
         windows: Sequence[int] = WINDOWS,
@@ -198,12 +205,20 @@ class BandSplit(Sharing):
         order) in what all three masks leave of the mixture.
 
         With shares that sum to 1 the stems sum to the mixture. What no mask has claimed is mostly effects: they are
-        the class without a common sound. Without an overview, an LSTM along frequency connects the bands.
+        the class without a common sound. Without an overview (0), an LSTM along frequency connects the bands; one number
+        is for all layers, or each has its own.
+
+        Raises:
+            ValueError: the number of overviews is not that of the layers.
         """
         super().__init__()
+        overviews = [overview] * layers if isinstance(overview, int) else list(overview)
+        if len(overviews) != layers:
+            raise ValueError(f"{layers} layers take {layers} overviews, not {len(overviews)}")
         self.residual = dict(zip(self.stems, residual, strict=True))
         self.config: dict[str, Any] = {
-            "width": width, "hidden": hidden, "layers": layers, "overview": overview, "mask_hidden": mask_hidden,
+            "width": width, "hidden": hidden, "layers": layers,
+            "overview": overview if isinstance(overview, int) else overviews, "mask_hidden": mask_hidden,
             "residual": list(residual), "windows": list(windows),
         }  # fmt: skip
         self.windows = tuple(windows)
@@ -225,7 +240,7 @@ class BandSplit(Sharing):
             for band in range(bands):
                 filled = sum(int((getattr(self, f"gather{n}")[band] < b).sum()) for n, b in enumerate(self.bins))
                 self.encoder.weight[band] *= (sum(most) / filled) ** 0.5
-        self.layers = nn.ModuleList(Layer(bands, width, hidden, overview) for _ in range(layers))
+        self.layers = nn.ModuleList(Layer(bands, width, hidden, one) for one in overviews)
         self.decoders = nn.ModuleDict({stem: StemDecoder(bands, width, mask_hidden, most) for stem in self.stems})
 
     def spectra(self, x: Tensor) -> list[Tensor]:
@@ -257,10 +272,10 @@ class BandSplit(Sharing):
 
     def hear(self, spectra: Sequence[Tensor]) -> Tensor:
         """What the masks are made of, `[batch, frames, bands, width]`."""
-        hidden: Tensor = self.encoder(self.features(spectra))
+        hidden: Tensor = self.encoder(self.features(spectra)).transpose(0, 1).contiguous()
         for layer in self.layers:
             hidden = layer(hidden)
-        return hidden
+        return hidden.transpose(0, 1)
 
     def masks(self, stem: str, hidden: Tensor) -> list[Tensor]:
         """Complex masks of one stem for every resolution, `[batch, frames, bins]`."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .config import TrainConfig
 from .schedule import Plateau
@@ -66,6 +66,24 @@ def stored_config(out: Path) -> dict[str, Any] | None:
     return dict(read_state(path)["config"]) if path.exists() else None
 
 
+def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give a network the weights of another one, which may have fewer layers: those that it lacks begin as the identity.
+
+    Raises:
+        RuntimeError: the weights are of another network.
+    """
+    layers = getattr(network, "layers", nn.ModuleList())
+    lacking = [
+        number for number in range(len(layers)) if not any(key.startswith(f"layers.{number}.") for key in weights)
+    ]
+    deeper = {
+        f"layers.{number}.{key}": value for number in lacking for key, value in layers[number].state_dict().items()
+    }
+    network.load_state_dict({**deeper, **weights})
+    for number in lacking:
+        layers[number].begin_as_identity()
+
+
 def write(content: Mapping[str, Any], path: Path) -> None:
     """Write a file that appears when it is complete."""
     part = path.with_suffix(".part")
@@ -106,7 +124,7 @@ class Training:
         network, averaged = new_network(config).to(device).train(), new_network(config).to(device)
         optimizer = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, betas=(0.9, config.beta2), weight_decay=config.weight_decay,
-            fused=device.type == "cuda",
+            fused=True,
         )  # fmt: skip
         self = cls(network, averaged, optimizer, Plateau(config.patience))
         path = Path(config.out) / STATE_FILE
@@ -115,7 +133,7 @@ class Training:
             return self
         if config.init:
             try:
-                network.load_state_dict(load(config.init).state_dict())
+                fill(network, load(config.init).state_dict())
             except RuntimeError as e:
                 raise ValueError(f"the weights {config.init!r} are of another network than --network: {e}") from e
         averaged.load_state_dict(network.state_dict())

@@ -31,6 +31,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from .allocator import keep_freed_memory
 from .config import RECIPES, TrainConfig, configure, flag
 from .curves import draw_run, read_run, write_picture
 from .dnr.dataset import Batches, training_scenes, validation_scenes
@@ -64,6 +65,7 @@ def train(
         FileNotFoundError: there is nothing to train on. ValueError: the config does not fit the data.
         StateError: the state file is damaged, or of another network.
     """
+    keep_freed_memory()
     with ExitStack() as stack:
         place = stack.enter_context(joined(meeting_point))
         rank, world, device = place.rank, place.world, place.device

@@ -308,6 +308,34 @@ def test_config_and_weights_come_back_from_a_file(tmp_path):
         assert torch.equal(again(x), made(x))
 
 
+def test_every_layer_has_its_own_overview(tmp_path):
+    made = tiny(layers=3, overview=[8, 0, 12])
+    assert [layer.has_overview for layer in made.layers] == [True, False, True]
+    assert [layer.overview.input_size for layer in made.layers if layer.has_overview] == [8, 12]
+    save(made, tmp_path / "tiny.safetensors", {})
+    assert load(tmp_path / "tiny.safetensors").config == made.config
+    with pytest.raises(ValueError, match="3 layers take 3 overviews, not 2"):
+        tiny(layers=3, overview=[8, 0])
+
+
+@pytest.mark.parametrize("overview", [8, 0])
+def test_a_layer_can_begin_as_the_identity(overview):
+    made = tiny(overview=overview)
+    x = noise(5, 2, 39, TINY["width"], level=1.0)
+    with torch.inference_mode():
+        assert not torch.equal(made.layers[0](x), x)
+        made.layers[0].begin_as_identity()
+        assert torch.equal(made.layers[0](x), x)
+
+
+def test_a_layer_that_begins_as_the_identity_learns():
+    """What it adds is nothing, but the way there has gradients."""
+    made = tiny()
+    made.layers[0].begin_as_identity()
+    made(noise(1, 9000)).square().mean().backward()
+    assert made.layers[0].time_out.weight.grad.abs().sum() > 0
+
+
 def test_tables_are_not_part_of_the_weights():
     """Windows and tables of bins can always be computed; a file need not carry them."""
     made = tiny()

@@ -50,6 +50,7 @@ NETWORKS = {
     "band split": lambda: with_norms(BandSplit(**{**TINY, "layers": 2})),
     "band split that shares": lambda: with_norms(BandSplit(**TINY, residual=SHARES)),
     "band split without an overview": lambda: with_norms(BandSplit(**{**TINY, "overview": 0, "windows": (2048,)})),
+    "band split of both kinds of layers": lambda: with_norms(BandSplit(**{**TINY, "layers": 2, "overview": [8, 0]})),
     "multi-rate": lambda: MultiRateMRX(hidden=16, layers=1),
     "multi-rate that shares": lambda: MultiRateMRX(hidden=16, layers=1, residual=SHARES),
 }

@@ -385,6 +385,25 @@ def test_fine_tuning_begins_with_the_weights_of_a_model(config, tmp_path, monkey
         train(wider)
 
 
+def test_a_deeper_network_begins_as_the_one_that_it_is_made_of(config, tmp_path, monkeypatch):
+    torch.manual_seed(99)
+    shallow = new_network(config).eval()
+    save(shallow, tmp_path / "shallow.safetensors", {})
+    monkeypatch.setattr(training, "learning_rate", lambda *_: 0.0)
+    network = json.dumps({**TINY, "layers": 3, "overview": [8, 8, 0]})
+    config = replace(config, minutes=0.0, steps=1, init=str(tmp_path / "shallow.safetensors"), network=network)
+    train(config)
+    deep = new_network(config).eval()
+    deep.load_state_dict(state_of(config)["averaged"])
+    x = 0.1 * torch.randn(1, 9000, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(deep(x), shallow(x))
+    save(deep, tmp_path / "deep.safetensors", {})
+    back = replace(config, out=str(tmp_path / "back"), init=str(tmp_path / "deep.safetensors"), network=BANDS)
+    with pytest.raises(ValueError, match="another network"):
+        train(back)
+
+
 def test_a_resumed_step_begins_with_the_very_networks_of_the_file(config, monkeypatch):
     """With a rate of nothing the resumed run must leave every parameter as the file has it."""
     train(config)
