@@ -205,8 +205,8 @@ class BandSplit(Sharing):
         order) in what all three masks leave of the mixture.
 
         With shares that sum to 1 the stems sum to the mixture. What no mask has claimed is mostly effects: they are
-        the class without a common sound. Without an overview (0), an LSTM along frequency connects the bands; one number
-        is for all layers, or each has its own.
+        the class without a common sound. Without an overview (0), an LSTM along frequency connects the bands; one
+        number is for all layers, or each has its own.
 
         Raises:
             ValueError: the number of overviews is not that of the layers.

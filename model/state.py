@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from .bandsplit import Layer
 from .config import TrainConfig
 from .schedule import Plateau
 from .weights import ARCHITECTURES, load
@@ -67,7 +68,7 @@ def stored_config(out: Path) -> dict[str, Any] | None:
 
 
 def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Give a network the weights of another one, which may have fewer layers: those that it lacks begin as the identity.
+    """Give a network the weights of another one, which may have fewer layers; what it lacks begins as the identity.
 
     Raises:
         RuntimeError: the weights are of another network.
@@ -81,7 +82,7 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     }
     network.load_state_dict({**deeper, **weights})
     for number in lacking:
-        layers[number].begin_as_identity()
+        cast(Layer, layers[number]).begin_as_identity()
 
 
 def write(content: Mapping[str, Any], path: Path) -> None:
