@@ -61,6 +61,18 @@ def test_a_lower_bit_rate_is_told() -> None:
     assert choose_codec(track, "matroska").note == "sound track 1: its bit rate becomes 320 kbit/s, from 512"
 
 
+@pytest.mark.parametrize(
+    ("layout", "bit_rate", "is_fast"),
+    [("stereo", None, True), ("mono", None, True), ("5.1", None, False), ("stereo", 96_000, False),
+     ("stereo", 128_000, True), ("stereo", 320_000, False)],
+)  # fmt: skip
+def test_aac_of_usual_rates_takes_the_quantizers_that_are_closer(
+    layout: str, bit_rate: int | None, is_fast: bool
+) -> None:
+    chosen = choose_codec(sound("aac", layout), "matroska", bit_rate=bit_rate)
+    assert (chosen.codec, chosen.options.get("aac_coder")) == ("aac", "fast" if is_fast else None)
+
+
 def test_asking_for_what_the_container_does_not_hold() -> None:
     with pytest.raises(UsageError, match="'flac' sound with 1 channel does not go into a 'opus' file"):
         choose_codec(sound("aac", "mono"), "opus", wanted="flac")
