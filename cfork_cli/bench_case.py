@@ -19,7 +19,7 @@ from cfork_cli.bench_sound import Film
 from cfork_cli.codecs import AudioCodec
 from cfork_cli.console import Console, clock
 from cfork_cli.errors import CforkError
-from cfork_cli.layouts import low_frequency
+from cfork_cli.layouts import low_frequency, pairs
 from cfork_cli.mix import weight
 
 GAINS_DB = {"music": -10.0, "dialogue": 6.0}
@@ -85,6 +85,7 @@ class Case:
             ready, blocks, sample_rate=film.track.sample_rate, channels=film.track.channels,
             stems=tuple(GAINS_DB), weights=[weight(gain) for gain in GAINS_DB.values()],
             device=self.loaded.device, untouched=low_frequency(film.track.layout),
+            pairs=pairs(film.track.layout, film.track.channels),
         )  # fmt: skip
         flops = bench_network.flops(self.loaded.plain, recording)
         bench_network.replay(ready, recording)  # the first time pays for memory and planning

@@ -34,6 +34,12 @@ def speakers(layout: str | None, program: str | None = None) -> tuple[str, ...] 
     return standard_layouts(program or process.find_ffmpeg()).get(layout)
 
 
+def pairs(layout: str | None, channels: int | None) -> tuple[tuple[int, int], ...]:
+    """The channels that are left and right of each other and have what is in the middle between them: those of
+    stereo. Where there is a center channel, voices are in that."""
+    return ((0, 1),) if layout == "stereo" or (layout is None and channels == 2) else ()
+
+
 def low_frequency(layout: str | None, program: str | None = None) -> tuple[int, ...]:
     """The places of the low-frequency channels (LFE): rumble made for the subwoofer, with neither voices nor melodies
     that a network could tell apart."""

@@ -5,7 +5,6 @@ The flows are `remixing` (a film with new levels), `separation` (stems) and `pip
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 from cfork_cli import head_start
 from cfork_cli.console import Console, clock
 from cfork_cli.errors import CforkError, ModelError, UsageError
-from cfork_cli.layouts import low_frequency
+from cfork_cli.layouts import low_frequency, pairs
 from cfork_cli.limiter import PeakGuard
 from cfork_cli.loudness import integrated_lufs, measuring_lufs
 from cfork_cli.probe import Media, Stream
@@ -35,6 +34,7 @@ def load_network(model: str, device: str, precision: str = "auto") -> tuple[Any,
     head_start.wait()
     import torch
 
+    from model.allocator import keep_freed_memory
     from model.inference import prepare
     from model.weights import WeightsError, load
 
@@ -43,7 +43,7 @@ def load_network(model: str, device: str, precision: str = "auto") -> tuple[Any,
     elif device == "cuda" and not torch.cuda.is_available():
         raise UsageError("there is no CUDA device that torch can use: leave --device away, or install torch with CUDA")
     if device == "cpu":
-        _keep_freed_memory()
+        keep_freed_memory()
     try:
         return prepare(load(model), device=device, precision=precision), device
     except WeightsError as error:
@@ -165,7 +165,8 @@ class Separator:
             yield from run(
                 blocks, self.network, sample_rate=self.track.sample_rate or 0, channels=self.track.channels or 0,
                 stems=stems, weights=weights, input_gain=self.input_gain, device=self.device,
-                untouched=low_frequency(self.track.layout), **haste,
+                untouched=low_frequency(self.track.layout), pairs=pairs(self.track.layout, self.track.channels),
+                **haste,
             )  # fmt: skip
         except torch.OutOfMemoryError as error:
             raise CforkError(
@@ -186,18 +187,6 @@ def _heard(measure: Measure, media: Media, track: Stream, console: Console) -> f
     """The loudness of a track, measured now, in LUFS."""
     console.stage("measure", track.duration_seconds or media.duration_seconds)
     return measure(console.at)
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep what torch frees: else every large tensor costs its page faults anew, a third of the time."""
-    import ctypes
-
-    trim_threshold, mmap_threshold, arena_max = -1, -3, -8  # M_TRIM_THRESHOLD and so on, of malloc.h
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # no mallopt; Windows wants a library's name
-        libc = ctypes.CDLL(None)
-        libc.mallopt(mmap_threshold, 1 << 30)
-        libc.mallopt(trim_threshold, 2**31 - 1)
-        libc.mallopt(arena_max, 1)  # or each thread has an arena of its own, where the others hold only in part
 
 
 def peak_notes(guard: PeakGuard | None, sample_rate: int) -> list[str]:

@@ -116,6 +116,7 @@ def evaluate_scene(
         stems for _, stems in separate(
             blocks_of(scene.mixture, scene.sample_rate), network, sample_rate=scene.sample_rate,
             channels=len(scene.mixture), input_gain=gain, device=device,
+            pairs=[(0, 1)] if len(scene.mixture) == 2 else (),
         )
     ]  # fmt: skip
     cpu_seconds, elapsed = time.process_time() - worked, time.perf_counter() - began

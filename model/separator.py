@@ -8,6 +8,7 @@ Memory depends on windows and batch, never on the length of the film.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from .batches import MOST_WORKERS, Batches, Task
 from .resample import TAIL, Delay, resample
 from .stems import STEMS, positions
+from .stereo import is_centered, to_left_and_right, to_middle_and_side
 from .windows import Grid, Window, cut, overlap_add, plan
 
 Audio = NDArray[np.float32]
@@ -72,6 +74,7 @@ def separate(
     device: str | torch.device | None = None,
     batch_size: int | None = None,
     untouched: Sequence[int] = (),
+    pairs: Sequence[tuple[int, int]] = (),
     weights: Sequence[float] | None = None,
     workers: int | None = None,
     window_seconds: float | None = None,
@@ -89,7 +92,7 @@ def separate(
             copied, not changed.
         network: see `Network`; it is moved to the device and set to evaluate.
         sample_rate: of the blocks, in Hz.
-        channels: of the blocks; each is separated by itself.
+        channels: of the blocks; each is separated by itself, but for `pairs`.
         stems: names, in the order in which they are wanted. None at all is allowed and costs nothing.
         input_gain: factor that brings the film to `network.input_lufs`; divided out of the stems again.
         device: where to compute; None means where the network is.
@@ -97,6 +100,8 @@ def separate(
             network's own. Halved for good whenever the device has not enough memory. 1 is for live sound:
             nothing is read ahead, every window is computed and out before the next is asked for.
         untouched: channels that the network never hears, such as the low-frequency one; their stems are silent.
+        pairs: channels that are left and right of each other. In windows with most of their sound in the middle the
+            network hears middle and side in their place; see `stereo`.
         weights: one for each of `stems`: then a single stem comes out, the sum of the weighted ones. By
             `network.mix(x, weights)` if the network has that: it costs less than the stems.
         workers: threads that compute. 1 is the calling thread. None means one for each core, but no more than
@@ -144,13 +149,18 @@ def separate(
         return ((block.copy(), np.zeros((none, *block.shape), np.float32)) for block in checked if block.size)
     if not set(untouched) <= set(range(channels)):
         raise ValueError(f"channels {list(untouched)} are not all among {channels}")
+    paired = [place for pair in pairs for place in pair]
+    if len(set(paired)) != len(paired) or not set(paired) <= set(range(channels)) - set(untouched):
+        raise ValueError(f"the pairs {list(pairs)} are not of different channels among {channels} that are heard")
     live = batch_size == 1
     heard = channels - len(set(untouched))
     batches = Batches(
         network, tuple(stems), weights=weights, gain=input_gain, device=device, size=batch_size, workers=workers,
         most=heard if live else MOST_WORKERS,
     )  # fmt: skip
-    return _separate(checked, batches, live, grid, sample_rate, network.sample_rate, channels, list(untouched))
+    return _separate(
+        checked, batches, live, grid, sample_rate, network.sample_rate, channels, list(untouched), list(pairs)
+    )
 
 
 def _separate(
@@ -162,6 +172,7 @@ def _separate(
     network_rate: int,
     channels: int,
     untouched: list[int],
+    pairs: list[tuple[int, int]],
 ) -> Iterator[tuple[Audio, Audio]]:
     """The way of the sound, from one end to the other; see `separate`."""
     mixture = Delay(channels)
@@ -178,7 +189,7 @@ def _separate(
     with batches:  # its threads end however this ends
         ahead = CUDA_AHEAD if batches.device.type == "cuda" and not live else 0
         windows = cut(resample(heard(), film_rate, network_rate, channels, ahead=ahead), grid, channels)
-        separated = overlap_add(_infer(windows, batches, live), grid)
+        separated = overlap_add(_infer(windows, batches, live, pairs), grid)
         # By the second, so that what comes after works on little at a time, however long the windows are.
         rows: Iterable[Audio] = (
             piece.reshape(count * channels, -1)[:, at : at + network_rate]
@@ -212,30 +223,45 @@ def _sane(block: Audio) -> Audio:
     return np.clip(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0), -LOUDEST, LOUDEST)
 
 
-def _infer(windows: Iterable[Window], batches: Batches, live: bool) -> Iterator[tuple[Window, Audio]]:
+@dataclass(frozen=True)
+class _Held:
+    """A window, the tasks of its channels (None for a silent one), and the pairs that are heard as middle and side."""
+
+    window: Window
+    tasks: list[Task | None]
+    turned: list[tuple[int, int]]
+
+
+def _infer(
+    windows: Iterable[Window], batches: Batches, live: bool, pairs: Sequence[tuple[int, int]]
+) -> Iterator[tuple[Window, Audio]]:
     """Let windows out in order, each with stems `[S, C, N]`.
 
     While the workers compute, windows are read ahead: one batch more than there are workers. `live` reads
     nothing ahead: a window is computed and out before the next is asked for.
     """
-    held: deque[tuple[Window, list[Task | None]]] = deque()
+    held: deque[_Held] = deque()
     ahead = batches.size * (batches.workers + 1 if batches.workers > 1 else 1)
     for window in windows:
+        sound = list(window.samples)
+        turned = [(left, right) for left, right in pairs if is_centered(sound[left], sound[right])]
+        for left, right in turned:
+            sound[left], sound[right] = to_middle_and_side(sound[left], sound[right])
         tasks: list[Task | None] = []
-        held.append((window, tasks))
-        for channel in window.samples:
+        held.append(_Held(window, tasks, turned))
+        for channel in sound:
             tasks.append((_same(channel, held) or batches.add(channel)) if channel.any() else None)
         batches.start(everything=live or window.last)
         # Windows are counted too, or an hour of silence would be gathered whole.
-        while held and (live or window.last or len(held) >= ahead or _count(held) >= ahead or _is_done(held[0][1])):
-            batches.start(everything=not all(task is None or task.started for task in held[0][1]))
-            yield _finished(*held.popleft(), batches.outputs)
+        while held and (live or window.last or len(held) >= ahead or _count(held) >= ahead or _is_done(held[0])):
+            batches.start(everything=not all(task is None or task.started for task in held[0].tasks))
+            yield _finished(held.popleft(), batches.outputs)
 
 
-def _same(channel: Audio, held: Iterable[tuple[Window, list[Task | None]]]) -> Task | None:
+def _same(channel: Audio, held: Iterable[_Held]) -> Task | None:
     """The task of a sequence that is equal to this one, if there is any among the windows that are held."""
-    for _, tasks in held:
-        for task in tasks:
+    for one in held:
+        for task in one.tasks:
             if task is not None and _are_equal(channel, task.samples):
                 return task
     return None
@@ -248,18 +274,20 @@ def _are_equal(one: Audio, other: Audio) -> bool:
     return all(np.array_equal(one[at : at + PIECE], other[at : at + PIECE]) for at in range(0, len(one), PIECE))
 
 
-def _count(held: Iterable[tuple[Window, list[Task | None]]]) -> int:
+def _count(held: Iterable[_Held]) -> int:
     """Sequences of all windows that are held."""
-    return len({id(task) for _, tasks in held for task in tasks if task is not None})
+    return len({id(task) for one in held for task in one.tasks if task is not None})
 
 
-def _is_done(tasks: Iterable[Task | None]) -> bool:
-    return all(task is None or task.done for task in tasks)
+def _is_done(held: _Held) -> bool:
+    return all(task is None or task.done for task in held.tasks)
 
 
-def _finished(window: Window, tasks: Sequence[Task | None], outputs: int) -> tuple[Window, Audio]:
+def _finished(held: _Held, outputs: int) -> tuple[Window, Audio]:
     """Wait for the tasks of a window, and put their stems together."""
-    stems = np.empty((outputs, *window.samples.shape), np.float32)
-    for channel, task in enumerate(tasks):
+    stems = np.empty((outputs, *held.window.samples.shape), np.float32)
+    for channel, task in enumerate(held.tasks):
         stems[:, channel] = 0 if task is None else task.result()
-    return window, stems
+    for left, right in held.turned:
+        stems[:, left], stems[:, right] = to_left_and_right(stems[:, left], stems[:, right])
+    return held.window, stems

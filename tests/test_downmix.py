@@ -8,7 +8,7 @@ from films import ffmpeg
 
 from cfork_cli.downmix import stereo_matrix
 from cfork_cli.errors import InputError
-from cfork_cli.layouts import low_frequency, speakers, standard_layouts
+from cfork_cli.layouts import low_frequency, pairs, speakers, standard_layouts
 from cfork_cli.limiter import PeakGuard
 from cfork_cli.mixdown import mixdown
 from cfork_cli.probe import Stream
@@ -37,6 +37,23 @@ def test_layouts_are_asked_of_ffmpeg(route: str) -> None:
 )  # fmt: skip
 def test_where_the_low_frequency_channel_is(layout: str | None, places: tuple[int, ...]) -> None:
     assert low_frequency(layout) == places
+
+
+@pytest.mark.parametrize(
+    ("layout", "channels", "expected"),
+    [
+        ("stereo", 2, ((0, 1),)),
+        (None, 2, ((0, 1),)),
+        ("downmix", 2, ()),
+        ("mono", 1, ()),
+        (None, 6, ()),
+        ("5.1", 6, ()),
+    ],
+)
+def test_which_channels_are_left_and_right(
+    layout: str | None, channels: int, expected: tuple[tuple[int, int], ...]
+) -> None:
+    assert pairs(layout, channels) == expected
 
 
 def test_layouts_without_a_name() -> None:

@@ -222,6 +222,79 @@ def test_untouched_channels_must_be_there():
         run(noise(2, 100), Fake(), untouched=(2,))
 
 
+# --- middle and side -----------------------------------------------------------------------------------------
+
+
+def centered(samples, side=0.3):
+    """Two channels with most of their power in the middle."""
+    middle, wide = noise(2, samples)
+    return np.stack([middle + side * wide, middle - side * wide])
+
+
+def heard_by(x, **options):
+    """What comes of x, and the sequences that the network gets, in order."""
+    calls = []
+    network = Fake(law=lambda sequences: (calls.append(sequences.numpy().copy()), sequences)[1])
+    result = run(x, network, workers=1, **options)
+    return result, [row[: x.shape[1]] for call in calls[:: len(STEMS)] for row in call]
+
+
+@pytest.mark.parametrize("samples", [1, 63, 4097, 20_000])
+def test_identity_through_middle_and_side(samples):
+    x = centered(samples)
+    assert_identity(x, *run(x, Fake(), pairs=[(0, 1)]))
+
+
+def test_the_network_hears_middle_and_side_of_what_is_centered():
+    x = centered(3000)
+    _, heard = heard_by(x, pairs=[(0, 1)])
+    np.testing.assert_allclose(heard, [(x[0] + x[1]) / 2, (x[0] - x[1]) / 2], atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [0.0, -0.7, 0.3])
+def test_what_is_not_centered_is_heard_as_it_is(side):
+    left = noise(1, 3000)[0]
+    x = np.stack([left, side * left + 0.6 * noise(1, 3000, seed=5)[0]])
+    _, heard = heard_by(x, pairs=[(0, 1)])
+    np.testing.assert_array_equal(heard, x)
+
+
+def test_only_the_pairs_are_turned_and_find_their_places_again():
+    x = np.concatenate([noise(1, 9000, seed=3), centered(9000), noise(1, 9000, seed=4)])
+    x = x[[0, 1, 3, 2]]  # the pair is the second and the last channel
+    result, heard = heard_by(x, pairs=[(1, 3)])
+    assert_identity(x, *result)
+    assert any(np.allclose(one[:3000], (x[1] + x[3])[:3000] / 2, atol=1e-6) for one in heard)
+    assert any(np.array_equal(one[:3000], x[0, :3000]) for one in heard)
+
+
+def test_windows_are_turned_one_by_one():
+    """A film that is centered at first and one-sided later passes through the cross-fade without a seam."""
+    x = np.concatenate([centered(30_000), noise(2, 30_000, seed=8) * np.float32([[1.0], [0.0]])], axis=1)
+    assert_identity(x, *run(x, Fake(), pairs=[(0, 1)]))
+
+
+def test_the_side_of_dual_mono_costs_nothing():
+    x = np.repeat(noise(1, 30_000), 2, axis=0)
+    turned, plain = Fake(), Fake()
+    mixture, stems = run(x, turned, pairs=[(0, 1)])
+    _, expected = run(x, plain)
+    assert (mixture == x).all()
+    np.testing.assert_array_equal(stems, expected)
+    assert turned.sequences == plain.sequences
+
+
+@pytest.mark.parametrize("pairs", [[(0, 0)], [(0, 2)], [(0, 1), (1, 0)], [(-1, 0)]])
+def test_pairs_must_be_of_different_channels(pairs):
+    with pytest.raises(ValueError, match="pairs"):
+        separate([noise(2, 100)], Fake(), sample_rate=NATIVE, channels=2, pairs=pairs)
+
+
+def test_a_pair_must_be_heard():
+    with pytest.raises(ValueError, match="pairs"):
+        separate([noise(2, 100)], Fake(), sample_rate=NATIVE, channels=2, pairs=[(0, 1)], untouched=[1])
+
+
 def test_only_wanted_stems_are_computed():
     network = Fake()
     x = noise(2, 10_000)
