@@ -100,7 +100,7 @@ def separate(
             network's own. Halved for good whenever the device has not enough memory. 1 is for live sound:
             nothing is read ahead, every window is computed and out before the next is asked for.
         untouched: channels that the network never hears, such as the low-frequency one; their stems are silent.
-        pairs: channels that are left and right of each other. In windows with most of their sound in the middle the
+        pairs: channels that are left and right of each other. In windows with something in the middle the
             network hears middle and side in their place; see `stereo`.
         weights: one for each of `stems`: then a single stem comes out, the sum of the weighted ones. By
             `network.mix(x, weights)` if the network has that: it costs less than the stems.
@@ -189,7 +189,7 @@ def _separate(
     with batches:  # its threads end however this ends
         ahead = CUDA_AHEAD if batches.device.type == "cuda" and not live else 0
         windows = cut(resample(heard(), film_rate, network_rate, channels, ahead=ahead), grid, channels)
-        separated = overlap_add(_infer(windows, batches, live, pairs), grid)
+        separated = overlap_add(_infer(windows, batches, live, pairs, network_rate), grid)
         # By the second, so that what comes after works on little at a time, however long the windows are.
         rows: Iterable[Audio] = (
             piece.reshape(count * channels, -1)[:, at : at + network_rate]
@@ -233,7 +233,7 @@ class _Held:
 
 
 def _infer(
-    windows: Iterable[Window], batches: Batches, live: bool, pairs: Sequence[tuple[int, int]]
+    windows: Iterable[Window], batches: Batches, live: bool, pairs: Sequence[tuple[int, int]], rate: int
 ) -> Iterator[tuple[Window, Audio]]:
     """Let windows out in order, each with stems `[S, C, N]`.
 
@@ -244,7 +244,7 @@ def _infer(
     ahead = batches.size * (batches.workers + 1 if batches.workers > 1 else 1)
     for window in windows:
         sound = list(window.samples)
-        turned = [(left, right) for left, right in pairs if is_centered(sound[left], sound[right])]
+        turned = [(left, right) for left, right in pairs if is_centered(sound[left], sound[right], rate)]
         for left, right in turned:
             sound[left], sound[right] = to_middle_and_side(sound[left], sound[right])
         tasks: list[Task | None] = []

@@ -1,33 +1,46 @@
-"""Left and right as middle and side, where most of the sound is in the middle.
+"""Left and right as middle and side, where voices stand in the middle.
 
-Voices in films stand in the middle, the music beside them is wide: in the middle channel the voices are clearer than
-in either of left and right, and the side channel holds none. A network that hears one channel at a time separates
-them better there. Where a source stands all on one side it is the other way round, so windows with much side are left
-as they are.
+Voices in films come from the very middle, the music beside them is wide: in the middle channel the voices are clearer
+than in left or right, and the side channel holds none. A network that hears one channel at a time separates them
+better there. For voices that stand only a little beside the middle it is the other way round, so both are told apart by
+what a voice leaves in single bins of a spectrum: where it is louder than all else, the side is silent only if the voice
+is exactly in the middle.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 Audio = NDArray[np.float32]
 
-MOST_SIDE = 0.25
-"""Largest power of the side, in that of the middle, with which a window is turned: a single source up to 26
-degrees from the middle, of 45 to either side (constant-power panning)."""
+FRAME_SECONDS = 0.1
+VOICES_HZ = (100.0, 8000.0)
+SILENT_SIDE = 0.005
+"""Power of the side, in that of the middle, under which a bin is in the middle: 4 degrees of 45 (constant power)."""
+LEAST_SHARE = 0.25
+"""Share of the power that such bins hold where a window is turned. With voices in the middle it was 0.39 to 0.71 in 14
+scenes, with voices 8 degrees from it 0.02 to 0.19."""
 
 
-def is_centered(left: Audio, right: Audio) -> bool:
-    """Whether most of the power is in the middle; not of silence.
+def is_centered(left: Audio, right: Audio, sample_rate: int) -> bool:
+    """Whether something stands in the middle, and loud enough to be worth it; not of silence.
 
-    >>> tone = np.sin(np.arange(1000, dtype=np.float32))
-    >>> is_centered(tone, 0.8 * tone), is_centered(tone, 0 * tone), is_centered(tone, -tone)
-    (True, False, False)
+    Shape: `[T]` each, of any length
+
+    >>> tone = np.sin(np.arange(9000, dtype=np.float32) / 9)
+    >>> [is_centered(tone, factor * tone, 44_100) for factor in (1.0, 0.95, 0.7, 0.0, -1.0)]
+    [True, True, False, False, False]
     """
-    both = float(np.dot(left, right))
-    power = float(np.dot(left, left)) + float(np.dot(right, right))
-    return power > 0 and power - 2 * both <= MOST_SIDE * (power + 2 * both)
+    frame = round(FRAME_SECONDS * sample_rate)
+    pair = torch.from_numpy(np.stack([left, right]))
+    pair = torch.nn.functional.pad(pair, (0, -pair.shape[-1] % frame)).reshape(2, -1, frame)
+    low, high = (round(hz * FRAME_SECONDS) for hz in VOICES_HZ)
+    spectrum = torch.fft.rfft(pair * torch.hann_window(frame))[..., low:high]
+    middle, side = (one.abs().square() for one in (spectrum[0] + spectrum[1], spectrum[0] - spectrum[1]))
+    whole = float((middle + side).sum())
+    return whole > 0 and float(middle[side < SILENT_SIDE * middle].sum()) >= LEAST_SHARE * whole
 
 
 def to_middle_and_side(left: Audio, right: Audio) -> tuple[Audio, Audio]:
