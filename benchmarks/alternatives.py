@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import argparse
 import copy
-import ctypes
 import importlib.metadata
 import math
 import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -34,6 +33,7 @@ from alternatives_ways import PLAIN, WAYS, Missing, Run, Way, core_of
 from torch import Tensor, nn
 
 from model import SAMPLE_RATE, STEMS
+from model.allocator import keep_freed_memory
 from model.bandsplit import BandSplit
 from model.dnr.trees import read_scene, scenes_of
 from model.losses import si_sdr, snr
@@ -260,15 +260,6 @@ def table(
         print(f"\nLeft out, {WAYS[name].title}: {reason}.", flush=True)
 
 
-def keep_memory() -> None:
-    """As the command does: freed memory stays with the process, or page faults take a third of the time (glibc)."""
-    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
-    with suppress(OSError, AttributeError, TypeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(mmap_threshold, 1 << 30)
-        libc.mallopt(trim_threshold, 2**31 - 1)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--scenes", type=Path, help="folder of scenes (mix, music, speech, sfx), to score the loss")
@@ -280,7 +271,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, action="append", help="threads (1 and 2)")
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
-    keep_memory()
+    keep_freed_memory()  # as the command does
     warnings.simplefilter("ignore")  # half of the ways are deprecated by their makers, and say so
     names = [PLAIN, *(name for name in args.only or WAYS if name != PLAIN)]
     torch.manual_seed(0)

@@ -32,9 +32,10 @@ class BandSplitCore(nn.Module):
         self.decoders = nn.ModuleList(network.decoders[stem] for stem in network.stems)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        hidden = self.encoder(features)
+        hidden = self.encoder(features).transpose(0, 1).contiguous()
         for layer in self.layers:
             hidden = layer(hidden)
+        hidden = hidden.transpose(0, 1).contiguous()
         return tuple(mask for decode in self.decoders for mask in decode(hidden))
 
 

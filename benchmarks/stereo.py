@@ -49,6 +49,7 @@ def main() -> None:
     network = prepare(load(asked.model))
     with tempfile.TemporaryDirectory() as folder:
         music = list(pieces(asked.packs, asked.debs, Path(folder), asked.count))
+    print(f"{len(music)} scenes.\n")
     print(f"| voices | heard as | {' | '.join(STEMS)} | remix |\n|---|---|---:|---:|---:|---:|")
     folders = sorted(path for path in asked.scenes.iterdir() if path.is_dir())
     for degrees in DEGREES:
@@ -71,7 +72,7 @@ def pieces(packs: Path, debs: Path, folder: Path, count: int) -> Iterator[np.nda
             packages[row["package"]].append(row)
     rng = np.random.default_rng(0)
     found = 0
-    while found < count:
+    while found < count and any(packages.values()):
         for package, files in packages.items():
             if not files or found == count:
                 continue

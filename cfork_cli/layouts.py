@@ -34,10 +34,13 @@ def speakers(layout: str | None, program: str | None = None) -> tuple[str, ...] 
     return standard_layouts(program or process.find_ffmpeg()).get(layout)
 
 
-def pairs(layout: str | None, channels: int | None) -> tuple[tuple[int, int], ...]:
-    """The channels that are left and right of each other and have what is in the middle between them: those of
-    stereo. Where there is a center channel, voices are in that."""
-    return ((0, 1),) if layout == "stereo" or (layout is None and channels == 2) else ()
+def pairs(layout: str | None, channels: int | None, program: str | None = None) -> tuple[tuple[int, int], ...]:
+    """The places of the front left and right channels between which something may stand in the middle. Where there is
+    a center channel, voices are in that, and no pair is told."""
+    if layout is None or layout in ("mono", "stereo"):
+        return ((0, 1),) if channels == 2 else ()
+    names = speakers(layout, program) or ()
+    return ((names.index("FL"), names.index("FR")),) if {"FL", "FR"} <= {*names} and "FC" not in names else ()
 
 
 def low_frequency(layout: str | None, program: str | None = None) -> tuple[int, ...]:

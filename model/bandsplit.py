@@ -275,7 +275,7 @@ class BandSplit(Sharing):
         hidden: Tensor = self.encoder(self.features(spectra)).transpose(0, 1).contiguous()
         for layer in self.layers:
             hidden = layer(hidden)
-        return hidden.transpose(0, 1)
+        return hidden.transpose(0, 1).contiguous()
 
     def masks(self, stem: str, hidden: Tensor) -> list[Tensor]:
         """Complex masks of one stem for every resolution, `[batch, frames, bins]`."""

@@ -35,7 +35,8 @@ class TrainConfig:
     epochs: int = option(0, "Train so many epochs: every scene of a tree once, or 3,400 scenes from packs.", "N")
     architecture: str = option("bandsplit", "The network.", "|".join(ARCHITECTURES))
     network: str = option("{}", "Arguments of the network.", "JSON")
-    init: str = option("", "Begin with the weights of this model, not with random ones: fine-tuning.", "NAME|PATH")
+    init: str = option("", "Begin with the weights of this model, not with random ones: fine-tuning. --network may "
+                       "have more layers.", "NAME|PATH")  # fmt: skip
     batch: int = option(4, "Scenes a step, over all processes and parts.", "N")
     accumulate: int = option(1, "Work through a step's batch in so many parts: less memory.", "N")
     crop_seconds: float = option(4.0, "Length of the scenes.", "S")

@@ -150,7 +150,11 @@ def separate(
     if not set(untouched) <= set(range(channels)):
         raise ValueError(f"channels {list(untouched)} are not all among {channels}")
     paired = [place for pair in pairs for place in pair]
-    if len(set(paired)) != len(paired) or not set(paired) <= set(range(channels)) - set(untouched):
+    if (
+        any(len(pair) != 2 for pair in pairs)
+        or len(set(paired)) != len(paired)
+        or not set(paired) <= set(range(channels)) - set(untouched)
+    ):
         raise ValueError(f"the pairs {list(pairs)} are not of different channels among {channels} that are heard")
     live = batch_size == 1
     heard = channels - len(set(untouched))

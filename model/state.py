@@ -10,15 +10,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from .bandsplit import Layer
 from .config import TrainConfig
 from .schedule import Plateau
 from .weights import ARCHITECTURES, load
+
+if TYPE_CHECKING:
+    from .bandsplit import Layer
 
 STATE_FILE, BEST_FILE = "state.pt", "best.pt"
 
@@ -82,7 +84,7 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     }
     network.load_state_dict({**deeper, **weights})
     for number in lacking:
-        cast(Layer, layers[number]).begin_as_identity()
+        cast("Layer", layers[number]).begin_as_identity()
 
 
 def write(content: Mapping[str, Any], path: Path) -> None:
@@ -146,6 +148,8 @@ class Training:
             self.network.load_state_dict(state["network"])
             self.averaged.load_state_dict(state["averaged"])
             self.optimizer.load_state_dict(state["optimizer"])
+            for group in self.optimizer.param_groups:
+                group["fused"] = True  # states of version 0.1 say how they were made
         except (RuntimeError, ValueError) as e:
             raise StateError(f"{path} is of another network (size mismatch): train into another folder") from e
         self.step, self.minutes, self.resumptions = state["step"], state["minutes"], state["resumptions"] + 1

@@ -10,7 +10,6 @@ is exactly in the middle.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 Audio = NDArray[np.float32]
@@ -33,14 +32,21 @@ def is_centered(left: Audio, right: Audio, sample_rate: int) -> bool:
     >>> [is_centered(tone, factor * tone, 44_100) for factor in (1.0, 0.95, 0.7, 0.0, -1.0)]
     [True, True, False, False, False]
     """
-    frame = round(FRAME_SECONDS * sample_rate)
-    pair = torch.from_numpy(np.stack([left, right]))
-    pair = torch.nn.functional.pad(pair, (0, -pair.shape[-1] % frame)).reshape(2, -1, frame)
-    low, high = (round(hz * FRAME_SECONDS) for hz in VOICES_HZ)
-    spectrum = torch.fft.rfft(pair * torch.hann_window(frame))[..., low:high]
-    middle, side = (one.abs().square() for one in (spectrum[0] + spectrum[1], spectrum[0] - spectrum[1]))
-    whole = float((middle + side).sum())
+    middle, side = (power(sound, sample_rate) for sound in to_middle_and_side(left, right))
+    whole = float(middle.sum() + side.sum())
     return whole > 0 and float(middle[side < SILENT_SIDE * middle].sum()) >= LEAST_SHARE * whole
+
+
+def power(sound: Audio, sample_rate: int) -> Audio:
+    """Power of every bin between VOICES_HZ, in frames that do not overlap: `[T]` -> `[frames, bins]`."""
+    frame = round(FRAME_SECONDS * sample_rate)
+    frames = np.pad(sound, (0, -len(sound) % frame)).reshape(-1, frame)
+    window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame) / frame)).astype(np.float32)
+    low, high = (round(hz * FRAME_SECONDS) for hz in VOICES_HZ)
+    # numpy's transform takes one thread, the calling one; torch's would wait for those that compute
+    spectrum = np.fft.rfft(frames * window)[:, low:high]
+    found: Audio = np.square(spectrum.real) + np.square(spectrum.imag)
+    return found
 
 
 def to_middle_and_side(left: Audio, right: Audio) -> tuple[Audio, Audio]:

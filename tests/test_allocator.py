@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
+
+import pytest
 
 from model import allocator
 
@@ -35,8 +38,31 @@ def test_blocks_are_used_again_without_page_faults():
     asked, first, again = touched("keep")
     if asked:  # glibc
         assert again < 0.05 * first
+        _, first, again = touched("leave")
+        assert again > 0.5 * first
     else:
         assert not sys.platform.startswith("linux") or not hasattr(allocator.ctypes.CDLL(None), "mallopt")
+
+
+@pytest.mark.parametrize(
+    ("takes", "told", "settings"),
+    [(1 << 30, True, {-3: 1 << 30, -1: 2**31 - 1, -8: 1}), (1 << 25, True, {-3: 1 << 25, -1: 2**31 - 1, -8: 1}),
+     (0, False, {})],
+)  # fmt: skip
+def test_what_a_c_library_refuses(monkeypatch, takes, told, settings):
+    """Older ones take small thresholds only; without one, the others must stay as they are."""
+    given = {}
+
+    def mallopt(name, value):
+        if name == allocator.M_MMAP_THRESHOLD and value > takes:
+            return 0
+        given[name] = value
+        return 1
+
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: SimpleNamespace(mallopt=mallopt))
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert allocator.keep_freed_memory() is told
+    assert given == settings
 
 
 def test_other_systems_are_left_alone(monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from films import CHANNELS
 
+from cfork_cli import codecs
 from cfork_cli.candidates import candidates, is_lossless, is_wide
 from cfork_cli.codecs import choose_codec
 from cfork_cli.errors import UsageError
@@ -62,15 +63,26 @@ def test_a_lower_bit_rate_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layout", "bit_rate", "is_fast"),
-    [("stereo", None, True), ("mono", None, True), ("5.1", None, False), ("stereo", 96_000, False),
-     ("stereo", 128_000, True), ("stereo", 320_000, False)],
+    ("layout", "rate", "bit_rate", "is_fast"),
+    [("stereo", 48_000, None, True), ("mono", 44_100, None, True), ("5.1", 48_000, None, False),
+     ("stereo", 44_100, 96_000, False), ("stereo", 44_100, 128_000, True), ("stereo", 48_000, 128_000, False),
+     ("stereo", 48_000, 320_000, False), ("mono", 22_050, None, False), ("mono", 96_000, 64_000, False)],
 )  # fmt: skip
 def test_aac_of_usual_rates_takes_the_quantizers_that_are_closer(
-    layout: str, bit_rate: int | None, is_fast: bool
+    layout: str, rate: int, bit_rate: int | None, is_fast: bool
 ) -> None:
-    chosen = choose_codec(sound("aac", layout), "matroska", bit_rate=bit_rate)
+    chosen = choose_codec(sound("aac", layout, rate), "matroska", bit_rate=bit_rate)
     assert (chosen.codec, chosen.options.get("aac_coder")) == ("aac", "fast" if is_fast else None)
+
+
+def test_an_ffmpeg_without_these_quantizers_keeps_the_bit_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = codecs.trial
+
+    def refuse(track: Stream, container: str, program: str, encoder: str, options: dict, *more: object) -> object:
+        return None if "aac_coder" in options else tried(track, container, program, encoder, options, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(codecs, "trial", refuse)
+    assert choose_codec(sound("aac"), "matroska").options == {"b": "256k"}
 
 
 def test_asking_for_what_the_container_does_not_hold() -> None:

@@ -42,14 +42,10 @@ def test_where_the_low_frequency_channel_is(layout: str | None, places: tuple[in
 @pytest.mark.parametrize(
     ("layout", "channels", "expected"),
     [
-        ("stereo", 2, ((0, 1),)),
-        (None, 2, ((0, 1),)),
-        ("downmix", 2, ()),
-        ("mono", 1, ()),
-        (None, 6, ()),
-        ("5.1", 6, ()),
+        ("stereo", 2, ((0, 1),)), (None, 2, ((0, 1),)), ("downmix", 2, ()), ("mono", 1, ()), (None, 6, ()),
+        ("5.1", 6, ()), ("quad", 4, ((0, 1),)), ("FL+FR", 2, ((0, 1),)), ("BL+FR+FL", 3, ((2, 1),)), ("unknown", 2, ()),
     ],
-)
+)  # fmt: skip
 def test_which_channels_are_left_and_right(
     layout: str | None, channels: int, expected: tuple[tuple[int, int], ...]
 ) -> None:

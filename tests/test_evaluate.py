@@ -277,6 +277,16 @@ def test_stereo_scenes_at_other_rates(tmp_path):
         assert figures["si_sdri"] == pytest.approx(0, abs=0.01)
 
 
+def test_the_middle_of_stereo_scenes_is_heard(tmp_path):
+    network, heard = Mixture(), []
+    network.register_forward_pre_hook(lambda _, given: heard.extend(given[0].numpy().copy()))
+    sound = np.repeat(0.05 * sines(4.0, 1.0, 0.25)[:, None], 2, axis=1)
+    for name, audio in zip(("mix", *DNR_NAMES.values()), (sound.sum(axis=0), *sound), strict=True):
+        sf.write(tmp_path / f"{name}.wav", audio.T, SAMPLE_RATE, subtype="FLOAT")
+    evaluate_scene(network, tmp_path)
+    assert len(heard) == 1  # the side is silent
+
+
 def test_a_true_network_is_scored_the_same_way_as_it_is_used(tree):
     torch.manual_seed(0)
     network = BandSplit(width=8, hidden=8, layers=1, overview=8, mask_hidden=8)

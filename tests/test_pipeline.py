@@ -108,6 +108,20 @@ def test_gains_of_stems_add_up(cfork: Command, place: Path, echo: Callable) -> N
     np.testing.assert_allclose(samples(place / "film.cfork.mkv", channels=1), told * share, atol=2**-22)
 
 
+def test_the_network_hears_the_middle_of_stereo(cfork: Command, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, heard = echo_network(), []
+    network.register_forward_pre_hook(lambda _, given: heard.extend(given[0].numpy().copy()))
+    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
+    middle, side = noise(2, RATE, level=0.05, bits=24)
+    told = np.stack([middle + 0.02 * side, middle - 0.02 * side])
+    film = make(place / "film.mkv", Sound("pcm_s24le", sample_rate=RATE, samples=told), seconds=1)
+    assert cfork("remix", film, "--dialog", "+6", "--codec", "flac").code == 0
+    loudest = max(heard, key=lambda sound: float(np.square(sound).sum()))[:RATE]
+    assert len(heard) == 2
+    np.testing.assert_allclose(loudest / np.abs(loudest).max(), middle / np.abs(middle).max(), atol=1e-4)
+    np.testing.assert_allclose(samples(place / "film.cfork.mkv"), told * 10**0.3, atol=2**-21)
+
+
 def test_minus_infinity_mutes(cfork: Command, place: Path, films_here: Path, echo: Callable) -> None:
     echo((0.0, 1.0, 0.0))
     assert cfork("remix", films_here / "plain.mkv", "--dialog", "-inf", "-o", "new.mkv").code == 0

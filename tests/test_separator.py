@@ -16,6 +16,7 @@ from model import STEMS
 from model.mrx import MRX
 from model.resample import Delay, resample
 from model.separator import separate
+from model.stereo import is_centered
 
 # --- the law at the network's own rate ---------------------------------------------------------------------
 
@@ -282,7 +283,10 @@ def test_a_voice_in_the_middle_is_found_beside_wide_noise():
 def test_windows_are_turned_one_by_one():
     """A film that is centered at first and one-sided later passes through the cross-fade without a seam."""
     x = np.concatenate([centered(30_000), noise(2, 30_000, seed=8) * np.float32([[1.0], [0.0]])], axis=1)
-    assert_identity(x, *run(x, Fake(), pairs=[(0, 1)]))
+    result, heard = heard_by(x, pairs=[(0, 1)])
+    assert_identity(x, *result)
+    np.testing.assert_allclose(heard[0][:4096], x[:, :4096].mean(axis=0), atol=1e-6)
+    np.testing.assert_array_equal(heard[-1], x[0, len(x[0]) - len(heard[-1]) :])
 
 
 def test_the_side_of_dual_mono_costs_nothing():
@@ -290,12 +294,13 @@ def test_the_side_of_dual_mono_costs_nothing():
     turned, plain = Fake(), Fake()
     mixture, stems = run(x, turned, pairs=[(0, 1)])
     _, expected = run(x, plain)
+    assert is_centered(*x, NATIVE)
     assert (mixture == x).all()
     np.testing.assert_array_equal(stems, expected)
     assert turned.sequences == plain.sequences
 
 
-@pytest.mark.parametrize("pairs", [[(0, 0)], [(0, 2)], [(0, 1), (1, 0)], [(-1, 0)]])
+@pytest.mark.parametrize("pairs", [[(0, 0)], [(0, 2)], [(0, 1), (1, 0)], [(-1, 0)], [(0,)]])
 def test_pairs_must_be_of_different_channels(pairs):
     with pytest.raises(ValueError, match="pairs"):
         separate([noise(2, 100)], Fake(), sample_rate=NATIVE, channels=2, pairs=pairs)

@@ -345,6 +345,17 @@ def test_states_of_earlier_versions_go_on(config):
     assert package(path, path.with_name("x.safetensors"), {}) > 0
 
 
+def test_states_that_were_made_slowly_go_on_fast(config):
+    """The optimizer's options come with its state; how it computes is this version's affair."""
+    train(config)
+    state = state_of(config)
+    for group in state["optimizer"]["param_groups"]:
+        group["fused"] = False
+    torch.save(state, Path(config.out) / "state.pt")
+    run = Training.begin(replace(config, minutes=0.12), torch.device("cpu"))
+    assert all(group["fused"] for group in run.optimizer.param_groups)
+
+
 def test_metrics_of_steps_that_were_lost_are_made_again(config):
     config = replace(config, minutes=0.0, steps=8, report_steps=2)
     train(config, stop=after(4))
