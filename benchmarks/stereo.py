@@ -5,7 +5,7 @@
 Divide and Remaster is mono, so scenes are put together here: the voices of a scene at some place between left and
 right, a stereo recording of music from the packages of the validation split (in `debs`, where `cfork dnr sources`
 leaves them; unpacked by dpkg), as loud as the scene's own music, and the effects of two scenes at places of their own.
-Gains of SNR in dB, both channels together; remix: SNR of dialogue +6, music -6, effects -6, over the mixture's own.
+Gains of SNR in dB, both channels together; remix: SNR of dialogue +6, music -6, effects -6, over the mixture's own. In the middle: share of the power there, which decides what cfork does.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from model import SAMPLE_RATE, STEMS
 from model.evaluate import blocks_of
 from model.inference import prepare
 from model.separator import separate
-from model.stereo import to_left_and_right, to_middle_and_side
+from model.stereo import centered_share, to_left_and_right, to_middle_and_side
 from model.weights import load
 
 START, SECONDS = 8, 24
@@ -50,16 +50,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         music = list(pieces(asked.packs, asked.debs, Path(folder), asked.count))
     print(f"{len(music)} scenes.\n")
-    print(f"| voices | heard as | {' | '.join(STEMS)} | remix |\n|---|---|---:|---:|---:|---:|")
+    print(f"| voices | in the middle | heard as | {' | '.join(STEMS)} | remix |\n|---|---|---|---:|---:|---:|---:|")
     folders = sorted(path for path in asked.scenes.iterdir() if path.is_dir())
     for degrees in DEGREES:
         found: dict[str, list[np.ndarray]] = {way: [] for way in WAYS}
+        shares: list[float] = []
         for number in range(len(music)):
             stems = scene(folders, number, music[number], degrees)
+            shares.append(centered_share(*stems.sum(0), SAMPLE_RATE))
             for way in WAYS:
                 found[way].append(figures(estimate(network, stems.sum(0), way), stems))
         for way, rows in found.items():
-            print(f"| {degrees} degrees | {way} | {' | '.join(f'{value:+.2f}' for value in np.mean(rows, 0))} |")
+            print(
+                f"| {degrees} degrees | {min(shares):.2f} to {max(shares):.2f} | {way} | {' | '.join(f'{value:+.2f}' for value in np.mean(rows, 0))} |"
+            )
 
 
 def pieces(packs: Path, debs: Path, folder: Path, count: int) -> Iterator[np.ndarray]:

@@ -26,15 +26,20 @@ scenes, with voices 8 degrees from it 0.02 to 0.19."""
 def is_centered(left: Audio, right: Audio, sample_rate: int) -> bool:
     """Whether something stands in the middle, and loud enough to be worth it; not of silence.
 
-    Shape: `[T]` each, of any length
+    Shape: `[T]` each, of any length, the same
 
     >>> tone = np.sin(np.arange(9000, dtype=np.float32) / 9)
     >>> [is_centered(tone, factor * tone, 44_100) for factor in (1.0, 0.95, 0.7, 0.0, -1.0)]
     [True, True, False, False, False]
     """
+    return centered_share(left, right, sample_rate) >= LEAST_SHARE
+
+
+def centered_share(left: Audio, right: Audio, sample_rate: int) -> float:
+    """Share of the power, between VOICES_HZ, in bins that are in the middle; 0 of silence."""
     middle, side = (power(sound, sample_rate) for sound in to_middle_and_side(left, right))
     whole = float(middle.sum() + side.sum())
-    return whole > 0 and float(middle[side < SILENT_SIDE * middle].sum()) >= LEAST_SHARE * whole
+    return float(middle[side < SILENT_SIDE * middle].sum()) / whole if whole > 0 else 0.0
 
 
 def power(sound: Audio, sample_rate: int) -> Audio:
