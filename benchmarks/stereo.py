@@ -5,7 +5,8 @@
 Divide and Remaster is mono, so scenes are put together here: the voices of a scene at some place between left and
 right, a stereo recording of music from the packages of the validation split (in `debs`, where `cfork dnr sources`
 leaves them; unpacked by dpkg), as loud as the scene's own music, and the effects of two scenes at places of their own.
-Gains of SNR in dB, both channels together; remix: SNR of dialogue +6, music -6, effects -6, over the mixture's own. In the middle: share of the power there, which decides what cfork does.
+Gains of SNR in dB, both channels together; remix: SNR of dialogue +6, music -6, effects -6, over the mixture's own.
+In the middle: share of the power there, which decides what cfork does.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ def main() -> None:
             shares.append(centered_share(*stems.sum(0), SAMPLE_RATE))
             for way in WAYS:
                 found[way].append(figures(estimate(network, stems.sum(0), way), stems))
+        share = f"{min(shares):.2f} to {max(shares):.2f}"
         for way, rows in found.items():
-            print(
-                f"| {degrees} degrees | {min(shares):.2f} to {max(shares):.2f} | {way} | {' | '.join(f'{value:+.2f}' for value in np.mean(rows, 0))} |"
-            )
+            gains = " | ".join(f"{value:+.2f}" for value in np.mean(rows, 0))
+            print(f"| {degrees} degrees | {share} | {way} | {gains} |", flush=True)
 
 
 def pieces(packs: Path, debs: Path, folder: Path, count: int) -> Iterator[np.ndarray]:
