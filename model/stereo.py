@@ -2,7 +2,7 @@
 
 Voices in films come from the very middle, the music beside them is wide: in the middle channel the voices are clearer
 than in left or right, and the side channel holds none. A network that hears one channel at a time separates them
-better there. For voices that stand only a little beside the middle it is the other way round, so both are told apart by
+better there. For voices that stand some degrees beside the middle it is the other way round, so both are told apart by
 what a voice leaves in single bins of a spectrum: where it is louder than all else, the side is silent only if the voice
 is exactly in the middle.
 """
