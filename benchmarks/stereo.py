@@ -26,7 +26,7 @@ import soundfile as sf
 import soxr
 
 from model import SAMPLE_RATE, STEMS
-from model.evaluate import blocks_of
+from model.evaluate import blocks_of, score
 from model.inference import prepare
 from model.separator import separate
 from model.stereo import centered_share, to_left_and_right, to_middle_and_side
@@ -36,7 +36,6 @@ START, SECONDS = 8, 24
 MUSIC_START, MUSIC_LEAST = 10, 40  # seconds into a piece, and how long it is at least
 DEGREES = (0, 4, 8, 15, 45)  # of the voices, from the middle
 WAYS = ("left and right", "middle and side", "as cfork does it")
-REMIX = np.array([0.5, 10 ** (6 / 20), 0.5])  # factors of STEMS
 
 
 def main() -> None:
@@ -54,7 +53,7 @@ def main() -> None:
     print(f"| voices | in the middle | heard as | {' | '.join(STEMS)} | remix |\n|---|---|---|---:|---:|---:|---:|")
     folders = sorted(path for path in asked.scenes.iterdir() if path.is_dir())
     for degrees in DEGREES:
-        found: dict[str, list[np.ndarray]] = {way: [] for way in WAYS}
+        found: dict[str, list[list[float]]] = {way: [] for way in WAYS}
         shares: list[float] = []
         for number in range(len(music)):
             stems = scene(folders, number, music[number], degrees)
@@ -124,17 +123,10 @@ def estimate(network: object, mixture: np.ndarray, way: str) -> np.ndarray:
     return np.stack(to_left_and_right(stems[:, 0], stems[:, 1]), axis=1) if turned else stems
 
 
-def figures(estimates: np.ndarray, stems: np.ndarray) -> np.ndarray:
+def figures(estimates: np.ndarray, stems: np.ndarray) -> list[float]:
     """Gains of SNR of the stems, and of the remix."""
-    mixture = stems.sum(0)
-    gains = [snr(one, stem) - snr(mixture, stem) for one, stem in zip(estimates, stems, strict=True)]
-    true = np.tensordot(REMIX, stems, 1)
-    made = mixture + np.tensordot(REMIX - 1, estimates, 1)
-    return np.array([*gains, snr(made, true) - snr(mixture, true)])
-
-
-def snr(estimate: np.ndarray, target: np.ndarray) -> float:
-    return float(10 * np.log10(np.sum(target**2) / np.sum((estimate - target) ** 2)))
+    found = score(estimates, stems, stems.sum(0))
+    return [*(found.stems[stem]["snri"] for stem in STEMS), found.remix_snr - found.mixture_remix_snr]
 
 
 if __name__ == "__main__":
