@@ -12,6 +12,7 @@ from .weights import ARCHITECTURES, describe, resolve
 
 LOSSES = ("bounded", "snr", "si_snr")
 SCHEDULES = ("cosine", "plateau")
+OPTIMIZERS = ("adamw", "muon")
 LIMITS = ("minutes", "steps", "epochs")
 
 
@@ -44,6 +45,8 @@ class TrainConfig:
                        "|".join(LOSSES))  # fmt: skip
     loss_floor: float = option(0.01, "Bound of the bounded loss, of the mixture's power.", "X")
     stem_weights: str = option("1,1,1", "How much the losses of music, dialogue and effects count.", "M,D,E")
+    optimizer: str = option("adamw", "muon moves the matrices of the hidden layers by Muon, the rest by AdamW.",
+                            "|".join(OPTIMIZERS))  # fmt: skip
     learning_rate: float = option(1e-3, "At its highest.", "X")
     schedule: str = option("cosine", "cosine falls until the end of training; plateau halves when validation stops "
                            "to improve.", "|".join(SCHEDULES))  # fmt: skip

@@ -6,13 +6,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import distributed
@@ -103,6 +104,18 @@ def ignore_signals(_number: int = 0) -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
+def leave(code: int = 0) -> NoReturn:
+    """End this process, which has worked with others, as it is: without the end of the interpreter.
+
+    Threads of gloo outlive their group once DistributedDataParallel has used it. One that lets go of a tensor while the
+    interpreter ends aborts the process, although all work is done (pytorch/pytorch#179291).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody listens, or nobody ever did
+            stream.flush()
+    os._exit(code)
+
+
 def launch(work: Work, config: TrainConfig, processes: int, say: Say) -> dict[str, Any]:
     """Do the work in so many processes of this machine; `say` and the result are the first one's.
 
@@ -155,4 +168,5 @@ def _child(rank: int, work: Work, config: TrainConfig, world: int, point: str, w
 
     result = work(config, say=say, stop=ended, meeting_point=point)
     if rank == 0:
-        words.put(("result", result))
+        words.put(("result", result))  # in the pipe when this returns
+    leave()

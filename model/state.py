@@ -87,6 +87,27 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
         cast("Layer", layers[number]).begin_as_identity()
 
 
+def new_optimizers(config: TrainConfig, network: nn.Module) -> list[torch.optim.Optimizer]:
+    """AdamW for all parameters; or Muon for the matrices of the hidden layers, and AdamW for what is left.
+
+    Muon (Jordan et al. 2024) moves a matrix by as much in every direction. Its steps are scaled to those of AdamW
+    (arXiv 2502.16982), so that one learning rate serves both. Weights with an axis for bands stay with AdamW: they are
+    the network's first and last ones.
+    """
+    matrices = [one for one in network.parameters() if one.ndim == 2] if config.optimizer == "muon" else []
+    chosen = {id(one) for one in matrices}
+    rest = [one for one in network.parameters() if id(one) not in chosen]
+    adamw = torch.optim.AdamW(
+        rest, lr=config.learning_rate, betas=(0.9, config.beta2), weight_decay=config.weight_decay, fused=True
+    )
+    if not matrices:
+        return [adamw]
+    muon = torch.optim.Muon(
+        matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
+    )
+    return [muon, adamw]
+
+
 def write(content: Mapping[str, Any], path: Path) -> None:
     """Write a file that appears when it is complete."""
     part = path.with_suffix(".part")
@@ -108,7 +129,7 @@ class Training:
 
     network: nn.Module
     averaged: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizers: list[torch.optim.Optimizer]
     plateau: Plateau
     step: int = 0
     minutes: float = 0.0
@@ -125,11 +146,7 @@ class Training:
         """
         torch.manual_seed(config.seed)
         network, averaged = new_network(config).to(device).train(), new_network(config).to(device)
-        optimizer = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, betas=(0.9, config.beta2), weight_decay=config.weight_decay,
-            fused=True,
-        )  # fmt: skip
-        self = cls(network, averaged, optimizer, Plateau(config.patience))
+        self = cls(network, averaged, new_optimizers(config, network), Plateau(config.patience))
         path = Path(config.out) / STATE_FILE
         if path.exists():
             self._restore(path, device)
@@ -147,11 +164,16 @@ class Training:
         try:
             self.network.load_state_dict(state["network"])
             self.averaged.load_state_dict(state["averaged"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            for group in self.optimizer.param_groups:
+            # until version 0.1 there was one
+            stored = state["optimizers"] if "optimizers" in state else [state["optimizer"]]
+            for optimizer, content in zip(self.optimizers, stored, strict=True):
+                optimizer.load_state_dict(content)
+            for group in self.optimizers[-1].param_groups:
                 group["fused"] = True  # states of version 0.1 say how they were made
         except (RuntimeError, ValueError) as e:
-            raise StateError(f"{path} is of another network (size mismatch): train into another folder") from e
+            raise StateError(
+                f"{path} is of another network or optimizer (size mismatch): train into another folder"
+            ) from e
         self.step, self.minutes, self.resumptions = state["step"], state["minutes"], state["resumptions"] + 1
         self.best = state.get("best", math.inf)  # states of version 0.1 have neither
         known = {one.name for one in fields(Plateau)} - {"patience"}
@@ -164,7 +186,8 @@ class Training:
         write(
             {
                 "network": self.network.state_dict(), "averaged": self.averaged.state_dict(),
-                "optimizer": self.optimizer.state_dict(), "plateau": asdict(self.plateau), "best": self.best,
+                "optimizers": [one.state_dict() for one in self.optimizers],
+                "plateau": asdict(self.plateau), "best": self.best,
                 "step": self.step, "minutes": self.minutes, "resumptions": self.resumptions,
                 "config": config.options(),
             },

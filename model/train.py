@@ -36,7 +36,7 @@ from .config import RECIPES, TrainConfig, configure, flag
 from .curves import draw_run, read_run, write_picture
 from .dnr.dataset import Batches, training_scenes, validation_scenes
 from .losses import training_loss
-from .processes import Say, Stop, ignore_signals, joined, stop_on_signals
+from .processes import Say, Stop, ignore_signals, joined, leave, stop_on_signals
 from .schedule import learning_rate, progress
 from .state import STATE_FILE, StateError, Training, new_network, stored_config
 from .stems import STEMS
@@ -76,7 +76,7 @@ def train(
         )
         out.mkdir(parents=True, exist_ok=True)
         run = Training.begin(config, device)
-        network, optimizer = run.network, run.optimizer
+        network = run.network
         together = DistributedDataParallel(network) if world > 1 else None
         loader = DataLoader(
             data, batch_sampler=Batches(config.batch, rank, world, config.accumulate, run.step),
@@ -111,10 +111,11 @@ def train(
         began = time.monotonic()
         while done < 1 and not stopping:
             rate = learning_rate(config, run.step, done, run.plateau.factor)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            for optimizer in run.optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
             seed_step(config.seed, run.step, rank)
-            optimizer.zero_grad(set_to_none=True)
+            network.zero_grad(set_to_none=True)
             for part in range(config.accumulate):
                 mixture, stems = [tensor.to(device, non_blocking=True) for tensor in next(batches)]
                 is_last = part == config.accumulate - 1
@@ -126,7 +127,8 @@ def train(
                 losses.append(per_stem.detach())
             norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
             if torch.isfinite(norm):
-                optimizer.step()
+                for optimizer in run.optimizers:
+                    optimizer.step()
             run.average(config.ema)
             run.step += 1
             now = time.monotonic()
@@ -230,9 +232,13 @@ def main() -> None:
     if not result["finished"]:
         if is_first:
             print(f"stopped after step {result['step']}; the same command goes on", file=sys.stderr)
-        sys.exit(130)
-    if is_first:
+    elif is_first:
         print(result["state"])
+    code = 0 if result["finished"] else 130
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        leave(code)
+    if code:
+        sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Several processes that train together: same result as one, stopped together, failing loudly."""
 
+import atexit
 import json
 import os
 import signal
@@ -30,7 +31,7 @@ def config(tmp_path):
 def gradients_of(config):
     """Running means of the gradients, one a parameter. Weights would not do: Adam's first steps take the mere sign of
     a gradient, even of one that is nothing but rounding, and sums in another order round otherwise."""
-    moments = torch.load(Path(config.out) / "state.pt", weights_only=True)["optimizer"]["state"]
+    moments = torch.load(Path(config.out) / "state.pt", weights_only=True)["optimizers"][0]["state"]
     return [moments[number]["exp_avg"] for number in sorted(moments)]
 
 
@@ -70,6 +71,11 @@ def until_stopped(config, *, say, stop, meeting_point):
     return {"finished": False}
 
 
+def aborting_at_exit(config, *, say, stop, meeting_point):
+    atexit.register(os.abort)  # as a thread of gloo does now and then, when the interpreter ends under it
+    return {"finished": True, "words": "x" * 200_000}  # more than a pipe holds
+
+
 def failing(config, *, say, stop, meeting_point):
     raise LookupError("nothing there")
 
@@ -85,6 +91,10 @@ def test_a_signal_reaches_the_processes_as_a_wish(config, number):
     assert launch(until_stopped, config, 1, say) == {"finished": False}
     assert (seen[0]["rank"], seen[0]["world"], seen[0]["out"]) == ("0", "1", config.out)
     assert seen[0]["point"].startswith("file:///")
+
+
+def test_the_end_of_the_interpreter_cannot_undo_the_work(config):
+    assert launch(aborting_at_exit, config, 2, print) == {"finished": True, "words": "x" * 200_000}
 
 
 def test_a_process_that_fails_is_told(config):

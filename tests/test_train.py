@@ -21,7 +21,7 @@ from model.mrx import MRX
 from model.package import main as package_main
 from model.package import package
 from model.schedule import Plateau
-from model.state import StateError, Training, new_network, stored_config
+from model.state import StateError, Training, new_network, new_optimizers, stored_config
 from model.train import train
 from model.validation import summarize, validate
 from model.weights import describe, load, save
@@ -245,12 +245,15 @@ def test_a_run_is_its_seed(config, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")  # workers are forked
 @pytest.mark.parametrize(
-    ("architecture", "network", "workers"),
-    [("bandsplit", TINY, 0), ("bandsplit", TINY, 1), ("mrx", {"windows": [512], "hidden": 8, "layers": 2}, 0)],
-)
-def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(config, tmp_path, architecture, network, workers):
+    ("architecture", "network", "workers", "optimizer"),
+    [("bandsplit", TINY, 0, "adamw"), ("bandsplit", TINY, 1, "adamw"), ("bandsplit", TINY, 0, "muon"),
+     ("mrx", {"windows": [512], "hidden": 8, "layers": 2}, 0, "adamw")],
+)  # fmt: skip
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
+    config, tmp_path, architecture, network, workers, optimizer
+):
     config = replace(config, minutes=0.0, steps=6, workers=workers, report_steps=2, architecture=architecture,
-                     network=json.dumps(network))  # fmt: skip
+                     network=json.dumps(network), optimizer=optimizer)  # fmt: skip
     broken = replace(config, out=str(tmp_path / "broken"))
     assert train(config)["finished"]
     stopped = train(broken, stop=after(3))
@@ -260,8 +263,11 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(config, tmp_path, ar
     one, other = state_of(config), state_of(broken)
     assert equal(one["network"], other["network"])
     assert equal(one["averaged"], other["averaged"])
-    for index, moments in one["optimizer"]["state"].items():
-        assert equal(moments, other["optimizer"]["state"][index])
+    assert len(one["optimizers"]) == (2 if optimizer == "muon" else 1)
+    for mine, theirs in zip(one["optimizers"], other["optimizers"], strict=True):
+        assert mine["state"]
+        for index, moments in mine["state"].items():
+            assert equal(moments, theirs["state"][index])
     rates = [[(line["step"], line["lr"]) for line in metrics_of(run) if line.get("step") == 6 and "lr" in line]
              for run in (config, broken)]  # fmt: skip
     assert rates[0] == rates[1]
@@ -324,13 +330,13 @@ def test_a_run_goes_on_from_its_file(config):
     assert second["step"] == 20
     assert second["resumptions"] == first["resumptions"] + 1 == 1
     assert second["minutes"] == pytest.approx(2 * first["minutes"])
-    steps = {int(entry["step"]) for entry in second["optimizer"]["state"].values()}
+    steps = {int(entry["step"]) for entry in second["optimizers"][0]["state"].values()}
     assert steps == {20}  # the optimizer's moments went on, too
     assert not equal(first["network"], second["network"])
 
 
 def test_states_of_earlier_versions_go_on(config):
-    """They had no plateau, no best loss, and called the data packs."""
+    """They had no plateau, no best loss, one optimizer, and called the data packs."""
     train(config)
     path = Path(config.out) / "state.pt"
     state = torch.load(path, weights_only=True)
@@ -338,6 +344,7 @@ def test_states_of_earlier_versions_go_on(config):
     old = {name: state["config"][name] for name in kept}
     state["config"] = {"packs": config.data, "out": config.out, **old}
     del state["plateau"], state["best"]
+    (state["optimizer"],) = state.pop("optimizers")
     torch.save(state, path)
     assert stored_config(Path(config.out))["packs"] == config.data
     train(replace(config, minutes=0.115))
@@ -349,11 +356,39 @@ def test_states_that_were_made_slowly_go_on_fast(config):
     """The optimizer's options come with its state; how it computes is this version's affair."""
     train(config)
     state = state_of(config)
-    for group in state["optimizer"]["param_groups"]:
+    for group in state["optimizers"][0]["param_groups"]:
         group["fused"] = False
     torch.save(state, Path(config.out) / "state.pt")
     run = Training.begin(replace(config, minutes=0.12), torch.device("cpu"))
-    assert all(group["fused"] for group in run.optimizer.param_groups)
+    assert all(group["fused"] for group in run.optimizers[0].param_groups)
+
+
+def test_muon_moves_the_matrices_of_hidden_layers(config):
+    """Each matrix by as much in every direction; as far, by the root mean square, as AdamW would."""
+    config = replace(config, optimizer="muon", weight_decay=0.0)
+    network = new_network(config)
+    muon, adamw = new_optimizers(config, network)
+    groups = [{id(one) for group in optimizer.param_groups for one in group["params"]} for optimizer in (muon, adamw)]
+    names = {id(one): name for name, one in network.named_parameters()}
+    assert groups[0] | groups[1] == names.keys()
+    assert not groups[0] & groups[1]
+    assert {names[one].split(".")[0] for one in groups[0]} == {"layers"}
+    assert {name for name in names.values() if name.endswith((".weight_ih_l0", ".weight_hh_l0"))} <= {
+        names[one] for one in groups[0]
+    }
+    weight = next(one for name, one in network.named_parameters() if name.endswith("weight_ih_l0"))
+    before, weight.grad = weight.detach().clone(), torch.randn(weight.shape, generator=torch.manual_seed(1))
+    muon.step()
+    moved = (weight - before).detach() / config.learning_rate
+    assert 0.1 < moved.square().mean().sqrt() < 0.3
+    directions = torch.linalg.svdvals(moved)
+    assert directions.max() < 2.5 * directions.min()
+
+
+def test_a_state_of_the_other_optimizer_is_refused(config):
+    train(config)
+    with pytest.raises(StateError, match="another network or optimizer"):
+        train(replace(config, minutes=0.2, optimizer="muon"))
 
 
 def test_metrics_of_steps_that_were_lost_are_made_again(config):
