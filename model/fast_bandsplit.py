@@ -19,7 +19,7 @@ from .bandsplit import COMPRESSION, HOP, BandSplit, Layer, StemDecoder
 from .prepared import Prepared
 from .shares import before_sharing
 from .stems import positions
-from .transform import Transform
+from .transform import Transform, power
 
 FRAMES = 64  # at a time within a layer; with 39 bands of 64 channels, 640 KB
 OUTER_FRAMES = 128  # at a time before and after the layers, where products are small and calls count
@@ -185,10 +185,10 @@ class _Head:
 def _planes(spectrum: Tensor, reciprocal: Tensor) -> Tensor:
     """As `BandSplit.features` before it is cut into bands: complex `[frames, bins]` -> `[frames, 3 * bins]`."""
     parts = torch.view_as_real(spectrum)
-    power = spectrum.abs().square_().clamp_min_(QUIETEST)
-    compressed = power.pow(COMPRESSION / 2).mul_(reciprocal)
+    energy = power(spectrum).clamp_min_(QUIETEST)
+    compressed = energy.pow(COMPRESSION / 2).mul_(reciprocal)
     planes = torch.empty(*spectrum.shape, 3)
-    torch.mul(parts, power.rsqrt_().mul_(compressed).mul_(1.25)[..., None], out=planes[..., :2])
+    torch.mul(parts, energy.rsqrt_().mul_(compressed).mul_(1.25)[..., None], out=planes[..., :2])
     torch.sub(compressed, 1, out=planes[..., 2])
     planes[..., 2] *= 1.8
     return planes.flatten(1)

@@ -16,6 +16,14 @@ from torch.nn import functional as F
 CHUNK_BYTES = 1 << 19  # of frames at a time; their spectra take as much, and a core's cache is 1 MB or so
 
 
+def power(spectrum: Tensor) -> Tensor:
+    """Squared magnitudes of complex numbers; their root takes less than half of the time of `abs`, which minds numbers
+    whose squares would overflow."""
+    parts = torch.view_as_real(spectrum)
+    real, imaginary = parts[..., 0], parts[..., 1]
+    return (real * real).addcmul_(imaginary, imaginary)
+
+
 class Transform:
     """A centred STFT, divided by sqrt(window), and its least-squares inverse.
 

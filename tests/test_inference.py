@@ -92,6 +92,24 @@ def assert_same(found, expected, scale):
     torch.testing.assert_close(found, expected, atol=1e-5 * max(float(scale.abs().max()), 1e-3), rtol=1e-5)
 
 
+# Batches
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_mrx_hears_a_batch_as_its_sequences(precision):
+    """LSTMs read few sequences one by one, and many side by side."""
+    network = NETWORKS["mrx"]().eval()
+    prepared, x = prepare(network, precision=precision), noise(6, 9000)
+    with torch.inference_mode():
+        each = torch.cat([prepared(one[None]) for one in x])
+        for count in range(1, len(x) + 1):
+            found = prepared(x[:count])
+            if precision == "float32":
+                assert_same(found, each[:count], x)
+            else:
+                assert decibels(found, each[:count]) > 30
+
+
 # The sum of stems
 
 

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from model.transform import CHUNK_BYTES, Transform
+from model.transform import CHUNK_BYTES, Transform, power
 
 
 def noise(*shape, seed=0):
@@ -45,6 +45,13 @@ def test_forth_and_back_as_torch_does_it():
         )
         torch.testing.assert_close(transform.inverse(changed, samples), back, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(transform.inverse(found, samples), x, atol=1e-4, rtol=1e-4)
+
+
+def test_power_is_the_square_of_the_magnitude():
+    spectrum = torch.complex(noise(3, 5, 7), noise(3, 5, 7, seed=1))
+    for seen in (spectrum, spectrum[:, ::2, 1:], spectrum.transpose(0, 2)):
+        torch.testing.assert_close(power(seen), seen.abs().square())
+    assert (power(torch.zeros(4, dtype=torch.complex64)) == 0).all()
 
 
 @pytest.mark.parametrize(("window", "hop"), [(1024, 256), (2048, 1024), (8192, 256), (8192, 1024)])
