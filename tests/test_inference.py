@@ -56,6 +56,15 @@ NETWORKS = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """As in a worker. Threads that share networks as tiny as these only wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(params=list(NETWORKS), scope="module")
 def network(request):
     torch.manual_seed(0)
