@@ -546,12 +546,12 @@ def test_the_document_is_made_of_what_was_measured(
 
     sections = {
         "models": {f"{model} {layout} cpu": named(model, layout=layout) for model in ("cfork", "mrx")
-                   for layout in ("stereo", "5.1")},
+                   for layout in ("stereo", "5.1")} | {"cfork stereo cpu 180": named("cfork", seconds=180.0)},
         "growth": {f"cfork {seconds} cpu": named("cfork", seconds=seconds) for seconds in (10, 60)},
         "start_up": {"cfork --help": spread([0.2, 0.3]), "pipe": ["| what | seconds |", "|---|---|"]},
     }  # fmt: skip
     text = speed_document.document(sections)
-    assert [len(table) for table in tables(text)] == [2 + 4, 2 + 4, 2 + len(STAGES), 2 + 2, 2 + 1, 2]
+    assert [len(table) for table in tables(text)] == [2 + 5, 2 + 5, 2 + len(STAGES), 2 + 2, 2 + 1, 2]
     assert lines(measured["machine"])[0] in text
     case = measured["cases"][0]
     stage = case["stages"][0]["cpu_seconds"]["median"] / case["seconds"]
@@ -564,6 +564,7 @@ def test_the_document_is_made_of_what_was_measured(
     (table,) = tables(speed_document.defaults(sections).partition("\n\n")[0])
     scores = json.loads((ROOT / "model" / "weights" / "cfork.scores.json").read_text())["summary"]["stems"]
     told = " / ".join(f"{scores[stem]['si_sdri']['mean']:+.1f}" for stem in ("dialogue", "music", "effects"))
+    assert len(table) == 2 + 2  # the three minutes are not among them
     assert table[2].startswith(f"| `cfork` | {told} dB | CPU, {cores()} core")
     assert table[3].startswith("| `mrx` | +11.5 / +11.0 / +10.7 dB * |")
     assert table[3].endswith("| 122 MB |")
