@@ -51,8 +51,8 @@ def document(found: dict[str, dict[str, Any]]) -> str:
     if "growth" in found:
         parts += [
             "## Growth\n",
-            "The whole command, stereo. Time after the start-up is linear in the length; memory hardly grows once batches "
-            "are full.\n",
+            "The whole command, stereo. Time after the start-up is linear in the length; memory hardly grows once "
+            "batches are full.\n",
             _growth(found["growth"]),
         ]
     if "start_up" in found:
