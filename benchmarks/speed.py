@@ -32,7 +32,7 @@ from cfork_cli.bench_process import measure_module
 
 RESULTS, DOCUMENT = ROOT / "benchmarks" / "results", ROOT / "docs" / "speed.md"
 LENGTHS, LONG = (10, 60, 600), 7200
-LONGER = 180  # as long a film as passes through MRX at once in 24 GB
+LONGER = 180  # seconds; so much passes through MRX at once in 24 GB
 MODELS = ("cfork", MRX)
 
 

@@ -13,8 +13,6 @@ from cfork_cli.console import SPOKEN_ORDER, clock
 
 ROOT = Path(__file__).parents[1]
 
-MINUTE = 60.0
-
 MRX = "mrx"
 """The published network's shape with random weights: what they are worth does not change what they cost."""
 
@@ -133,7 +131,7 @@ def _cases(section: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _is_usual(case: dict[str, Any]) -> bool:
     """Whether it is one of the minutes that all layouts and networks are compared by."""
-    return bool(case["seconds"] < 1.5 * MINUTE)
+    return bool(case["seconds"] < 90)
 
 
 def _comparisons(section: dict[str, Any]) -> str:

@@ -45,7 +45,7 @@ class TrainConfig:
                        "|".join(LOSSES))  # fmt: skip
     loss_floor: float = option(0.01, "Bound of the bounded loss, of the mixture's power.", "X")
     stem_weights: str = option("1,1,1", "How much the losses of music, dialogue and effects count.", "M,D,E")
-    optimizer: str = option("adamw", "muon moves the matrices of the hidden layers by Muon, the rest by AdamW.",
+    optimizer: str = option("adamw", "muon moves matrices by Muon, all else by AdamW (torch 2.9 or later).",
                             "|".join(OPTIMIZERS))  # fmt: skip
     learning_rate: float = option(1e-3, "At its highest.", "X")
     schedule: str = option("cosine", "cosine falls until the end of training; plateau halves when validation stops "

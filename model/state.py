@@ -88,12 +88,17 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def new_optimizers(config: TrainConfig, network: nn.Module) -> list[torch.optim.Optimizer]:
-    """AdamW for all parameters; or Muon for the matrices of the hidden layers, and AdamW for what is left.
+    """AdamW for all parameters; or Muon for the matrices, and AdamW for what is left.
 
     Muon (Jordan et al. 2024) moves a matrix by as much in every direction. Its steps are scaled to those of AdamW
-    (arXiv 2502.16982), so that one learning rate serves both. Weights with an axis for bands stay with AdamW: they are
-    the network's first and last ones.
+    (arXiv 2502.16982), so that one learning rate serves both. Weights with an axis for bands are no matrices:
+    with them the first and last layers of `BandSplit` stay with AdamW.
+
+    Raises:
+        ValueError: this torch has no Muon.
     """
+    if config.optimizer == "muon" and not hasattr(torch.optim, "Muon"):
+        raise ValueError(f"--optimizer muon takes torch 2.9 or later, and this is {torch.__version__}")
     matrices = [one for one in network.parameters() if one.ndim == 2] if config.optimizer == "muon" else []
     chosen = {id(one) for one in matrices}
     rest = [one for one in network.parameters() if id(one) not in chosen]

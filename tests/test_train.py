@@ -385,6 +385,12 @@ def test_muon_moves_the_matrices_of_hidden_layers(config):
     assert directions.max() < 2.5 * directions.min()
 
 
+def test_muon_takes_a_torch_that_has_it(config, monkeypatch):
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(ValueError, match=r"torch 2\.9 or later"):
+        train(replace(config, optimizer="muon"))
+
+
 def test_a_state_of_the_other_optimizer_is_refused(config):
     train(config)
     with pytest.raises(StateError, match="another network or optimizer"):
