@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from tiny_packs import TINY
+from tiny_packs import TINY, on_one_thread
 
 from model import SAMPLE_RATE, STEMS, inference
 from model.bandsplit import BandSplit
@@ -58,11 +58,9 @@ NETWORKS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """As in a worker. Threads that share networks as tiny as these only wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    """As in a worker."""
+    with on_one_thread():
+        yield
 
 
 @pytest.fixture(params=list(NETWORKS), scope="module")

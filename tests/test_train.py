@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_packs import TINY, write_packs, write_scene
+from tiny_packs import TINY, on_one_thread, write_packs, write_scene
 
 from model import STEMS
 from model import train as training
@@ -38,12 +38,9 @@ def packs(tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
     """Training takes all cores; networks as tiny as these only wait for one another there."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
+    with on_one_thread(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "set_num_threads", lambda count: None)
         yield
-    torch.set_num_threads(threads)
 
 
 class Clock:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_packs import TINY, write_packs
+from tiny_packs import TINY, on_one_thread, write_packs
 
 from cfork_cli import training
 from model.config import TrainConfig
@@ -22,10 +22,8 @@ def packs(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with on_one_thread():
+        yield
 
 
 OPTIONS = [

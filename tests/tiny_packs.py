@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+import torch
 
 from model import SAMPLE_RATE
 
 TINY = {"width": 8, "hidden": 8, "layers": 1, "overview": 8, "mask_hidden": 8}  # a BandSplit that takes no time
+
+
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Threads that share networks as tiny as these only wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def tone(hz: float, seconds: float, partials: int = 5) -> np.ndarray:
