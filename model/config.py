@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from .stems import STEMS
+from .stems import PRESENCE, STEMS
 from .weights import ARCHITECTURES, describe, resolve
 
 LOSSES = ("bounded", "snr", "si_snr")
 SCHEDULES = ("cosine", "plateau")
 OPTIMIZERS = ("adamw", "muon")
+DEFAULT_PRESENCE = ",".join(str(chance) for chance in PRESENCE.values())
 LIMITS = ("minutes", "steps", "epochs")
 
 
@@ -45,6 +46,8 @@ class TrainConfig:
                        "|".join(LOSSES))  # fmt: skip
     loss_floor: float = option(0.01, "Bound of the bounded loss, of the mixture's power.", "X")
     stem_weights: str = option("1,1,1", "How much the losses of music, dialogue and effects count.", "M,D,E")
+    presence: str = option(DEFAULT_PRESENCE, "Chances that a scene of packs has music, speech, effects, background.",
+                           "M,S,E,B")  # fmt: skip
     optimizer: str = option("adamw", "muon moves matrices by Muon, all else by AdamW (torch 2.9 or later).",
                             "|".join(OPTIMIZERS))  # fmt: skip
     learning_rate: float = option(1e-3, "At its highest.", "X")
@@ -86,16 +89,19 @@ class TrainConfig:
             is_object = False
         if not is_object:
             raise ValueError(f"--network takes a JSON object such as '{{\"width\": 48}}', not '{self.network}'")
-
         if len(self.weights()) != len(STEMS) or not 0 < sum(self.weights()) < float("inf") or min(self.weights()) < 0:
             raise ValueError(f"--stem-weights takes three numbers such as 1,2,1, not '{self.stem_weights}'")
+        chances = numbers(self.presence)
+        if len(chances) != len(PRESENCE) or not all(0 <= chance <= 1 for chance in chances) or not any(chances):
+            raise ValueError(f"--presence takes four chances such as {DEFAULT_PRESENCE}, not '{self.presence}'")
 
     def weights(self) -> list[float]:
         """The weights of the stems, in STEMS order; none if they cannot be read."""
-        try:
-            return [float(weight) for weight in self.stem_weights.split(",")]
-        except ValueError:
-            return []
+        return numbers(self.stem_weights)
+
+    def chances(self) -> dict[str, float]:
+        """The chance of each class of sound to be in a scene."""
+        return dict(zip(PRESENCE, numbers(self.presence), strict=True))
 
     def options(self) -> dict[str, Any]:
         """The fields as plain values, for the state file."""
@@ -115,6 +121,14 @@ RECIPES: dict[str, dict[str, Any]] = {
     "mrx": _PUBLISHED,  # stems at the level they have in the mixture: the authors' default checkpoint
     "mrx-paper": {**_PUBLISHED, "loss": "si_snr", "network": '{"level_matched": false}'},  # the paper's figures
 }
+
+
+def numbers(text: str) -> list[float]:
+    """Numbers with commas between them; none if they cannot be read."""
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        return []
 
 
 def flag(name: str) -> str:

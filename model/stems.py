@@ -6,6 +6,7 @@ STEMS: tuple[str, ...] = ("music", "dialogue", "effects")
 
 # What the Divide and Remaster data set (arXiv 2110.09958) calls them; its weights use the same order.
 DNR_NAMES: dict[str, str] = {"music": "music", "dialogue": "speech", "effects": "sfx"}
+PRESENCE = {"music": 0.66, "speech": 0.7, "effects": 0.62, "background": 0.45}  # chance to be in a training scene
 
 # Every network hears this rate, in Hz; it is that of Divide and Remaster.
 SAMPLE_RATE = 44_100

@@ -80,6 +80,10 @@ def test_fine_tuning_takes_the_network_of_the_weights(tmp_path):
             ({"steps": 1, "stem_weights": text}, "three numbers")
             for text in ("1,1", "0,0,0", "1,-1,1", "a,b,c", "nan,1,1")
         ),
+        *(
+            ({"steps": 1, "presence": text}, "four chances")
+            for text in ("1,1,1", "0,0,0,0", "1,1.1,1,1", "1,-0.1,1,1", "a,b,c,d", "1,nan,1,1")
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(given, words):

@@ -105,6 +105,9 @@ def test_packs_and_trees_are_told_apart(tmp_path, tree):
     data, epoch = training_scenes(packs, 0.2, 1)
     assert epoch == PACKS_EPOCH
     assert data[5][1].shape == (3, 8820)
+    music_alone = {"music": 1.0, "speech": 0.0, "effects": 0.0, "background": 0.0}
+    stems = training_scenes(packs, 0.2, 1, music_alone)[0][5][1]
+    assert [bool(stem.any()) for stem in stems] == [True, False, False]
     held_out, count = validation_scenes(packs, 0.2, 4)
     assert count == 4
     assert torch.equal(held_out[3][1], validation_scenes(packs, 0.2, 9)[0][3][1])  # fixed, whatever the seed

@@ -366,6 +366,16 @@ def test_every_stem_is_there_often_and_missing_sometimes(drawn):
     assert (np.abs(drawn).max(axis=(1, 2)) > 0).all()  # never nothing at all
 
 
+def test_the_chances_of_the_classes_can_be_chosen(packs):
+    chances = {"music": 0.0, "speech": 1.0, "effects": 0.5, "background": 0.0}
+    scenes = Scenes(packs, "train", 1.0, seed=1, presence=chances)
+    present = np.array([(np.abs(scenes[number][1].numpy()).max(axis=1) > 0) for number in range(40)])
+    music, dialogue, effects = present.mean(axis=0)
+    assert music == 0
+    assert dialogue > 0.9  # a speaker may begin late, and be silent in a second
+    assert 0.25 < effects < 0.75
+
+
 def test_dialogue_is_the_loudest_stem_on_average(drawn, mixer):
     levels = np.array([[mixer.loudness(stem) for stem in stems] for stems in drawn])
     music, dialogue, effects = (np.median(column[np.isfinite(column)]) for column in levels.T)

@@ -289,6 +289,16 @@ def test_a_stem_that_does_not_count_is_not_learnt(config):
     assert {name.split(".")[1] for name in changed if name.startswith("decoders.")} == {"dialogue", "effects"}
 
 
+def test_a_training_hears_the_classes_it_is_told(config):
+    config = replace(config, minutes=0.0, steps=2, presence="0,0,1,0", report_steps=1)
+    train(config)
+    losses = [line["loss"] for line in metrics_of(config) if "loss" in line]
+    usual = replace(config, out=config.out + "-usual", presence="0,1,0,0")
+    train(usual)
+    assert losses != [line["loss"] for line in metrics_of(usual) if "loss" in line]
+    assert stored_config(Path(config.out))["presence"] == "0,0,1,0"
+
+
 @pytest.mark.parametrize("recipe", ["mrx", "mrx-paper"])
 def test_the_published_recipe_trains_on_a_tree(clock, tmp_path, recipe):
     """Small: three scenes, three epochs. Every epoch is validated, and the rate follows the validations."""

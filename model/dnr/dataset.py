@@ -6,7 +6,7 @@ step n hears what an uninterrupted training would have heard, with any number of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from .. import SAMPLE_RATE
-from ..stems import DNR_NAMES
+from ..stems import DNR_NAMES, PRESENCE
 from .scenes import Scenes
 from .trees import SUFFIXES, scenes_of
 
@@ -30,8 +30,10 @@ def is_tree(folder: Path) -> bool:
     return (folder / SPLITS["train"]).is_dir()
 
 
-def training_scenes(folder: Path, seconds: float, seed: int) -> tuple[Dataset[tuple[Tensor, Tensor]], int]:
-    """Scenes to train on, of any number, and how many of them make an epoch.
+def training_scenes(
+    folder: Path, seconds: float, seed: int, presence: Mapping[str, float] = PRESENCE
+) -> tuple[Dataset[tuple[Tensor, Tensor]], int]:
+    """Scenes to train on, of any number, and how many of them make an epoch. `presence` counts for packs alone.
 
     Raises:
         FileNotFoundError: the folder holds neither a tree nor packs.
@@ -40,7 +42,7 @@ def training_scenes(folder: Path, seconds: float, seed: int) -> tuple[Dataset[tu
         chunks = DnrChunks(folder / SPLITS["train"], seconds, seed)
         return chunks, len(chunks.folders)
     _check_packs(folder, "train")
-    return Scenes(folder, "train", seconds, seed), PACKS_EPOCH
+    return Scenes(folder, "train", seconds, seed, presence), PACKS_EPOCH
 
 
 def validation_scenes(folder: Path, seconds: float, most: int) -> tuple[Dataset[tuple[Tensor, Tensor]], int]:

@@ -8,6 +8,7 @@ A scene depends on the seed and its number alone: training goes on where it stop
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +17,13 @@ import torch
 from torch.utils.data import Dataset
 
 from .. import SAMPLE_RATE
+from ..stems import PRESENCE
 from .augment import RUMBLE_HZ, Colors, fade, gated_lufs, pan_gain, place, stretched, warped
 from .voices import whispered
 
 __all__ = ["RUMBLE_HZ", "Pack", "SceneMixer", "Scenes", "load_pack"]
 
 CLASS_LUFS = {"music": -24.0, "speech": -17.0, "effects": -21.0, "background": -29.0}
-PRESENCE = {"music": 0.66, "speech": 0.7, "effects": 0.62, "background": 0.45}
 STEM_CLASSES = (("music",), ("speech",), ("effects", "background"))  # the order of model.STEMS
 WIDE = 0.5  # chance that the scene is a channel of a wide mix
 OLD = 0.06  # chance that the whole scene is narrow-band
@@ -72,11 +73,18 @@ def load_pack(folder: Path, name: str) -> Pack:
 
 
 class SceneMixer:
-    """Draws random scenes from one split's packs: `draw(rng)` gives stems [3, samples] in model.STEMS order."""
+    """Draws random scenes from one split's packs: `draw(rng)` gives stems [3, samples] in model.STEMS order.
 
-    def __init__(self, packs: Path, split: str, seconds: float) -> None:
+    Args:
+        presence: the chance of each class to be in a scene, by the names of PRESENCE.
+    """
+
+    def __init__(
+        self, packs: Path, split: str, seconds: float, presence: Mapping[str, float] = PRESENCE
+    ) -> None:  # fmt: skip
         self.packs = {name: load_pack(packs / split, name) for name in ("music", "speech", "effects")}
         self.length = round(seconds * SAMPLE_RATE)
+        self.presence = presence
         self.colors = Colors(self.length)
 
     def loudness(self, audio: np.ndarray) -> float:
@@ -174,7 +182,7 @@ class SceneMixer:
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One scene: stems float32 [3, samples], their sum about -27 LUFS. At least one class is present."""
         while True:
-            present = {name: rng.random() < chance for name, chance in PRESENCE.items()}
+            present = {name: rng.random() < chance for name, chance in self.presence.items()}
             wide = bool(rng.random() < WIDE)
             shared = self.colors.low_pass(rng.uniform(3400, 9000)) if rng.random() < OLD else None
             stems = np.zeros((3, self.length), np.float32)
@@ -204,12 +212,14 @@ def leveled(clip: np.ndarray, gain: float) -> np.float32:
 class Scenes(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """Random scenes by number, endless: mixture [samples] and stems [3, samples]."""
 
-    def __init__(self, packs: Path, split: str, seconds: float, seed: int) -> None:
-        self.packs, self.split, self.seconds, self.seed = packs, split, seconds, seed
+    def __init__(
+        self, packs: Path, split: str, seconds: float, seed: int, presence: Mapping[str, float] = PRESENCE
+    ) -> None:
+        self.packs, self.split, self.seconds, self.seed, self.presence = packs, split, seconds, seed, presence
         self.mixer: SceneMixer | None = None  # each worker opens the packs for itself
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         if self.mixer is None:
-            self.mixer = SceneMixer(self.packs, self.split, self.seconds)
+            self.mixer = SceneMixer(self.packs, self.split, self.seconds, self.presence)
         stems = torch.from_numpy(self.mixer.draw(np.random.default_rng((self.seed, number))))
         return stems.sum(0), stems
