@@ -159,7 +159,7 @@ class Console:
         table.box = box.SIMPLE_HEAD
         to_terminal = sys.stdout is not None and sys.stdout.isatty()
         # a file or a pipe has no width: nothing is cut off to fit it
-        paper = RichConsole(highlight=False, width=None if to_terminal else 200)
+        paper = RichConsole(highlight=False, markup=False, emoji=False, width=None if to_terminal else 200)
         with paper.capture() as drawn:
             paper.print(table)
         self.out("\n".join(line.rstrip() for line in drawn.get().splitlines()).strip("\n"))

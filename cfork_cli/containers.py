@@ -133,7 +133,10 @@ def sound_only(container: str, suffix: str) -> bool:
 def muxer_options(container: str, suffix: str, media: Media) -> dict[str, Any]:
     """What the muxer must be told so that the file is what players, and the film before it, were."""
     if container in MOV_FAMILY:
-        return {"movflags": "+faststart"}
+        # Phones write place, local time and camera under names of their own, which ffmpeg keeps on request only.
+        # Not into M4A: there, and with the option, titles of the usual kind would not be written.
+        named = container in ("mov", "mp4") and any(key.startswith("com.") for key in media.tags)
+        return {"movflags": "+faststart+use_metadata_tags" if named else "+faststart"}
     if container == "wav":
         large = suffix.lower() == ".rf64" or (suffix.lower() == media.path.suffix.lower() and _is_rf64(media.path))
         broadcast = not _BROADCAST_TAGS.isdisjoint(key.lower() for key in media.tags)

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from cfork_cli import wav
 from cfork_cli.probe import Media
 
 _TAIL_BYTES = 131_072  # more than the largest Ogg page, 65,307
@@ -20,10 +21,11 @@ def missing_share(media: Media) -> float:
     """
     size = media.path.stat().st_size
     with media.path.open("rb") as file:
-        start = file.read(8)
+        start = file.read(_HEADERS_BYTES)
     if start[:4] == b"RIFF":
-        promised = int.from_bytes(start[4:], "little") + 8
-        return 0.0 if promised >= 2**32 - 256 else max(0.0, 1 - size / promised)  # written to a pipe: size unknown
+        promised = int.from_bytes(start[4:8], "little") + 8
+        made_up = promised >= 2**32 - 256 or wav.is_endless(start)  # written to a pipe: size unknown
+        return 0.0 if made_up else max(0.0, 1 - size / promised)
     if media.container == "mp3":
         return _missing_of_mp3(media.path, size)
     return 0.0

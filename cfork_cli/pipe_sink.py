@@ -216,7 +216,9 @@ class FfmpegPipe(PipeSink):
         self._child = process.Child(command, stdin=True, stdout=descriptor)
 
     def write(self, block: np.ndarray) -> None:
-        samples = np.asarray(block[:, max(0, self._skipped - self.samples) :], "<f4")
+        samples = np.asarray(
+            block[:, max(0, self._skipped - self.samples) :], "<f8" if self._codec.raw_bits == 64 else "<f4"
+        )
         if self._codec.bits == 24:
             samples = np.rint(samples * np.float32(2**23)) * np.float32(2**-23)  # see `encode.FilmSink`
         try:
@@ -277,7 +279,8 @@ def sound_sink(descriptor: int, name: Path, form: PipeFormat, track: Stream) -> 
     """The sink for sound alone, in a format from `pipe_format`."""
     if form.codec is None:
         return SamplesPipe(descriptor, name, form, track)
-    sound = ffmpeg.input("pipe:0", **raw_input_options(track.sample_rate or 0, track.channels or 0, form.codec.layout))
+    rate, channels = track.sample_rate or 0, track.channels or 0
+    sound = ffmpeg.input("pipe:0", **raw_input_options(rate, channels, form.codec.layout, form.codec.raw_bits))
     options = {"c:a": form.codec.name, **{f"{key}:a": value for key, value in form.codec.options.items()}}
     values: dict[str, str | Sequence[str]] = {"TAGS": [f"language={track.language or 'und'}"]}
     if track.title:

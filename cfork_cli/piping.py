@@ -16,7 +16,7 @@ import numpy as np
 
 from cfork_cli import fitting, head_start, pipeline, pipes, remixing, separation, timeline, tracks
 from cfork_cli.bit_rate import with_bit_rate
-from cfork_cli.codecs import choose_codec
+from cfork_cli.codecs import choose_codec, is_wide
 from cfork_cli.console import SPOKEN_ORDER, Console
 from cfork_cli.decode import decode
 from cfork_cli.errors import UsageError
@@ -44,6 +44,10 @@ def remix(job: RemixJob, options: PipeOptions, console: Console, *, dry_run: boo
         CforkError: whatever went wrong.
     """
     pipes.check_terminal(None if dry_run else job.output)
+    if options.raw is not None and job.output is None:  # it is saved as a WAV, elsewhere, and that is remixed
+        job = replace(job, output=job.input.with_name(f"{job.input.stem}.cfork{'.mka' if job.sidecar else '.wav'}"))
+    if pipes.is_input_pipe(job.input):
+        remixing.check_early(job)
     if not dry_run and any(job.gains_db.values()):
         head_start.begin()
     with source_of(job.input, job.output, options, console) as source:
@@ -61,6 +65,8 @@ def separate(job: SeparateJob, raw: pipes.RawFormat | None, console: Console, *,
         CforkError: whatever went wrong.
     """
     pipes.check_terminal(None if dry_run else job.output)
+    if pipes.is_input_pipe(job.input):
+        separation.check_early(job)
     if not dry_run:
         head_start.begin()
     into_pipe = pipes.is_output_pipe(job.output)
@@ -138,7 +144,9 @@ def run(plan: PipePlan, console: Console) -> None:
     """
     descriptor = pipes.open_output(plan.output)
     began = time.monotonic()
-    with _sink(plan, descriptor) as sink, plan.source.decoder(plan.media, plan.track, _begin(plan)) as blocks:
+    bits = 64 if is_wide(plan.track) and not plan.computed else 32  # see `remixing`
+    sound = plan.source.decoder(plan.media, plan.track, _begin(plan), bits=bits)
+    with _sink(plan, descriptor) as sink, sound as blocks:
         separator = None
         if plan.computed:
             separator = pipeline.Separator.open(

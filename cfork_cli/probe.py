@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -87,6 +87,7 @@ class Media:
             one bare sound (MP3, ADTS) do not tell either; theirs is a good guess.
         start_seconds: the earliest time stamp; decoding and writing count from here.
         chapters: how many.
+        service: of a broadcast recording with one program: its number (`id`), `service_name`, `service_provider`.
     """
 
     path: Path
@@ -96,6 +97,7 @@ class Media:
     tags: Mapping[str, str] = field(hash=False)
     chapters: int
     streams: tuple[Stream, ...]
+    service: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def audio(self) -> tuple[Stream, ...]:
@@ -160,7 +162,7 @@ def probe(path: Path) -> Media:
 
 
 def parse(facts: Mapping[str, Any], path: Path) -> Media:
-    """Turn ffprobe's JSON (`-show_format -show_streams -show_chapters`) into a `Media`.
+    """Turn ffprobe's JSON (`-show_format -show_streams -show_chapters -show_programs`) into a `Media`.
 
     A key of our own, "duration_guessed", says that ffmpeg only guessed; see `MIXES`.
     """
@@ -185,7 +187,17 @@ def parse(facts: Mapping[str, Any], path: Path) -> Media:
         tags=form.get("tags", {}),
         chapters=len(facts.get("chapters", [])),
         streams=tuple(streams),
+        service=_service(facts.get("programs", [])) if container == "mpegts" else {},
     )
+
+
+def _service(programs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    if len(programs) != 1:
+        return {}
+    tags = programs[0].get("tags", {})
+    number = _integer(programs[0].get("program_id"))
+    told = {name: tags[name] for name in ("service_name", "service_provider") if name in tags}
+    return told | ({"id": str(number)} if number is not None else {})
 
 
 def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
@@ -253,7 +265,7 @@ def command(path: Path) -> list[str]:
         # by its place, not by `-m`: it must be found from every directory; -P keeps our modules from hiding others
         return [sys.executable, "-P", str(Path(__file__).with_name("pyav_probe.py")), os.fspath(path)]
     # a command line of options alone: there is no graph for ffmpeg-python to build
-    show = ["-show_format", "-show_streams", "-show_chapters", "-of", "json"]
+    show = ["-show_format", "-show_streams", "-show_chapters", "-show_programs", "-of", "json"]
     guard = ["-hide_banner", "-loglevel", "level+warning", "-protocol_whitelist", process.PROTOCOLS]
     return [ffprobe, *guard, *show, "-i", process.url(path)]
 

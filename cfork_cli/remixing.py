@@ -30,11 +30,26 @@ from cfork_cli.jobs import RemixJob, RemixPlan, levels
 from cfork_cli.limiter import PeakGuard
 from cfork_cli.mixdown import mixdown
 from cfork_cli.pipeline import Separator, check_levels, check_lufs, check_model, peak_notes, report
+from cfork_cli.pipes import is_output_pipe
 from cfork_cli.probe import Media, Stream, probe
 from cfork_cli.sidecar import sidecar_paths
 from model import STEMS
 
 __all__ = ["RemixJob", "RemixPlan", "plan_remix", "remix"]
+
+
+def check_early(job: RemixJob) -> None:
+    """Check what needs no look at the film: it may be hours of download that come through a pipe.
+
+    Raises:
+        OutputError, UsageError, ModelError: see `plan_remix`.
+    """
+    check_lufs(job.input_lufs)
+    if job.output is not None and not is_output_pipe(job.output):
+        check_destination(job.output, force=job.force)
+    if any(job.gains_db.values()):
+        check_model(job.model)
+        check_levels(job.model, job.force_model)
 
 
 def plan_remix(job: RemixJob, console: Console) -> RemixPlan:

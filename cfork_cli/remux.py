@@ -23,6 +23,8 @@ from cfork_cli.layouts import speakers
 from cfork_cli.probe import Media
 from cfork_cli.timeline import keeps_time_stamps
 
+PAST_THE_END = 10**9  # seconds
+
 _STALE_TAGS = ("bps", "duration", "number_of_frames", "number_of_bytes", "_statistics_", "encoder", "source_id")
 """Tags that describe the old track's data; they would be wrong for the new one."""
 
@@ -50,7 +52,11 @@ def build(
     sound = ffmpeg.input("pipe:0", **_sound_options(film))
     # Sparse streams come from an input of their own, or ffmpeg 7 and later would write the whole picture before any
     # sound. The option makes it another input in ffmpeg-python's eyes; it changes nothing.
-    sparse = ffmpeg.input("FILM", protocol_whitelist=process.PROTOCOLS, thread_queue_size=64)
+    sparse_options = {"protocol_whitelist": process.PROTOCOLS, "thread_queue_size": 64}
+    if empty:
+        # Or ffmpeg would read on until each of them has a packet: through the whole film, for a forced subtitle.
+        sparse_options["ss"] = PAST_THE_END
+    sparse = ffmpeg.input("FILM", **sparse_options)
     values: dict[str, str | Sequence[str]] = {"FILM": process.url(media.path), "TARGET": process.url(target)}
     entries = [entry for entry in film.entries if entry.action != "picture"]
     streams: list[Any] = []
@@ -97,6 +103,11 @@ def build(
     options["strict"] = "experimental"
     if film.container == "mpegts" and not film.alone and not keeps_time_stamps(media):
         options |= {"mpegts_copyts": 1, "output_ts_offset": media.start_seconds}
+    if film.container == "mpegts" and media.service:
+        values["SERVICE"] = [f"{name}={text}" for name, text in media.service.items() if name != "id"]
+        options["metadata"] = "SERVICE"
+        if "id" in media.service:
+            options["mpegts_service_id"] = media.service["id"]
     if empty:
         options["t"] = clock_options["t"] = 0
     graph = ffmpeg.output(*streams, "TARGET", **options)

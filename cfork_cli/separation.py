@@ -21,6 +21,7 @@ from cfork_cli.encode import FilmSink
 from cfork_cli.errors import UsageError
 from cfork_cli.film_plan import NewTrack
 from cfork_cli.integers import over_full_scale
+from cfork_cli.pipes import is_output_pipe
 from cfork_cli.probe import Media, Stream, probe
 from cfork_cli.residual import settle
 from cfork_cli.separate import MIXTURE, RESIDUAL, StemFiles, check_folder, file_names, residual_takers, stem_names
@@ -32,6 +33,23 @@ __all__ = ["SeparateJob", "SeparatePlan", "add_up", "plan_separate", "separate"]
 
 _ONE_TRACK = {"wav", "w64", "flac", "mp3", "mp2", "adts", "ac3", "eac3", "aiff", "caf", "opus", "au", "wv", "tta"}
 """Containers that hold one sound."""
+
+
+def check_early(job: SeparateJob) -> None:
+    """Check what needs no look at the film: it may be hours of download that come through a pipe.
+
+    Raises:
+        OutputError, UsageError, ModelError: see `plan_separate`.
+    """
+    residual_takers(job.residual, stem_names(job.stems))
+    pipeline.check_lufs(job.input_lufs)
+    if not is_output_pipe(job.output):
+        check_words(_format_word(job), job.bits, job.codec)
+        if _is_file(job.output):
+            check_destination(job.output, force=job.force)
+        else:
+            check_folder(job.output)
+    pipeline.check_model(job.model)
 
 
 def plan_separate(job: SeparateJob, console: Console) -> SeparatePlan:

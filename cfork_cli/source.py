@@ -12,7 +12,7 @@ from pathlib import Path
 from cfork_cli import pipes, stream
 from cfork_cli.console import Console
 from cfork_cli.decode import Decoder, decode
-from cfork_cli.errors import UsageError
+from cfork_cli.errors import CforkError, UsageError
 from cfork_cli.pipe_sink import check_format, takes_picture
 from cfork_cli.probe import Media, Stream, probe
 from cfork_cli.spool import spooled
@@ -46,10 +46,13 @@ class Source:
         """What is in it."""
         return probe(self.path) if self.head is None or self.head.media is None else self.head.media
 
-    def decoder(self, media: Media, track: Stream, begin: int | None = None) -> Decoder | stream.StreamDecoder:
-        """The samples of one of its tracks; of a file, from `begin` on the film's time line (see `timeline`)."""
+    def decoder(
+        self, media: Media, track: Stream, begin: int | None = None, *, bits: int = 32
+    ) -> Decoder | stream.StreamDecoder:
+        """The samples of one of its tracks; of a file, from `begin` on the film's time line (see `timeline`), as floats
+        of so many bits."""
         if self.head is None:
-            return decode(media, track, begin=begin)
+            return decode(media, track, begin=begin, bits=bits)
         return stream.StreamDecoder(self.descriptor, self.head, track, self.raw)
 
 
@@ -94,7 +97,11 @@ def source_of(
         beside = None if into_pipe or output is None else _existing(output)
         console.note(f"'{name}' has to be read twice: it is saved in '{beside or tempfile.gettempdir()}' first")
         console.stage("receive", is_sound=False)
-        yield Source(stack.enter_context(spooled(descriptor, head.data, options.raw, name, beside, console.at)))
+        saved = stack.enter_context(spooled(descriptor, head.data, options.raw, name, beside, console.at))
+        try:
+            yield Source(saved)
+        except CforkError as error:  # nobody knows the copy
+            raise type(error)(str(error).replace(str(saved), str(name))) from error
 
 
 def _existing(output: Path) -> Path:

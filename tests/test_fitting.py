@@ -14,6 +14,7 @@ from cfork_cli.errors import OutputError
 from cfork_cli.film_plan import Entry, NewTrack
 from cfork_cli.fitting import plan, plan_sidecar
 from cfork_cli.probe import Stream, probe
+from cfork_cli.process import find_ffmpeg
 
 
 def test_samples_of_other_tracks_become_what_mp4_can_hold_without_a_loss(tmp_path: Path) -> None:
@@ -60,6 +61,31 @@ def test_a_sidecar_holds_nothing_else(tmp_path: Path) -> None:
     film = plan_sidecar(media, NewTrack(media.audio[0], media.audio[0], choose_codec(media.audio[0], "matroska")))
     assert [entry.action for entry in film.entries] == ["encode"]
     assert film.notes == ()
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="nothing tells how much a process read")
+@pytest.mark.parametrize("route", ["system", "wheels"], indirect=True)
+def test_planning_reads_no_more_of_a_large_film(route: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ffmpeg reads on until every subtitle track has a packet; of a forced one that can be an hour away."""
+    (tmp_path / "late.srt").write_text("1\n00:00:09,000 --> 00:00:09,500\nOnly one\n")
+    film = tmp_path / "large.mkv"
+    ffmpeg("-f", "lavfi", "-i", "testsrc=size=320x240:rate=25:duration=10", "-f", "lavfi", "-i", "sine=r=48000:d=10",
+           "-i", tmp_path / "late.srt", "-map", "0", "-map", "1", "-map", "2", "-c:v", "rawvideo",
+           "-pix_fmt", "yuv420p", "-c:a", "aac", "-c:s", "srt", film)  # fmt: skip
+    wrapper, log = tmp_path / "ffmpeg.sh", tmp_path / "read"
+    wrapper.write_text(
+        f'#!/bin/sh\n"{find_ffmpeg()}" "$@"\nstatus=$?\nwhile read name count; do\n'
+        f'[ "$name" = rchar: ] && echo "$count" >> "{log}"\ndone < /proc/$$/io\nexit $status\n'
+    )
+    wrapper.chmod(0o755)
+    media = probe(film)
+    track = media.audio[0]
+    new = NewTrack(track, track, choose_codec(track, "matroska"))
+    whole = plan(media, [new], "matroska", str(wrapper), suffix=".mkv")
+    assert [entry.stream.kind for entry in whole.entries] == ["video", "audio", "subtitle"]
+    most = max(map(int, log.read_text().split()))
+    assert film.stat().st_size > 25_000_000
+    assert most < film.stat().st_size / 3
 
 
 def test_flags_of_an_entry() -> None:

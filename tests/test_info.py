@@ -78,6 +78,14 @@ def test_a_film_that_remix_refuses(cfork: Command, place: Path, films_here: Path
     assert cfork("info", "missing.mkv").code == 3
 
 
+def test_brackets_and_colons_in_titles_are_letters(cfork: Command, place: Path) -> None:
+    titles = ["Commentary [/old]", "Deutsch [forced]", "[bold]Main :star:"]
+    film = make(place / "a.mkv", *(Sound("aac", title=title) for title in titles), seconds=0.5)
+    ran = cfork("info", film, "--no-loudness")
+    assert ran.code == 0
+    assert all(title in ran.out for title in titles)
+
+
 def test_silence_is_no_number_in_json(cfork: Command, film: Path) -> None:
     assert "Infinity" not in cfork("info", film, "--json").out
     assert math.isfinite(cfork("info", film, "--json").result["streams"][1]["loudness"]["range_lu"])

@@ -228,6 +228,76 @@ def test_bare_samples_into_a_file(told: np.ndarray, place: Path) -> None:
     assert (place / "two.flac").read_bytes() == (place / "new.flac").read_bytes()
 
 
+def test_bare_samples_of_a_file_stay_beside_it(told: np.ndarray, place: Path) -> None:
+    """They are saved elsewhere to be read twice: what comes of them must not be lost there."""
+    (place / "tape.raw").write_bytes(np.ascontiguousarray((told.T * 2**15).astype("<i2")).tobytes())
+    shape = ["--input-format", "s16le", "--rate", str(RATE), "--channels", "2"]
+    assert piped(["remix", "tape.raw", *shape], b"").code == 0
+    assert listing(place).keys() == {"tape.raw", "tape.cfork.wav"}
+    np.testing.assert_array_equal(samples(place / "tape.cfork.wav"), told)
+    assert piped(["remix", "tape.raw", *shape, "--sidecar"], b"").code == 0
+    np.testing.assert_array_equal(samples(place / "tape.cfork.mka"), told)
+
+
+@pytest.mark.parametrize("codec", ["pcm_s32le", "pcm_f64le"])
+def test_sound_that_no_float32_holds_passes_within_a_film(place: Path, codec: str) -> None:
+    film = make(place / "a.mkv", Sound(codec, sample_rate=RATE, samples=noise(2, RATE)))
+    left = piped(["remix", film, "-o", "-"], b"")
+    (place / "b.mkv").write_bytes(left.out)
+    assert left.code == 0
+    assert packets(place / "b.mkv", "a:0") == packets(film, "a:0")
+    left = piped(["remix", film, "-o", "-", "--music", "6"], b"")
+    (place / "c.mkv").write_bytes(left.out)
+    np.testing.assert_allclose(samples(place / "c.mkv"), samples(film) * GAIN, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [0x7FFFF000, 0x80000000], ids=["sox", "arecord"])
+def test_files_whose_programs_did_not_know_their_size(sound: Path, told: np.ndarray, place: Path, size: int) -> None:
+    data = bytearray(sound.read_bytes())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = size.to_bytes(4, "little")
+    data[4:8] = (size + at - 4).to_bytes(4, "little")
+    (place / "a.wav").write_bytes(data)
+    assert piped(["remix", "a.wav", "-o", "b.wav"], b"").code == 0
+    np.testing.assert_array_equal(samples(place / "b.wav"), told)
+    assert piped(["remix", "-", "-o", "c.wav"], bytes(data)).code == 0
+    np.testing.assert_array_equal(samples(place / "c.wav"), told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["remix", "-", "-o", "there.mkv"], 4),
+        (["remix", "-", "--music", "6", "-o", "nowhere/new.mkv"], 4),
+        (["remix", "-", "--music", "6", "--model", "none-of-this-name", "-o", "new.mkv"], 7),
+        (["remix", "-", "--music", "6", "--input-lufs", "20", "-o", "new.mkv"], 2),
+        (["separate", "-", "-o", "there.mkv"], 4),
+        (["separate", "-", "-o", "there.mkv/stems"], 4),
+        (["separate", "-", "-o", "new", "--residual", "drums"], 2),
+        (["separate", "-", "-o", "new", "--model", "none-of-this-name"], 7),
+        (["separate", "-", "-o", "new", "--bits", "17"], 2),
+    ],
+)
+def test_what_can_be_refused_at_once_is_not_received_first(place: Path, arguments: list[str], code: int) -> None:
+    (place / "there.mkv").write_text("here")
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield bytes(1 << 16)
+
+    left = piped(arguments, endless())
+    assert left.code == code
+    assert not left.fed
+    assert listing(place).keys() == {"there.mkv"}
+
+
+def test_messages_name_what_the_user_named(films_here: Path, place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    film = (films_here / "full.mkv").read_bytes()
+    assert piped(["remix", "-", "--track", "7", "-o", "new.mkv"], film).code == 3
+    assert "cfork: 'standard input' has no sound track 7" in capfd.readouterr().err
+    assert not listing(place)
+
+
 def test_a_full_disk_while_saving(
     sound: Path, place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -241,7 +311,10 @@ def test_a_full_disk_while_saving(
             raise OSError(28, "No space left on device")
 
     data = sound.read_bytes()
-    monkeypatch.setattr(Path, "open", lambda self, *_: Full())
+    true_open: Callable[..., object] = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda self, mode="r", **options: Full() if mode == "xb" else true_open(self, mode, **options)
+    )
     left = piped([*REMIX, "-o", "new.wav"], data)
     monkeypatch.undo()
     assert left.code == 4

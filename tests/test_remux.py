@@ -74,6 +74,31 @@ def test_mkv_keeps_everything_in_its_place(route: str, tmp_path: Path, track: in
     assert cover.tags["filename"] == "cover.jpg"
 
 
+@pytest.mark.parametrize("name", ["film.mov", "film.mp4"])
+def test_what_phones_write_about_a_film_comes_along(tmp_path: Path, name: str) -> None:
+    told = {
+        "com.apple.quicktime.location.ISO6709": "+48.1000-011.2000/",
+        "com.apple.quicktime.creationdate": "2024-01-02T03:04:05+0100",
+        "com.android.version": "14",
+        "title": "Holidays",
+    }
+    tags = [word for key, value in told.items() for word in ("-metadata", f"{key}={value}")]
+    path = make(tmp_path / name, Sound("aac"), options=["-movflags", "use_metadata_tags", *tags], seconds=0.5)
+    old, new, _ = rewritten(path, tmp_path / f"new.{name}")
+    assert told.items() <= dict(old.tags).items()
+    assert told.items() <= dict(new.tags).items()
+
+
+@pytest.mark.parametrize("service", [{"service_name": "Das Erste", "service_provider": "ARD"}, {}])
+def test_a_recording_keeps_the_name_of_its_channel(tmp_path: Path, service: dict[str, str]) -> None:
+    tags = [word for key, value in service.items() for word in ("-metadata", f"{key}={value}")]
+    path = make(tmp_path / "a.ts", Sound("mp2"), picture="mpeg2video", options=[*tags, "-mpegts_service_id", "28106"])
+    old, new, _ = rewritten(path, tmp_path / "b.ts")
+    assert {**service, "id": "28106"}.items() <= dict(old.service).items()
+    assert new.service == old.service
+    assert not rewritten(path, tmp_path / "b.mkv")[1].service
+
+
 @pytest.mark.parametrize(("route", "name"), [("system", "film.mp4"), ("wheels", "film.m4v")], indirect=["route"])
 def test_mp4_keeps_cover_chapters_and_subtitles(route: str, tmp_path: Path, name: str) -> None:
     made = make(
