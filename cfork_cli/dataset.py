@@ -261,9 +261,8 @@ def _show(summary: Mapping[str, Any], console: Console) -> None:
     classes = Table("class", "events in a scene", "recipe", "seconds of an event")
     for kind, found in summary["events"].items():
         lengths = summary["event_seconds"][kind]
-        classes.add_row(
-            kind, _pair(found), f"{found['recipe']:.2f}", f"{_pair(lengths)}, median {lengths['median']:.1f}"
-        )
+        long = f"{_pair(lengths)}, median {lengths['median']:.1f}" if lengths["count"] else "-"
+        classes.add_row(kind, _pair(found), f"{found['recipe']:.2f}", long)
     stems = Table("stem", "LUFS", "SI-SDR of the mixture", "published")
     for name, found in summary["lufs"].items():
         hard = summary["mixture_si_sdr_db"].get(name)
@@ -273,8 +272,10 @@ def _show(summary: Mapping[str, Any], console: Console) -> None:
     shares = Table("at once", "of the time")
     for names, found in sorted(summary["share_of_time"].items(), key=lambda item: -item[1]["mean"]):
         shares.add_row(names, f"{100 * found['mean']:.1f} %")
-    for table in (classes, stems, shares):
+    for table in (classes, stems, shares) if summary["annotated"] else (stems,):
         console.table(table)
+    if lacking := summary["scenes"] - summary["annotated"]:
+        console.note(f"{lacking} of {summary['scenes']} scenes have no annots.csv: nothing is known of their events")
 
 
 def _pair(found: Mapping[str, float]) -> str:

@@ -57,7 +57,7 @@ def _stems(reports: list[dict[str, Any]]) -> Table:
             name = [report["model"]] if several else []
             if found := report["summary"]["stems"].get(stem):
                 gain = found.get("si_sdri")
-                mixture = f"{found['si_sdr']['mean'] - gain['mean']:+.2f}" if gain else ""
+                mixture = f"{found['mixture_si_sdr']['mean']:+.2f}" if gain else ""
                 table.add_row(stem, *name, mixture, f"{found['si_sdr']['mean']:+.2f}",
                               _mean(gain), _median(gain), _mean(found.get("snri")))  # fmt: skip
             if leakage := report["summary"]["leakage"].get(stem):
@@ -65,6 +65,8 @@ def _stems(reports: list[dict[str, Any]]) -> Table:
                 table.add_row(f"{stem}, silent in {scenes}", *name, "", f"leaks {_mean(leakage)}", "", "", "")
     for report in reports:
         whole = report["summary"]
+        if "remix_snr" not in whole:  # it changes no scene
+            continue
         table.add_row(
             "remix (SNR)", *([report["model"]] if several else []), f"{whole['mixture_remix_snr']['mean']:+.2f}",
             f"{whole['remix_snr']['mean']:+.2f}", _mean(whole["remix_snr_gain"]), _median(whole["remix_snr_gain"]), "",
@@ -101,7 +103,7 @@ def _differences(one: dict[str, Any]) -> Table:
         rows = [
             *((f"{stem} SI-SDR", found["stems"][stem]["si_sdr"]) for stem in SPOKEN_ORDER if stem in found["stems"]),
             *((f"{stem} leakage", found["leakage"][stem]) for stem in SPOKEN_ORDER if stem in found["leakage"]),
-            ("remix SNR", found["remix_snr"]),
+            *([("remix SNR", found["remix_snr"])] if "remix_snr" in found else []),
         ]
         for words, difference in rows:
             share = f"{difference['better']:.0%} of {difference['scenes']}"

@@ -252,6 +252,8 @@ def _text(result: dict[str, Any], suffix: str) -> str:
 
 def _csv(reports: Sequence[dict[str, Any]]) -> str:
     """A line per model, scene and stem, and one per remix."""
+    from model.evaluate import SILENT_DB
+
     figures = ("si_sdr", "si_sdri", "snr", "snri")
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -267,6 +269,10 @@ def _csv(reports: Sequence[dict[str, Any]]) -> str:
                 table.writerow([*where, stem, *(cell(of_stem.get(name)) for name in figures), ""])
             for stem, leakage in scene["leakage"].items():
                 table.writerow([*where, stem, "", "", "", "", cell(leakage)])
-            gain = scene["remix_snr"] - scene["mixture_remix_snr"]
+            before = scene["mixture_remix_snr"]
+            if before >= -SILENT_DB:  # see `summary.is_changed`
+                table.writerow([*where, "remix", "", "", "", "", ""])
+                continue
+            gain = scene["remix_snr"] - before
             table.writerow([*where, "remix", "", "", cell(scene["remix_snr"]), cell(gain), ""])
     return text.getvalue()

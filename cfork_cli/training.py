@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shlex
 import time
 from dataclasses import fields
@@ -50,6 +51,8 @@ def train(**given: Any) -> None:
         if not result["finished"]:
             raise Interrupted(f"stopped after step {result['step']:,}, which is saved; go on with: {again}")
         best = out / "best.pt"
+        if not best.exists():  # never validated, or never with a figure
+            best = Path(result["state"])
         console.say(
             f"trained {result['step']:,} steps in {result['minutes']:.1f} minutes: {result['state']}",
             f"make a model of it: python -m model.package {shlex.quote(str(best))} mine.safetensors",
@@ -90,7 +93,9 @@ def _train(given: dict[str, Any], recipe: str | None, processes: int, console: C
     except WeightsError as error:
         raise ModelError(str(error)) from error
     except (FileNotFoundError, ValueError) as error:
-        raise InputError(str(error)) from error
+        # a process that reads scenes tells all of its traceback, and what went wrong at its end
+        said = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise InputError(re.sub(r"^\w+Error: ", "", said[0])) from error
     except RuntimeError as error:
         raise CforkError(f"training failed ({error}): what was saved last is in '{out}'") from error
 

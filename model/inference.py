@@ -21,7 +21,8 @@ def prepare(network: Network, *, device: str | torch.device = "cpu", precision: 
     """The network for inference on a device; copies of the weights, the original is not changed.
 
     On a CPU, in float32, its output differs from the original's by 1e-5 of the largest sample at most. In bfloat16 it
-    differs by about -60 dB; transforms, masks and sums stay in float32 then too.
+    differs by about -60 dB; transforms, masks and sums stay in float32 then too, but for the masks of MRX on CUDA.
+    In float32 on CUDA, this process's LSTMs no longer take TensorFloat-32, which is torch's own choice there.
 
     Args:
         network: of any kind. One that is not known here comes back as it is, in float32.
@@ -50,6 +51,8 @@ def prepare(network: Network, *, device: str | torch.device = "cpu", precision: 
         return FastBandSplit(network, dtype)
     if device.type == "cpu" and isinstance(network, MRX):
         return FastMRX(network, dtype)
+    if device.type == "cuda" and not half:
+        torch.backends.cudnn.allow_tf32 = False
     return Autocast(folded(network) if isinstance(network, MRX) else network, dtype, device)
 
 

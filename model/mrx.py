@@ -16,6 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from .recurrent import heard
 from .stems import SAMPLE_RATE, STEMS, positions
 
 DROPOUT = 0.4  # between the layers of each LSTM, in training only
@@ -215,7 +216,7 @@ class _CrossNet(nn.Module):
         )
 
     def forward(self, mean: Tensor) -> Tensor:
-        read = torch.stack([lstm(mean)[0] for lstm in self.lstm]).mean(dim=0)
+        read = torch.stack([heard(lstm, mean) for lstm in self.lstm]).mean(dim=0)
         return torch.cat([mean, read], dim=-1)
 
 

@@ -49,6 +49,19 @@ class Prepared(nn.Module):
         return tuple(tensor.detach().to(self.dtype, copy=True).contiguous() for tensor in tensors)
 
 
+class Exact(nn.Module):
+    """A part of a network that stays in float32 under autocast."""
+
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, x: Tensor) -> Any:
+        """As the part's."""
+        with torch.autocast(x.device.type, enabled=False):
+            return self.part(x.float())
+
+
 class Autocast(Prepared):
     """A copy of a network with a `mix`, as it is or under autocast; for devices that have no faster form of it."""
 
@@ -56,6 +69,10 @@ class Autocast(Prepared):
         super().__init__(network, dtype)
         self.batch_size = network.batch_size
         self.network: Any = copy.deepcopy(network).to(device)
+        inner: Any = self.network
+        if isinstance(network, BandSplit):  # few of the products, and most of what a quiet stem would lose
+            inner.encoder = Exact(inner.encoder)
+            inner.decoders = nn.ModuleDict({stem: Exact(one) for stem, one in inner.decoders.items()})
         self.freeze()
 
     def forward(self, x: Tensor, stems: Sequence[str] | None = None) -> Tensor:

@@ -20,6 +20,7 @@ from torch import distributed
 from torch.multiprocessing.spawn import ProcessException, start_processes
 
 from .config import TrainConfig
+from .container import first_line
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 PATIENCE_SECONDS = 2.0  # between the signal that asks to stop after this step and one that will not wait
@@ -63,7 +64,10 @@ def joined(meeting_point: str | None = None) -> Iterator[Place]:
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     cuda = torch.cuda.is_available()
     if cuda:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+        local, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+        if local >= there:
+            raise ValueError(f"process {local + 1} finds no GPU of its own: take {there} processes, one for each")
+        torch.cuda.set_device(local)
     elif "OMP_NUM_THREADS" not in os.environ:  # who says it knows what else the machine does
         torch.set_num_threads(max((os.cpu_count() or 1) // world, 1))
     device = torch.device("cuda") if cuda else torch.device("cpu")
@@ -122,7 +126,8 @@ def launch(work: Work, config: TrainConfig, processes: int, say: Say) -> dict[st
     A signal lets all of them finish their step and save. They end when this process does.
 
     Raises:
-        RuntimeError: one of them failed; the others were ended. Its traceback is in the cause.
+        ValueError, FileNotFoundError: what the work raises of these.
+        RuntimeError: one of them failed otherwise; the others were ended. Its traceback is in the cause.
     """
     context = multiprocessing.get_context("spawn")
     words: Any = context.SimpleQueue()
@@ -133,6 +138,7 @@ def launch(work: Work, config: TrainConfig, processes: int, say: Say) -> dict[st
             _child, (work, config, processes, point, words, stop), processes, join=False, start_method="spawn"
         )
         result: dict[str, Any] = {}
+        failure: Exception | None = None
         done = False
         try:
             while not done:
@@ -143,10 +149,15 @@ def launch(work: Work, config: TrainConfig, processes: int, say: Say) -> dict[st
                     kind, content = words.get()
                     if kind == "result":
                         result = content
+                    elif kind == "error":
+                        failure = failure or content  # the others fail because it did
                     else:
                         say(content)
         except ProcessException as e:
-            raise RuntimeError(str(e).strip().splitlines()[-1]) from e
+            while failure is None and not words.empty():
+                kind, content = words.get()
+                failure = content if kind == "error" else None
+            raise failure or RuntimeError(str(e).strip().splitlines()[-1]) from e
         finally:
             for process in group.processes:
                 if process.is_alive():  # an impatient user, or a fault of ours
@@ -166,7 +177,14 @@ def _child(rank: int, work: Work, config: TrainConfig, world: int, point: str, w
     def say(line: dict[str, Any]) -> None:
         words.put(("line", line))
 
-    result = work(config, say=say, stop=ended, meeting_point=point)
+    try:
+        result = work(config, say=say, stop=ended, meeting_point=point)
+    except (ValueError, FileNotFoundError) as e:
+        words.put(("error", e))
+        raise
+    except RuntimeError as e:  # torch's may end in a page of advice
+        words.put(("error", RuntimeError(first_line(e))))
+        raise
     if rank == 0:
         words.put(("result", result))  # in the pipe when this returns
     leave()

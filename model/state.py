@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import TrainConfig
+from .container import first_line
 from .schedule import Plateau
 from .weights import ARCHITECTURES, load
 
@@ -38,8 +39,10 @@ def new_network(config: TrainConfig) -> nn.Module:
     module, kind = ARCHITECTURES[config.architecture]
     try:
         network: nn.Module = getattr(import_module(module, __package__), kind)(**json.loads(config.network))
-    except TypeError as e:
-        raise ValueError(f"the network {config.architecture!r} cannot be made with {config.network}: {e}") from e
+    except (TypeError, ArithmeticError, LookupError, RuntimeError, ValueError) as e:
+        raise ValueError(
+            f"the network {config.architecture!r} cannot be made with {config.network}: {first_line(e)}"
+        ) from e
     return network
 
 
@@ -160,7 +163,9 @@ class Training:
             try:
                 fill(network, load(config.init).state_dict())
             except RuntimeError as e:
-                raise ValueError(f"the weights {config.init!r} are of another network than --network: {e}") from e
+                raise ValueError(
+                    f"the weights {config.init!r} are of another network than --network: {first_line(e)}"
+                ) from e
         averaged.load_state_dict(network.state_dict())
         return self
 

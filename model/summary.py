@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .evaluate import SceneScores
+from .evaluate import SILENT_DB, SceneScores
 from .stems import STEMS
 
 FIGURES = ("si_sdr", "si_sdri", "snr", "snri")
@@ -44,13 +44,17 @@ def _middle(values: np.ndarray) -> list[float]:
 def summarize(scores: Sequence[SceneScores]) -> dict[str, Any]:
     """Every figure over the scenes that have it, and how fast they were separated.
 
-    `stems` maps a stem to si_sdr, si_sdri, snr, snri; `leakage` a stem that is silent somewhere to its leakage; each
-    is a `spread`. `speed` is in seconds of sound a second of CPU time, `real_time` in seconds of sound a second.
+    `stems` maps a stem to si_sdr, si_sdri, snr, snri, and mixture_si_sdr where it is not alone; `leakage` a stem that
+    is silent somewhere to its leakage; each is a `spread`. Figures of the remix are over the scenes that it changes.
+    `speed` is in seconds of sound a second of CPU time, `real_time` in seconds of sound a second.
     """
     stems = {
         stem: {
-            figure: spread(values) for figure in FIGURES
-            if (values := [s.stems[stem][figure] for s in scores if figure in s.stems.get(stem, {})])
+            **{
+                figure: spread(values) for figure in FIGURES
+                if (values := [s.stems[stem][figure] for s in scores if figure in s.stems.get(stem, {})])
+            },
+            **({"mixture_si_sdr": spread(before)} if (before := _before(scores, stem)) else {}),
         }
         for stem in STEMS if any(stem in s.stems for s in scores)
     }  # fmt: skip
@@ -63,9 +67,7 @@ def summarize(scores: Sequence[SceneScores]) -> dict[str, Any]:
     return {
         "stems": stems,
         "leakage": leakage,
-        "remix_snr": spread([s.remix_snr for s in scores]),
-        "mixture_remix_snr": spread([s.mixture_remix_snr for s in scores]),
-        "remix_snr_gain": spread([s.remix_snr - s.mixture_remix_snr for s in scores]),
+        **_remixes(scores),
         "scenes": len(scores),
         "seconds": round(seconds, 2),
         "cpu_seconds": round(cpu, 2),
@@ -97,4 +99,29 @@ def compare(first: Sequence[SceneScores], other: Sequence[SceneScores]) -> dict[
         stem: difference([(a.leakage[stem], b.leakage[stem]) for a, b in both], less=True)
         for stem in STEMS if (both := [(a, b) for a, b in pairs if stem in a.leakage])
     }  # fmt: skip
-    return {"stems": stems, "leakage": leakage, "remix_snr": difference([(a.remix_snr, b.remix_snr) for a, b in pairs])}
+    changed = [(a.remix_snr, b.remix_snr) for a, b in pairs if is_changed(a)]
+    return {"stems": stems, "leakage": leakage, **({"remix_snr": difference(changed)} if changed else {})}
+
+
+def is_changed(scene: SceneScores) -> bool:
+    """Whether the remix that was wanted differs from the mixture: music made quieter changes no scene without music,
+    and then all that its SNR tells is how samples are rounded."""
+    return scene.mixture_remix_snr < -SILENT_DB
+
+
+def _before(scores: Sequence[SceneScores], stem: str) -> list[float]:
+    """SI-SDR of the mixtures in which the stem is not alone."""
+    figures = [s.stems[stem] for s in scores if "si_sdri" in s.stems.get(stem, {})]
+    return [one["si_sdr"] - one["si_sdri"] for one in figures]
+
+
+def _remixes(scores: Sequence[SceneScores]) -> dict[str, Any]:
+    """Figures of the remixes that are any; none if there are none."""
+    changed = [s for s in scores if is_changed(s)]
+    if not changed:
+        return {}
+    return {
+        "remix_snr": spread([s.remix_snr for s in changed]),
+        "mixture_remix_snr": spread([s.mixture_remix_snr for s in changed]),
+        "remix_snr_gain": spread([s.remix_snr - s.mixture_remix_snr for s in changed]),
+    }

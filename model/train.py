@@ -79,6 +79,8 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
         run = Training.begin(config, device)
         network = run.network
+        if len(set(place.gather(run.step))) > 1:
+            raise StateError(f"not all processes see the same {out / STATE_FILE}: {out} must be where all of them look")
         together = DistributedDataParallel(network) if world > 1 else None
         loader = DataLoader(
             data, batch_sampler=Batches(config.batch, rank, world, config.accumulate, run.step),
@@ -87,6 +89,7 @@ def train(
         )  # fmt: skip
         criterion = training_loss(config.loss, config.loss_floor)
         weights = torch.tensor(config.weights(), device=device)
+        statistics = [buffer for name, buffer in network.named_buffers() if "running_" in name]
         epoch_steps = max(epoch_scenes // config.batch, 1)
         metrics = out / METRICS_FILE
         if rank == 0:
@@ -118,6 +121,7 @@ def train(
                     group["lr"] = rate
             seed_step(config.seed, run.step, rank)
             network.zero_grad(set_to_none=True)
+            kept = [one.clone() for one in statistics]
             for part in range(config.accumulate):
                 mixture, stems = [tensor.to(device, non_blocking=True) for tensor in next(batches)]
                 is_last = part == config.accumulate - 1
@@ -131,6 +135,9 @@ def train(
             if torch.isfinite(norm):
                 for optimizer in run.optimizers:
                     optimizer.step()
+            else:  # the step is skipped; what the normalizations have taken of it, they forget
+                for one, before in zip(statistics, kept, strict=True):
+                    one.copy_(before)
             run.average(config.ema)
             run.step += 1
             now = time.monotonic()

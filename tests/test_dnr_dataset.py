@@ -1,6 +1,8 @@
 """Chunks of a Divide-and-Remaster tree, and who takes which scene."""
 
+import numpy as np
 import pytest
+import soundfile as sf
 import torch
 from tiny_packs import write_packs, write_scene
 
@@ -96,6 +98,16 @@ def test_what_does_not_fit_is_refused(tmp_path, tree):
     (tmp_path / "tr").mkdir()
     with pytest.raises(FileNotFoundError, match="no scenes in"):
         training_scenes(tmp_path, 1.0, 1)
+
+
+def test_a_sample_that_is_no_number_is_told(tmp_path):
+    write_scene(tmp_path / "tr" / "1", 4000)
+    path = tmp_path / "tr" / "1" / "speech.wav"
+    sound, rate = sf.read(path, dtype="float32")
+    sound[17] = np.nan
+    sf.write(path, sound, rate, subtype="FLOAT")
+    with pytest.raises(ValueError, match=r"1/speech\.wav' holds samples that are no numbers"):
+        DnrChunks(tmp_path / "tr", 0.0, None)[0]
 
 
 def test_packs_and_trees_are_told_apart(tmp_path, tree):

@@ -141,6 +141,18 @@ def test_of_long_recordings_of_speech_one_utterance_is_taken(tmp_path):
         assert sound[:1000].max() < 0.01
 
 
+@pytest.mark.parametrize("trimmed", [False, True])
+def test_sound_that_is_no_number_is_told(tmp_path, trimmed):
+    sound = voice(0, 3.0)
+    sound[70_000] = np.nan
+    write(tmp_path / "bad.wav", sound, subtype="FLOAT")
+    library = FileLibrary({"sfx": [Entry(tmp_path / "bad.wav", "bad.wav", trim=trimmed)]})
+    clip = library.find("sfx", "bad")
+    with pytest.raises(UnreadableError, match=r"bad\.wav' holds samples that are no numbers"):
+        library.read(clip)
+    assert library.broken == {tmp_path / "bad.wav"}
+
+
 def test_files_that_cannot_be_read_are_passed_over(folders, tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"RIFF and nothing else")
     write(tmp_path / "good.wav", voice(0, 1.0))

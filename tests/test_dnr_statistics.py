@@ -87,6 +87,23 @@ def test_facts_are_those_of_the_files(tree):
     assert told["mixture_si_sdr_db"]["speech"]["published"] == 1.0
 
 
+def test_nothing_is_made_up_about_scenes_without_annotations(tree, tmp_path, capsys):
+    (tree / "tt/1000/annots.csv").unlink()
+    told = summarize(list(statistics.measure(statistics.folders_of(tree))))
+    assert (told["scenes"], told["annotated"], told["events"]["sfx"]["count"]) == (3, 2, 2)
+    assert told["events"]["sfx"]["mean"] == 0.5
+    assert told["lufs"]["speech"]["count"] == 3
+    for number in (1001, 1002):
+        (tree / f"tt/{number}/annots.csv").unlink()
+    picture = tmp_path / "stats.png"
+    assert run(["dnr", "stats", str(tree), "-o", str(picture), "--workers", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert "music" in out  # the stems' loudness
+    assert "events in a scene" not in out
+    assert "3 of 3 scenes have no annots.csv" in err
+    assert picture.exists()
+
+
 def test_the_command_shows_a_table_and_draws_a_picture(tree, tmp_path, capsys):
     picture = tmp_path / "stats.png"
     assert run(["dnr", "stats", str(tree), "-o", str(picture), "--workers", "1"]) == 0

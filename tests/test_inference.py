@@ -14,6 +14,8 @@ from model.bandsplit import BandSplit
 from model.inference import multiplies_bfloat16, prepare
 from model.mrx import MRX
 from model.multirate import MultiRateMRX
+from model.prepared import Autocast
+from model.recurrent import heard
 from model.separator import separate
 from model.weights import load
 
@@ -331,6 +333,37 @@ def test_auto_takes_what_the_processor_multiplies_in(monkeypatch, can, expected)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
     assert multiplies_bfloat16(CPU) == (can and torch.backends.mkldnn.is_available())
     assert prepare(NETWORKS["mrx"](), precision="auto").precision == expected
+
+
+def test_autocast_leaves_masks_in_float32(one_thread):
+    """What CUDA gets, with the same casts on a CPU: quiet stems lose least where the masks are exact."""
+    original, x = with_norms(BandSplit(**{**TINY, "layers": 2})), noise(2, 20_000)
+    seen = []
+    ready = Autocast(original, torch.bfloat16, CPU)
+    for decoder in ready.network.decoders.values():
+        decoder.part.register_forward_hook(lambda _, inputs, masks: seen.extend([inputs[0], *masks]))
+    with torch.inference_mode():
+        assert decibels(ready(x), original(x)) > 35
+    assert len(seen) == 3 * 3
+    assert all(tensor.dtype == torch.float32 for tensor in seen)
+    assert original.state_dict().keys() == BandSplit(**{**TINY, "layers": 2}).state_dict().keys()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_lstms_learn_in_float32_on_cuda():
+    lstm, x = torch.nn.LSTM(4, 4).cuda(), torch.zeros(2, 1, 4, device="cuda")
+    with torch.autocast("cuda", torch.bfloat16):
+        assert heard(lstm, x).dtype == torch.float32
+        with torch.no_grad():
+            assert heard(lstm, x).dtype != torch.float32
+
+
+def test_an_lstm_is_heard_as_it_is_elsewhere():
+    lstm, x = torch.nn.LSTM(4, 3, bidirectional=True), noise(5 * 2, 4).reshape(5, 2, 4)
+    assert torch.equal(heard(lstm, x), lstm(x)[0])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(heard(lstm, x), lstm(x)[0])
 
 
 def test_a_torch_that_cannot_tell_means_no(monkeypatch):

@@ -16,6 +16,7 @@ from tiny_packs import TINY, write_packs
 
 from model.config import TrainConfig
 from model.processes import launch, stop_on_signals
+from model.state import new_network
 from model.train import train
 
 
@@ -115,3 +116,29 @@ def test_the_second_signal_does_not_wait(monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_the_user_did_is_told_as_by_one_process(config):
+    wrong = replace(config, init="cfork", network=json.dumps({"width": 24}))
+    for processes in (1, 2):
+        with pytest.raises(ValueError, match="are of another network than --network") as caught:
+            launch(train, wrong, processes, print)
+        assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("network", [{"mask_hidden": 0}, {"windows": []}, {"width": -3}, {"windows": "abc"}])
+def test_networks_that_cannot_be_made_are_told(config, network):
+    with pytest.raises(ValueError, match="cannot be made with"):
+        new_network(replace(config, network=json.dumps(network)))
+
+
+def test_processes_that_see_different_states_do_not_wait_for_each_other(config, tmp_path):
+    train(config)
+    with pytest.raises(ValueError, match="not all processes see the same"):
+        launch(elsewhere, replace(config, steps=4), 2, print)
+
+
+def elsewhere(config, **options):
+    """As on a second machine that does not have the folder of the first."""
+    own = config if os.environ["RANK"] == "0" else replace(config, out=config.out + "-elsewhere")
+    return train(own, **options)

@@ -100,6 +100,20 @@ def test_a_remix_of_other_gains(cfork: Command, scenes: Path) -> None:
 
 
 @pytest.mark.usefixtures("echoes")
+def test_a_remix_of_what_is_not_there(cfork: Command, cases: Path, place: Path) -> None:
+    """Only the plain scenes have dialogue that could change."""
+    gains = ["--dialog", "6", "--music", "0", "--sfx", "0"]
+    ran = cfork("evaluate", cases, *gains, "--model", "whole", "--model", "half", "-o", "a.csv")
+    assert ran.code == 0
+    assert "remix SNR" in ran.out
+    rows = [line.split(",") for line in (place / "a.csv").read_text().splitlines() if ",remix," in line]
+    assert [(row[1], row[6] != "") for row in rows[:4]] == [("plain", True)] * 2 + [("music-only", False)] * 2
+    alone = cfork("evaluate", cases / "music-only", *gains)
+    assert alone.code == 0
+    assert "remix (SNR)" not in alone.out
+
+
+@pytest.mark.usefixtures("echoes")
 def test_models_side_by_side(cfork: Command, scenes: Path) -> None:
     models = ["--model", "whole", "--model", "half"]
     found = cfork("evaluate", scenes, *models, "--json").result

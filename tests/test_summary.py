@@ -1,6 +1,7 @@
 """Means, medians and intervals whose answers are known."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,3 +101,24 @@ def test_paired_differences_see_what_the_spread_of_scenes_hides():
 def test_networks_are_compared_on_the_same_scenes():
     with pytest.raises(ValueError, match="zip"):
         compare(scores(1.0), scores(1.0, 2.0))
+
+
+def test_the_mixture_is_that_of_scenes_with_a_gain():
+    plain, alone = scores(6.0, 8.0), scores(30.0)
+    for scene, gain in zip(plain, (5.0, 6.0), strict=True):
+        scene.stems["music"]["si_sdri"] = gain
+    del alone[0].stems["music"]["si_sdri"]
+    found = summarize([*plain, *alone])["stems"]["music"]
+    assert found["si_sdr"]["scenes"] == 3
+    assert found["mixture_si_sdr"]["mean"] == pytest.approx(1.5)
+    assert "mixture_si_sdr" not in summarize(alone)["stems"]["music"]
+
+
+def test_a_remix_that_changes_nothing_has_no_figures():
+    changed, same = scores(5.0, 7.0), [replace(one, mixture_remix_snr=111.0) for one in scores(60.0)]
+    whole = summarize([*changed, *same])
+    assert whole["remix_snr"]["scenes"] == whole["remix_snr_gain"]["scenes"] == 2
+    assert whole["remix_snr_gain"]["mean"] == 5.0
+    assert compare([*changed, *same], [*changed, *same])["remix_snr"]["scenes"] == 2
+    assert not {"remix_snr", "remix_snr_gain", "mixture_remix_snr"} & summarize(same).keys()
+    assert "remix_snr" not in compare(same, same)

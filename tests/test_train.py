@@ -510,6 +510,28 @@ def test_a_broken_scene_does_not_break_the_network(config, monkeypatch):
         assert all(torch.isfinite(tensor).all() for tensor in state_of(config)[name].values())
 
 
+def test_a_scene_that_is_no_number_leaves_no_statistics(config, monkeypatch):
+    """The forward pass alone gives them to normalizations, whether the step is taken or not."""
+    read, calls = torch.Tensor.to, []
+
+    def spoilt(tensor, *args, **options):
+        moved = read(tensor, *args, **options)
+        if tensor.ndim == 2 and tensor.shape == (2, 4410) and options.get("non_blocking"):
+            calls.append(1)
+            if len(calls) == 3:
+                return moved * math.nan
+        return moved
+
+    network = {"windows": [512], "hidden": 8, "layers": 1}
+    config = replace(config, architecture="mrx", network=json.dumps(network), batch=2, crop_seconds=0.1)
+    monkeypatch.setattr(torch.Tensor, "to", spoilt)
+    train(config)
+    assert len(calls) > 3
+    for name in ("network", "averaged"):
+        assert all(torch.isfinite(tensor).all() for tensor in state_of(config)[name].values())
+    assert all(line["validation"]["loss"] < 100 for line in metrics_of(config) if "validation" in line)
+
+
 def test_another_network_does_not_go_on_from_this_file(config):
     train(config)
     with pytest.raises(StateError, match="another network"):

@@ -93,7 +93,7 @@ class DnrChunks(Dataset[tuple[Tensor, Tensor]]):
         """One chunk.
 
         Raises:
-            ValueError: a file of the scene is missing, is not mono at 44.1 kHz, or is not as long as the mix.
+            ValueError: a file of the scene is missing, is not mono at 44.1 kHz or as long as the mix, or holds NaN.
         """
         nth, place = divmod(number, len(self.folders))
         if self.seed is None:
@@ -115,6 +115,8 @@ class DnrChunks(Dataset[tuple[Tensor, Tensor]]):
                     raise ValueError(f"'{path}' is not mono at {SAMPLE_RATE} Hz, or not as long as the mix")
                 file.seek(start)
                 audio = file.read(min(samples, whole), dtype="float32")
+            if not np.isfinite(audio).all():  # one sample would spoil the statistics of a network for good
+                raise ValueError(f"'{path}' holds samples that are no numbers")
             row[: len(audio)] = audio
         both = torch.from_numpy(sound)
         return both[0], both[1:]

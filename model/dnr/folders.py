@@ -94,12 +94,17 @@ class FileLibrary:
         entry: Entry = clip.key
         try:
             if entry.trim:
-                return self._trimmed(entry)[clip.offset : clip.offset + clip.samples]
-            begin = entry.begin + clip.offset / SAMPLE_RATE
-            return read_mono(entry.path, begin, clip.samples / SAMPLE_RATE)[0][: clip.samples]
+                sound = self._trimmed(entry)[clip.offset : clip.offset + clip.samples]
+            else:
+                begin = entry.begin + clip.offset / SAMPLE_RATE
+                sound = read_mono(entry.path, begin, clip.samples / SAMPLE_RATE)[0][: clip.samples]
         except (sf.SoundFileError, DecodeError, OSError) as error:
             self.broken.add(entry.path)
             raise UnreadableError(f"'{entry.path}' cannot be read: {error}") from error
+        if not np.isfinite(sound).all():
+            self.broken.add(entry.path)
+            raise UnreadableError(f"'{entry.path}' holds samples that are no numbers")
+        return sound
 
     def find(self, kind: str, file: str) -> Clip:
         """The whole file that annots.csv names: by its path, by the end of its path, or by its name alone.

@@ -42,12 +42,17 @@ def draw(facts: Sequence[SceneFacts], path: Path, title: str) -> None:
     hours = sum(one.seconds for one in facts) / 3600
     scenes = "1 scene" if len(facts) == 1 else f"{len(facts):,} scenes"
     figure.suptitle(f"{title}: {scenes}, {hours:.1f} hours", fontsize=15, fontweight="bold")
-    _counts(panels[0, 0], facts)
-    _lengths(panels[0, 1], facts)
-    _shares(panels[0, 2], facts)
+    if told := [one for one in facts if one.counts]:
+        _counts(panels[0, 0], told)
+        _lengths(panels[0, 1], told)
+        _shares(panels[0, 2], told)
+        _timeline(panels[1, 2], told)
+    else:
+        for panel in (*panels[0], panels[1, 2]):
+            panel.text(0.5, 0.5, "no annots.csv", ha="center", va="center")
+            panel.set_axis_off()
     _loudness(panels[1, 0], facts)
     _difficulty(panels[1, 1], facts)
-    _timeline(panels[1, 2], facts)
     for panel in panels.flat:
         panel.spines[["top", "right"]].set_visible(False)
         panel.title.set_fontweight("bold")

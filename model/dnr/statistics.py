@@ -32,7 +32,8 @@ STEP_SECONDS = 0.1  # of the time line on which overlap is counted
 @dataclass(frozen=True)
 class SceneFacts:
     """One scene. `counts` and `lengths` (seconds) are by class; `shares` is the part of the time in which exactly these
-    stems have an event; `lufs` is by stem and of "mix", `si_sdr` (dB) and `peak` (linear) likewise."""
+    stems have an event; all three are empty without an annots.csv. `lufs` is by stem and of "mix", `si_sdr` (dB) and
+    `peak` (linear) likewise."""
 
     scene: str
     seconds: float
@@ -71,15 +72,17 @@ def _measure(_: None, folder: Path) -> SceneFacts:
     rate = recording.sample_rate
     sounds = dict(zip(NAMES, recording.stems.mean(axis=1), strict=True))
     mix = recording.mixture.mean(axis=0)
-    events = read_events(folder / "annots.csv") if (folder / "annots.csv").is_file() else []
+    told = (folder / "annots.csv").is_file()
+    events = read_events(folder / "annots.csv") if told else []
     seconds = mix.shape[-1] / rate
-    lengths = {kind: [e.mix_end_time - e.mix_start_time for e in events if e.kind == kind] for kind in EVENTS}
+    kinds = EVENTS if told else ()
+    lengths = {kind: [e.mix_end_time - e.mix_start_time for e in events if e.kind == kind] for kind in kinds}
     return SceneFacts(
         scene=f"{folder.parent.name}/{folder.name}",
         seconds=seconds,
         counts={kind: len(found) for kind, found in lengths.items()},
         lengths=lengths,
-        shares=overlap(events, seconds),
+        shares=overlap(events, seconds) if told else {},
         lufs={name: integrated_lufs(sound, rate) for name, sound in {**sounds, "mix": mix}.items()},
         si_sdr={name: mixture_si_sdr(mix, sound) for name, sound in sounds.items()},
         peak={name: float(np.abs(sound).max(initial=0.0)) for name, sound in {**sounds, "mix": mix}.items()},
@@ -121,14 +124,19 @@ def mixture_si_sdr(mixture: np.ndarray, stem: np.ndarray) -> float:
 
 
 def summarize(facts: Sequence[SceneFacts]) -> dict[str, Any]:
-    """Means and standard deviations over the scenes, beside what the recipe asks for and DnR publishes."""
+    """Means and standard deviations over the scenes, beside what the recipe asks for and DnR publishes.
+
+    `annotated` is the number of scenes with an annots.csv; those of events are of them alone.
+    """
+    told = [one for one in facts if one.counts]
     return {
         "scenes": len(facts),
+        "annotated": len(told),
         "seconds": sum(one.seconds for one in facts),
-        "events": {kind: {**_spread([one.counts[kind] for one in facts]), "recipe": truncated_mean(kind)}
+        "events": {kind: {**_spread([one.counts[kind] for one in told]), "recipe": truncated_mean(kind)}
                    for kind in EVENTS},
-        "event_seconds": {kind: _spread([length for one in facts for length in one.lengths[kind]]) for kind in EVENTS},
-        "share_of_time": {" + ".join(names) or "silence": _spread([one.shares[names] for one in facts])
+        "event_seconds": {kind: _spread([length for one in told for length in one.lengths[kind]]) for kind in EVENTS},
+        "share_of_time": {" + ".join(names) or "silence": _spread([one.shares[names] for one in told])
                           for names in COMBINATIONS},
         "lufs": {name: _spread([one.lufs[name] for one in facts]) for name in (*NAMES, "mix")},
         "mixture_si_sdr_db": {name: {**_spread([one.si_sdr[name] for one in facts]),
