@@ -108,14 +108,11 @@ class FilmSink(Sink):
         """
         if self._state != "open":
             raise ValueError("this sink is closed")
-        raw, codec = self._raw[number], self.plan.new[number].codec
+        raw = self._raw[number]
         if block.ndim != 2 or block.shape[0] != raw.channels:
             raise ValueError(f"a block must be [{raw.channels}, samples], not {block.shape}")
         skip = max(0, self._skipped[number] - self._written[number])
-        samples = np.asarray(block[:, skip:], dtype="<f8" if raw.bits == 64 else "<f4")
-        if codec.bits == 24:
-            # ffmpeg cuts off what is under 24 bits; rounding has no bias, and leaves 24-bit samples as they are
-            samples = np.rint(samples * np.float32(2**23)) * np.float32(2**-23)
+        samples = self.plan.new[number].codec.handed(block[:, skip:])
         try:
             if len(self._raw) == 1:
                 self._child.stdin.write(np.ascontiguousarray(samples.T).data)

@@ -216,11 +216,7 @@ class FfmpegPipe(PipeSink):
         self._child = process.Child(command, stdin=True, stdout=descriptor)
 
     def write(self, block: np.ndarray) -> None:
-        samples = np.asarray(
-            block[:, max(0, self._skipped - self.samples) :], "<f8" if self._codec.raw_bits == 64 else "<f4"
-        )
-        if self._codec.bits == 24:
-            samples = np.rint(samples * np.float32(2**23)) * np.float32(2**-23)  # see `encode.FilmSink`
+        samples = self._codec.handed(block[:, max(0, self._skipped - self.samples) :])
         try:
             self._child.stdin.write(np.ascontiguousarray(samples.T).data)
             self._child.stdin.flush()

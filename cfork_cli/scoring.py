@@ -252,7 +252,7 @@ def _text(result: dict[str, Any], suffix: str) -> str:
 
 def _csv(reports: Sequence[dict[str, Any]]) -> str:
     """A line per model, scene and stem, and one per remix."""
-    from model.evaluate import SILENT_DB
+    from model.summary import is_changed
 
     figures = ("si_sdr", "si_sdri", "snr", "snri")
     text = io.StringIO()
@@ -269,10 +269,7 @@ def _csv(reports: Sequence[dict[str, Any]]) -> str:
                 table.writerow([*where, stem, *(cell(of_stem.get(name)) for name in figures), ""])
             for stem, leakage in scene["leakage"].items():
                 table.writerow([*where, stem, "", "", "", "", cell(leakage)])
-            before = scene["mixture_remix_snr"]
-            if before >= -SILENT_DB:  # see `summary.is_changed`
-                table.writerow([*where, "remix", "", "", "", "", ""])
-                continue
-            gain = scene["remix_snr"] - before
-            table.writerow([*where, "remix", "", "", cell(scene["remix_snr"]), cell(gain), ""])
+            made, before = scene["remix_snr"], scene["mixture_remix_snr"]
+            told = [cell(made), cell(made - before)] if is_changed(before) else ["", ""]
+            table.writerow([*where, "remix", "", "", *told, ""])
     return text.getvalue()

@@ -74,6 +74,14 @@ class AudioCodec:
         """Bits a second that the encoder is asked for; None where it has no say."""
         return int(self.options["b"].rstrip("k")) * 1000 if "b" in self.options else None
 
+    def handed(self, block: np.ndarray) -> np.ndarray:
+        """Samples as they are handed to ffmpeg: floats of `raw_bits`, on the grid of 24-bit encoders; same shape."""
+        samples = np.asarray(block, dtype="<f8" if self.raw_bits == 64 else "<f4")
+        if self.bits == 24:
+            # ffmpeg cuts off what is under 24 bits; rounding has no bias, and leaves 24-bit samples as they are
+            samples = np.rint(samples * np.float32(2**23)) * np.float32(2**-23)
+        return samples
+
 
 @dataclass(frozen=True)
 class Written:

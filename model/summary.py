@@ -99,14 +99,14 @@ def compare(first: Sequence[SceneScores], other: Sequence[SceneScores]) -> dict[
         stem: difference([(a.leakage[stem], b.leakage[stem]) for a, b in both], less=True)
         for stem in STEMS if (both := [(a, b) for a, b in pairs if stem in a.leakage])
     }  # fmt: skip
-    changed = [(a.remix_snr, b.remix_snr) for a, b in pairs if is_changed(a)]
+    changed = [(a.remix_snr, b.remix_snr) for a, b in pairs if is_changed(a.mixture_remix_snr)]
     return {"stems": stems, "leakage": leakage, **({"remix_snr": difference(changed)} if changed else {})}
 
 
-def is_changed(scene: SceneScores) -> bool:
-    """Whether the remix that was wanted differs from the mixture: music made quieter changes no scene without music,
-    and then all that its SNR tells is how samples are rounded."""
-    return scene.mixture_remix_snr < -SILENT_DB
+def is_changed(mixture_remix_snr: float) -> bool:
+    """Whether the remix that was wanted differs from the mixture, by the mixture's SNR in dB: music made quieter
+    changes no scene without music, and then all that an SNR tells is how samples are rounded."""
+    return mixture_remix_snr < -SILENT_DB
 
 
 def _before(scores: Sequence[SceneScores], stem: str) -> list[float]:
@@ -117,7 +117,7 @@ def _before(scores: Sequence[SceneScores], stem: str) -> list[float]:
 
 def _remixes(scores: Sequence[SceneScores]) -> dict[str, Any]:
     """Figures of the remixes that are any; none if there are none."""
-    changed = [s for s in scores if is_changed(s)]
+    changed = [s for s in scores if is_changed(s.mixture_remix_snr)]
     if not changed:
         return {}
     return {

@@ -70,9 +70,7 @@ def train(
         place = stack.enter_context(joined(meeting_point))
         rank, world, device = place.rank, place.world, place.device
         out = Path(config.out)
-        data, epoch_scenes = training_scenes(
-            Path(config.data), config.crop_seconds, config.seed, config.chances()
-        )  # fmt: skip
+        data, epoch_scenes = training_scenes(Path(config.data), config.crop_seconds, config.seed, config.chances())
         held_out, held_out_count = validation_scenes(
             Path(config.data), config.validation_seconds, config.validation_scenes
         )

@@ -79,9 +79,7 @@ class SceneMixer:
         presence: the chance of each class to be in a scene, by the names of PRESENCE.
     """
 
-    def __init__(
-        self, packs: Path, split: str, seconds: float, presence: Mapping[str, float] = PRESENCE
-    ) -> None:  # fmt: skip
+    def __init__(self, packs: Path, split: str, seconds: float, presence: Mapping[str, float] = PRESENCE) -> None:
         self.packs = {name: load_pack(packs / split, name) for name in ("music", "speech", "effects")}
         self.length = round(seconds * SAMPLE_RATE)
         self.presence = presence
