@@ -123,8 +123,16 @@ def start_up(asked: argparse.Namespace, folder: Path) -> Work:
     yield "pipe", pipe
 
 
+def without_network(asked: argparse.Namespace, folder: Path) -> Work:
+    """All but the network: what limits a fast GPU."""
+    import without_network
+
+    for name, (layout, codec) in without_network.CASES.items():
+        yield name, partial(without_network.measured, layout, codec, folder, runs=asked.runs)
+
+
 SECTIONS: dict[str, Callable[[argparse.Namespace, Path], Work]] = {
-    "start_up": start_up, "models": models, "growth": growth,
+    "start_up": start_up, "models": models, "growth": growth, "without_network": without_network,
 }  # fmt: skip
 
 

@@ -53,6 +53,14 @@ def document(found: dict[str, dict[str, Any]]) -> str:
             "batches are full.\n",
             _growth(found["growth"]),
         ]
+    if "without_network" in found:
+        parts += [
+            "## Without the network\n",
+            "What a GPU waits for, however fast it is: ten minutes of film, with a network that costs nothing, by "
+            "`benchmarks/without_network.py`.\nThe pass that measures loudness comes first; `remix` is everything "
+            "after it, and the CPU seconds are those of `remix`.\n",
+            _without_network(found["without_network"]),
+        ]
     if "start_up" in found:
         there = [name for name in COMMANDS if name in found["start_up"]]
         parts += ["## Start-up\n", "| command | seconds, median (smallest..largest) |\n|---|---:|"]
@@ -166,6 +174,18 @@ def _stages(section: dict[str, Any]) -> str:
             (stage,) = [one for one in case["stages"] if one["stage"] == name]
             cells.append(f"{stage['cpu_seconds']['median'] / case['seconds']:.4f}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _without_network(section: dict[str, Any]) -> str:
+    lines = [
+        "| sound | loudness, times real time | remix, times real time | CPU s per s, cfork | CPU s per s, ffmpeg |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, case in section.items():
+        rates = [words(case[f"{what}_times_real_time"], 0) for what in ("loudness", "remix")]
+        spent = [f"{case[f'{who}_cpu_seconds_per_second']['median']:.4f}" for who in ("own", "ffmpeg")]
+        lines.append(f"| {' | '.join([name, *rates, *spent])} |")
     return "\n".join(lines) + "\n"
 
 

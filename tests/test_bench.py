@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from commands import ROOT, Ran, echo_network, finish, listing, processes_about, start, wait_until
+from films import samples as samples_of
 from torch import nn
 
 from cfork_cli import bench_authors, bench_network, bench_sound, bench_tables, pipeline
@@ -549,9 +550,12 @@ def test_the_document_is_made_of_what_was_measured(
                    for layout in ("stereo", "5.1")} | {"cfork stereo cpu 180": named("cfork", seconds=180.0)},
         "growth": {f"cfork {seconds} cpu": named("cfork", seconds=seconds) for seconds in (10, 60)},
         "start_up": {"cfork --help": spread([0.2, 0.3]), "pipe": ["| what | seconds |", "|---|---|"]},
+        "without_network": {"stereo": dict.fromkeys(
+            ("loudness_times_real_time", "remix_times_real_time", "own_cpu_seconds_per_second",
+             "ffmpeg_cpu_seconds_per_second"), spread([0.0123, 500.0, 600.0]))},
     }  # fmt: skip
     text = speed_document.document(sections)
-    assert [len(table) for table in tables(text)] == [2 + 5, 2 + 5, 2 + len(STAGES), 2 + 2, 2 + 1, 2]
+    assert [len(table) for table in tables(text)] == [2 + 5, 2 + 5, 2 + len(STAGES), 2 + 2, 2 + 1, 2 + 1, 2]
     assert lines(measured["machine"])[0] in text
     case = measured["cases"][0]
     stage = case["stages"][0]["cpu_seconds"]["median"] / case["seconds"]
@@ -559,6 +563,7 @@ def test_the_document_is_made_of_what_was_measured(
     begins = case["command"]["start_up_seconds"]["median"]
     assert f"| 1:00 | {begins:.1f} s | {case['command']['wall_seconds']['median'] - begins:.1f} |" in text
     assert "| `cfork --help` | 0.25 (0.20..0.30) |" in text
+    assert "| stereo | 500 (0..600) | 500 (0..600) | 500.0000 | 500.0000 |" in text
     assert "## Growth" not in speed_document.document({"start_up": sections["start_up"]})
 
     (table,) = tables(speed_document.defaults(sections).partition("\n\n")[0])
@@ -570,6 +575,24 @@ def test_the_document_is_made_of_what_was_measured(
     assert table[3].endswith("| 122 MB |")
     with pytest.raises(SystemExit, match="nothing was measured yet"):
         speed_document.defaults({})
+
+
+@pytest.mark.parametrize("layout", ["stereo", "5.1"])
+def test_all_but_the_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, layout: str) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import without_network
+
+    found = without_network.measured(layout, "flac", tmp_path, seconds=2, runs=2)
+    assert found["seconds"] == pytest.approx(2, abs=0.1)
+    for name in ("loudness_times_real_time", "remix_times_real_time", "own_cpu_seconds_per_second",
+                 "ffmpeg_cpu_seconds_per_second"):  # fmt: skip
+        assert len(found[name]["runs"]) == 2
+        assert min(found[name]["runs"]) > 0
+    # the stand-in is heard: its share of the mixture, by the gains
+    channels = {"stereo": 2, "5.1": 6}[layout]
+    old, new = (samples_of(tmp_path / name, channels=channels)[0] for name in (f"{layout}.mkv", "new.mkv"))
+    share = (10 ** (6 / 20) - 1 + 10 ** (-10 / 20) - 1) / 3
+    assert float(new @ old / (old @ old)) == pytest.approx(1 + share, abs=0.2 * share)  # less above 20 kHz
 
 
 def test_a_long_measurement_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
