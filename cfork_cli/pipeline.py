@@ -152,8 +152,7 @@ class Separator:
         Raises:
             CforkError: the device has not enough memory.
         """
-        import torch
-
+        from model.allocator import is_out_of_memory
         from model.separator import separate as run
 
         haste: dict[str, Any] = {}
@@ -168,9 +167,13 @@ class Separator:
                 untouched=low_frequency(self.track.layout), pairs=pairs(self.track.layout, self.track.channels),
                 **haste,
             )  # fmt: skip
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             raise CforkError(
-                "the GPU has too little free memory: end other programs on it, or use --device cpu"
+                "there is too little free memory: end other programs"
+                if self.device == "cpu"
+                else "the GPU has too little free memory: end other programs on it, or use --device cpu"
             ) from error
 
 

@@ -1,4 +1,6 @@
-"""Memory that is freed and taken again at once should stay in the process.
+"""What the allocators of memory should do, and what they say when there is none left.
+
+Memory that is freed and taken again at once should stay in the process.
 
 glibc gives large blocks back to the system when they are freed. The next one is then made of pages that the system
 zeroes one by one, at the first touch of each. A training step takes and frees about a gigabyte in blocks of some
@@ -14,6 +16,10 @@ import sys
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 LARGEST_BLOCKS = (1 << 30, 1 << 25)  # bytes; larger ones still come from the system each time. Older glibc takes 32 MiB
 MOST_KEPT = 0x7FFF_FFFF  # bytes that may lie free at the end of the heap
+
+NO_MEMORY = ("out of memory", "alloc_failed", "can't allocate memory", "not enough memory")
+"""What torch says where memory is missing, and the error is none of its own kind: CUDA (beside torch's allocator, such
+as for locked memory), cuBLAS and cuDNN (for their handles), and the two allocators of the CPU (POSIX, Windows)."""
 
 
 def keep_freed_memory() -> bool:
@@ -31,3 +37,16 @@ def keep_freed_memory() -> bool:
         return False  # and the next one alone would make it worse: it ends the threshold's own growth
     # One arena: each thread would have one of its own, where the other settings hold only in part.
     return bool(mallopt(M_TRIM_THRESHOLD, MOST_KEPT)) and bool(mallopt(M_ARENA_MAX, 1))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device, or this computer, has no memory left.
+
+    >>> [is_out_of_memory(RuntimeError(text)) for text in ("CUDA error: out of memory", "shapes differ")]
+    [True, False]
+    """
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in NO_MEMORY)

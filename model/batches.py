@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .allocator import is_out_of_memory
 from .crew import Crew, cores
 
 Audio = NDArray[np.float32]
@@ -71,8 +72,8 @@ class Batches:
         gain: factor before the network, divided out again after it.
         device: where to compute; None means where the network is.
         size: sequences at a time, of all workers together; None means the network's own.
-        workers: threads that compute; 1 is the calling thread itself. None: one for each core, at most
-            `MOST_WORKERS` (they share the cores), on CUDA `CUDA_WORKERS`.
+        workers: threads that compute; 1 is the calling thread itself, with as many OpenMP threads as it has. None: one
+            for each core, at most `MOST_WORKERS` (they share the cores), on CUDA `CUDA_WORKERS`.
         most: no more workers than that are of use. Only for the default.
     """
 
@@ -102,14 +103,18 @@ class Batches:
         self.gain = gain
         cuda = self.device.type == "cuda"
         available = cores()
+        asked = workers
         if workers is None:
             workers = CUDA_WORKERS if cuda else max(1, min(available, MOST_WORKERS, most))
+        each = 1 if cuda else max(1, available // workers)
         self.workers = workers
+        # Where a control group allows less than there is, the calling thread has too many OpenMP threads.
+        self._here = workers == 1 and (asked == 1 or cuda or each == torch.get_num_threads())
         if size is None:
             size = CUDA_BATCH_SIZE if cuda else int(getattr(network, "batch_size", BATCH_SIZE))
         self.size = ceil(size / workers)  # of a batch
         self._waiting: list[Task] = []
-        self._crew = Crew(self._do, workers, 1 if cuda else max(1, available // workers), self._stream)
+        self._crew = Crew(self._do, workers, each, self._stream)
         self._room = threading.Semaphore(workers)  # held while computing
         self._alone = threading.Lock()
 
@@ -135,7 +140,7 @@ class Batches:
     def start(self, *, everything: bool) -> None:
         """Hand what waits to the workers: full batches only, or everything, shared out evenly.
 
-        With a single worker it is done on return.
+        Where the calling thread is the worker, it is done on return.
         """
         waiting, self._waiting = self._waiting, []
         # Only a film's last window differs in length.
@@ -159,7 +164,7 @@ class Batches:
     def _start(self, batch: list[Task]) -> None:
         for task in batch:
             task.started = True
-        if self.workers == 1:
+        if self._here:
             self._do(batch)
         else:
             self._crew.put(batch)
@@ -188,7 +193,7 @@ class Batches:
         except BaseException as error:
             for task in left:
                 task.finish(None, error)
-            if self.workers == 1:
+            if self._here:
                 raise
 
     def _try(self, sequences: list[Audio]) -> Audio | None:
@@ -196,8 +201,8 @@ class Batches:
         try:
             with self._room:
                 return self._forward(sequences)
-        except torch.OutOfMemoryError:
-            if len(sequences) == 1 and self.workers == 1:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or (len(sequences) == 1 and self.workers == 1):
                 raise
         # Out here, because inside the handler the exception still keeps the failed tensors alive.
         if self.device.type == "cuda":

@@ -49,7 +49,7 @@ class Crew(Generic[T]):
         work: done with everything that is put in. It must not raise.
         size: number of threads; they start with the first piece of work.
         each: OpenMP threads of each.
-        around: what each thread enters for its whole life, such as a CUDA stream.
+        around: what each thread enters for its whole life, such as a CUDA stream. What it raises arrives in `put`.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Crew(Generic[T]):
         self._threads: list[threading.Thread] = []
         self._working: set[int] = set()
         self._ending = False
+        self._failed: BaseException | None = None
 
     def put(self, piece: T) -> None:
         """Hand a piece of work to whoever is free first."""
@@ -108,20 +109,27 @@ class Crew(Generic[T]):
                 for thread in self._threads:
                     thread.start()
                 ready.wait()
-        except BaseException:
+        except BaseException as error:
             ready.abort()
             self._threads = [thread for thread in self._threads if thread.ident is not None]
+            if self._failed is not None and isinstance(error, threading.BrokenBarrierError):
+                raise self._failed from None
             raise
 
     def _live(self, ready: threading.Barrier) -> None:
         torch.get_num_threads()  # or torch would still take the process's number at the first operation
         torch.set_num_threads(self._each)
-        try:
-            ready.wait()
-        except threading.BrokenBarrierError:
-            return
-        me = threading.get_ident()
-        with self._around():
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._around())
+                ready.wait()
+            except threading.BrokenBarrierError:
+                return
+            except BaseException as error:
+                self._failed = error
+                ready.abort()
+                return
+            me = threading.get_ident()
             while (piece := self._queue.get()) is not None:
                 self._working.add(me)  # before the question, or `end` might overlook this thread
                 if self._ending:

@@ -20,8 +20,9 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 def prepare(network: Network, *, device: str | torch.device = "cpu", precision: str = "auto") -> Any:
     """The network for inference on a device; copies of the weights, the original is not changed.
 
-    On a CPU, in float32, its output differs from the original's by 1e-5 of the largest sample at most. In bfloat16 it
-    differs by about -60 dB; transforms, masks and sums stay in float32 then too, but for the masks of MRX on CUDA.
+    On a CPU, in float32, its output differs from the original's by 1e-5 of the largest sample at most. In bfloat16 the
+    power of the difference is about -50 dB of the mixture's; transforms, masks and sums stay in float32 then too, but
+    for the masks of MRX on CUDA.
     In float32 on CUDA, this process's LSTMs no longer take TensorFloat-32, which is torch's own choice there.
 
     Args:

@@ -26,7 +26,8 @@ class Prepared(nn.Module):
     """A network for inference that says of itself what the original said.
 
     Attributes:
-        precision: "float32" or "bfloat16", that of matrix products and recurrent layers.
+        precision: "float32" or "bfloat16", that of matrix products and recurrent layers (on CUDA, autocast
+            computes the latter in float16: see `recurrent`).
     """
 
     stems: tuple[str, ...]

@@ -117,7 +117,7 @@ def separate(
 
     Raises:
         ValueError: an argument makes no sense, or a block has another shape or type than promised.
-        torch.OutOfMemoryError: not even a single sequence fits the device.
+        RuntimeError, MemoryError: not even a single sequence fits the device; see `allocator.is_out_of_memory`.
 
     >>> from .mrx import MRX
     >>> network = MRX(windows=(64, 128), hop=32, hidden=8, layers=2)

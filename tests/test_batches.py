@@ -416,6 +416,31 @@ def test_a_full_device_halves_the_batch_for_good(room, tried):
     assert max(sizes[len(tried) :]) <= room
 
 
+FULL = [
+    RuntimeError("CUDA error: out of memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("error", FULL, ids=lambda error: str(error)[:24])
+def test_whoever_finds_no_memory(workers, error):
+    network = Cramped(2, error)
+    x = noise(2, 100_000)
+    assert_identity(x, *run(x, network, batch_size=8, workers=workers))
+    with pytest.raises(type(error)):
+        run(noise(1, 5000), Cramped(0, error), workers=workers)
+
+
+def test_another_error_is_not_taken_for_it():
+    network = Cramped(2, RuntimeError("shapes differ"))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        run(noise(2, 100_000), network, batch_size=8, workers=1)
+    assert len(network.calls) <= 1
+
+
 @pytest.mark.parametrize("workers", [2, 3])
 @pytest.mark.parametrize("room", [1, 3, 4])
 def test_workers_halve_the_batch_for_good(workers, room):
@@ -506,6 +531,31 @@ def test_one_core_needs_no_thread(monkeypatch):
     network = Fake()
     run(noise(2, 20_000), network)
     assert {caller for caller, _ in network.callers} == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("batch_size", [None, 1])
+def test_one_worker_keeps_to_its_cores(monkeypatch, batch_size):
+    """A control group allows fewer cores than torch has threads for."""
+    monkeypatch.setattr("model.batches.cores", lambda: 1)
+    network, sound = Fake(), noise(2, 20_000)
+    with threads_of_torch(2):
+        assert_identity(sound, *run(sound, network, batch_size=batch_size))
+        assert {threads for _, threads in network.callers} == {1}
+        assert torch.get_num_threads() == 2
+        network.callers.clear()
+        run(sound, network, batch_size=batch_size, workers=1)  # who asks for the calling thread gets it
+        assert network.callers == {(threading.get_ident(), 2)}
+    assert alive() == []
+
+
+def test_what_threads_enter_may_fail(monkeypatch):
+    def full(self):
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(Batches, "_stream", full)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        run(noise(2, 20_000), Fake(), workers=2)
+    assert alive() == []
 
 
 def test_cores_are_those_that_torch_would_use(monkeypatch):

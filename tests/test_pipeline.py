@@ -311,21 +311,34 @@ def test_no_cuda_where_there_is_none() -> None:
     assert pipeline.load_network("cfork", "auto")[1] == "cpu"
 
 
+@pytest.mark.parametrize(
+    ("device", "why", "todo"),
+    [
+        ("cuda", "CUDA out of memory. Tried to allocate 9 GiB", "use --device cpu"),
+        ("cuda", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "use --device cpu"),
+        ("cpu", "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes", "end other programs"),
+    ],
+)
 def test_too_little_memory_on_the_device_is_told(
-    cfork: Command, place: Path, films_here: Path, monkeypatch: pytest.MonkeyPatch
+    cfork: Command, place: Path, films_here: Path, monkeypatch: pytest.MonkeyPatch, device: str, why: str, todo: str
 ) -> None:
-    import torch
+    from model import separator
 
-    network = echo_network()
+    network, run = echo_network(), separator.separate
 
     def full(*_: Any, **__: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise RuntimeError(why)
+
+    def here(*given: Any, **options: Any) -> Any:
+        return run(*given, **{**options, "device": "cpu"})
 
     monkeypatch.setattr(network, "forward", full)
-    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
+    monkeypatch.setattr(separator, "separate", here)
+    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, device))
     ran = cfork("remix", films_here / "plain.mkv", "--music", "3", "-o", "new.mkv")
     assert (ran.code, ran.lines) == (1, [ran.err.strip()])
-    assert "use --device cpu" in ran.err
+    assert todo in ran.err
+    assert ("GPU" in ran.err) is (device == "cuda")
     assert listing(place) == {}
 
 
