@@ -9,6 +9,7 @@ are taken round by round.
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import time
 from collections.abc import Iterator
@@ -86,8 +87,8 @@ def _check(job: BenchJob) -> None:
             raise UsageError(f"a {what} is given twice: give each --{what} once")
     if job.input is not None and job.layouts:
         raise UsageError("a film has the layout that it has: leave --layout away, or FILE")
-    if any(seconds < 1 for seconds in job.seconds):
-        raise UsageError("there is nothing to measure in less than a second: give --seconds from 1 up")
+    if not all(1 <= seconds < math.inf for seconds in job.seconds):  # a comparison with NaN is false
+        raise UsageError("there is nothing to measure in less than a second, or in no end: give --seconds from 1 up")
     for model in job.models:
         pipeline.check_levels(model, force=True)  # finds it, and reads no more than its header
     if job.output is not None:

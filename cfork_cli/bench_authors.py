@@ -2,10 +2,10 @@
 
 So the authors of MRX separate. It runs in a process of its own, with torch's and the system's own settings:
 
-    python -m cfork_cli.bench_authors MODEL DEVICE SOUND.npy
+    python -m cfork_cli.bench_authors MODEL DEVICE FILM
 
-SOUND.npy holds float32 `[channels, samples]` at the network's rate. One JSON object comes out: wall and CPU seconds of
-one pass after a short one for warming up, or why there was none.
+One JSON object comes out: wall and CPU seconds of one pass after a short one for warming up (decoding is not
+in them), or why there was none.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from cfork_cli.bench_machine import available_bytes
+from cfork_cli.bench_sound import Film, open_film
+from cfork_cli.decode import decode
 
 SHORT_SECONDS, LONG_SECONDS = 4.0, 12.0
 """Lengths of the mono sounds whose memory tells what the whole would take."""
@@ -29,40 +31,53 @@ ROOM = 0.8
 """Share of the free memory that the whole may take."""
 
 
-def run(model: str, device: str, sound: np.ndarray) -> dict[str, Any]:
+def run(model: str, device: str, film: Film) -> dict[str, Any]:
     """One pass.
-
-    Args:
-        sound: float32 `[channels, samples]`.
 
     Returns:
         `wall_seconds` and `cpu_seconds`, or `skipped`, a reason.
 
     Raises:
-        model.weights.WeightsError: there is no such model.
+        model.weights.WeightsError: there is no such model. CforkError: the film cannot be decoded.
     """
     import torch
 
+    from model.allocator import is_out_of_memory
     from model.weights import load
 
     network = load(model, device)
-    x = torch.from_numpy(sound)
     with torch.inference_mode():
         try:
-            need, free = needed_bytes(network, x.shape[0] * x.shape[1], device), _free_bytes(device)
+            samples = round(film.seconds * network.sample_rate) * (film.track.channels or 0)
+            need, free = needed_bytes(network, samples, device), _free_bytes(device)
             if need is not None and free is not None and need > ROOM * free:
                 return {"skipped": f"the whole file would need about {need / 1e9:.0f} GB, and {free / 1e9:.0f} GB "
                                    "are free"}  # fmt: skip
-            x = x.to(device)
+            x = torch.from_numpy(sound_of(film, network.sample_rate)).to(device)
             _wait(device)
             cpu, wall = time.process_time(), time.perf_counter()
             network(x)
             _wait(device)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "memory" not in str(error).lower():
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
                 raise
             return {"skipped": "the whole file does not fit into memory"}
     return {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+
+
+def sound_of(film: Film, sample_rate: int) -> np.ndarray:
+    """All of a film's sound at a rate: float32 `[channels, samples]`."""
+    from model.resample import resample
+
+    channels = film.track.channels or 0
+    found = np.empty((channels, round((film.seconds + 1) * sample_rate)), np.float32)
+    filled = 0
+    with decode(film.media, film.track) as blocks:
+        for piece in resample(blocks, blocks.sample_rate, sample_rate, channels):
+            count = min(piece.shape[1], found.shape[1] - filled)
+            found[:, filled : filled + count] = piece[:, :count]
+            filled += count
+    return np.ascontiguousarray(found[:, :filled])
 
 
 def needed_bytes(network: Any, samples: int, device: str) -> float | None:
@@ -79,7 +94,7 @@ def needed_bytes(network: Any, samples: int, device: str) -> float | None:
             return None
         peaks.append(peak)
     each = (peaks[1] - peaks[0]) / (lengths[1] - lengths[0])
-    return max(0.0, each * samples)
+    return each * samples if each > 0 else None
 
 
 def _forget_peak(device: str) -> None:
@@ -97,6 +112,12 @@ def _peak_bytes(device: str) -> int | None:
         import torch
 
         return int(torch.cuda.max_memory_allocated())
+    # getrusage would tell the parent's peak, if that was higher: it passes over `exec`, and cannot be forgotten
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        for line in lines:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     try:
         import resource
     except ImportError:  # Windows
@@ -122,7 +143,7 @@ def _wait(device: str) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     model, device, path = arguments
-    print(json.dumps(run(model, device, np.load(path))))
+    print(json.dumps(run(model, device, open_film(Path(path)))))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cfork_cli import bench_network, bench_stages
 from cfork_cli.bench_figures import ratio, scaled, spread
 from cfork_cli.bench_flops import limit_seconds, product_rate
@@ -24,9 +22,6 @@ from cfork_cli.mix import weight
 
 GAINS_DB = {"music": -10.0, "dialogue": 6.0}
 """The remix that is measured, in the order of the network's stems; effects stay."""
-
-PART_SECONDS = 60.0
-"""The network alone and the stages around it are measured on the first minute at most: they are linear in it."""
 
 START_UP_ENDS = ("measure", "remix")
 """Stages of the command in which it works on sound; start-up is what comes before the first of them."""
@@ -78,9 +73,11 @@ class Case:
     def _in_full(self, codec: AudioCodec, name: str, console: Console) -> dict[str, Any]:
         """The command, its stages, and what it is compared with."""
         ready, film = self.loaded.ready, self.film
-        blocks = bench_stages.decoded(film, PART_SECONDS)
+        # The network alone and the stages around it are measured on the beginning of a long film.
+        enough = bench_network.enough_seconds(ready, max(1, film.heard_channels), self.loaded.device)
+        blocks = bench_stages.decoded(film, enough)
         part = sum(block.shape[1] for block in blocks) / (film.track.sample_rate or 1)
-        factor = max(1.0, film.seconds / part)
+        factor = bench_network.windows_of(ready, max(part, film.seconds)) / bench_network.windows_of(ready, part)
         recording = bench_network.record(
             ready, blocks, sample_rate=film.track.sample_rate, channels=film.track.channels,
             stems=tuple(GAINS_DB), weights=[weight(gain) for gain in GAINS_DB.values()],
@@ -107,7 +104,7 @@ class Case:
                 authors.append(self.one_pass())
                 skipped = str(authors[-1].get("skipped", ""))
             console.at(4 * number + 3)
-            stages.append(bench_stages.measure_stages(film, blocks, ready, recording, codec, self.folder))
+            stages.append(bench_stages.measure_stages(film, blocks, ready, recording, factor, codec, self.folder))
             console.at(4 * number + 4)
         floor = [(wall * factor, cpu * factor) for wall, cpu in floor]
         limit = limit_seconds(flops, rates, self.loaded.precision) * factor
@@ -132,6 +129,7 @@ class Case:
 
     def command(self) -> Cost:
         """`cfork remix`, from the start of Python to the finished film."""
+        self._make_room()
         output = self.folder / f"remix{self.film.path.suffix}"
         gains = [f"--{'dialog' if stem == 'dialogue' else stem}={gain:+g}" for stem, gain in GAINS_DB.items()]
         try:
@@ -143,18 +141,22 @@ class Case:
             output.unlink(missing_ok=True)
         return cost
 
+    def _make_room(self) -> None:
+        """Give back what this process keeps of a GPU's memory: other processes are measured on it."""
+        if self.loaded.device == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()
+
     def one_pass(self) -> dict[str, Any]:
         """The whole file through the network at once, in a process of its own; see `bench_authors`.
 
         Raises:
             CforkError: it failed, and not for want of memory.
         """
-        path = self.folder / "sound.npy"
-        try:
-            np.save(path, bench_stages.at_network_rate(self.film, self.loaded.plain.sample_rate))
-            cost = measure_module("cfork_cli.bench_authors", self.loaded.model, self.loaded.device, str(path))
-        finally:
-            path.unlink(missing_ok=True)
+        self._make_room()
+        path = str(self.film.path.absolute())
+        cost = measure_module("cfork_cli.bench_authors", self.loaded.model, self.loaded.device, path)
         if cost.exit_code < 0:
             return {"skipped": "the system ended it, probably for want of memory"}
         if cost.exit_code != 0:
@@ -183,9 +185,11 @@ def ratios(whole: Sequence[Cost], network: Sequence[float], authors: Sequence[fl
 
     Args:
         whole: of the command. network, authors: seconds; none where there was no single pass.
-        limit: seconds.
+        limit: seconds; 0 where nothing had to be computed, which is the case with silence. Then there are none.
     """
     wall = [cost.wall_seconds for cost in whole]
+    if not limit:
+        return {}
     found = {
         "command_to_network": ratio(wall, network),
         "command_after_start_up_to_network": ratio([_after_start_up(cost) for cost in whole], network),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from cfork_cli.bench_process import timed as whole_time
 if TYPE_CHECKING:
     import torch
 
+    from model.windows import Grid
+
 TRANSFORM = "transform (STFT)"
 LSTM, PRODUCTS, REST = "network: LSTMs", "network: products", "network: the rest"
 INVERSE = "inverse transform"
@@ -31,6 +34,9 @@ _KINDS = {
     PRODUCTS: ("linear", "matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "addmm", "baddbmm", "addbmm", "einsum",
                "conv1d", "conv2d", "tensordot"),
 }  # fmt: skip
+ROUNDS = 3
+"""Full rounds of batches that are recorded at least, each one batch for each worker."""
+
 _METHODS = {TRANSFORM: ("pad", "spectra", "forward"), INVERSE: ("silence", "add", "finish", "inverse")}
 _KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names}
 
@@ -66,6 +72,11 @@ class Recording:
     def sequences(self) -> int:
         """Windows of channels that were computed."""
         return sum(call.x.shape[0] for call in self.calls)
+
+    @property
+    def is_on_gpu(self) -> bool:
+        """Whether the batches lie on a CUDA device."""
+        return bool(self.calls and self.calls[0].x.is_cuda)
 
     @property
     def samples(self) -> int:
@@ -108,6 +119,40 @@ class _Recorder:
         time.sleep(0.02)  # long enough for every worker to get its share
 
 
+def windows_of(network: Any, seconds: float) -> int:
+    """Windows that the separator makes of so much sound."""
+    grid = _grid(network)
+    beyond: int = round(seconds * network.sample_rate) - grid.window
+    return 1 + max(0, math.ceil(beyond / grid.stride))
+
+
+def enough_seconds(network: Any, channels: int, device: str) -> float:
+    """Sound that keeps all workers busy as a film of hours does: some rounds of batches, and the last one full.
+
+    Args:
+        network: as `pipeline.load_network` gives it.
+        channels: that it hears.
+    """
+    from model.batches import Batches
+
+    batches = Batches(network, tuple(network.stems), device=device)
+    one_round = batches.size * batches.workers
+    least = math.ceil(ROUNDS * one_round / channels)
+    # of so many windows, those whose sequences leave the least of the last round empty
+    windows = min(range(least, least + one_round), key=lambda number: (-number * channels % one_round) / number)
+    grid = _grid(network)
+    return (grid.window + (windows - 1) * grid.stride) / int(network.sample_rate)
+
+
+def _grid(network: Any) -> Grid:
+    from model.windows import plan
+
+    return plan(
+        network.window_seconds, network.context_seconds, network.crossfade_seconds,
+        sample_rate=network.sample_rate, hop=network.hop,
+    )  # fmt: skip
+
+
 def record(network: Any, blocks: Iterable[np.ndarray], **asked: Any) -> Recording:
     """Run the separator with a stand-in for the network.
 
@@ -136,7 +181,10 @@ def replay(network: Any, recording: Recording) -> None:
 
     def begin() -> None:
         torch.set_num_threads(recording.torch_threads)
+        if recording.is_on_gpu:  # of its own, as each worker of the separator has
+            torch.cuda.set_stream(torch.cuda.Stream())  # type: ignore[no-untyped-call]
 
+    _wait(recording)
     try:
         with ThreadPoolExecutor(recording.workers, initializer=begin) as pool:
             for _ in pool.map(run, recording.calls):
@@ -230,7 +278,7 @@ def flops(plain: Any, recording: Recording) -> dict[str, int]:
 
 def _wait(recording: Recording) -> None:
     """Until a GPU has done what it was told."""
-    if recording.calls and recording.calls[0].x.is_cuda:
+    if recording.is_on_gpu:
         import torch
 
         torch.cuda.synchronize()

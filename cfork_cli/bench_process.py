@@ -84,7 +84,7 @@ def measure(arguments: Sequence[str], *, environment: Mapping[str, str] | None =
                 watcher.start()
             assert child.stdout is not None
             output = child.stdout.read()
-            child.wait()
+            largest = _ended(child)
             wall = time.monotonic() - began
         except BaseException:
             child.terminate()  # it tidies up by itself
@@ -100,7 +100,7 @@ def measure(arguments: Sequence[str], *, environment: Mapping[str, str] | None =
     return Cost(
         wall_seconds=wall,
         cpu_seconds=None if cpu is None or after is None else after - cpu,
-        peak_bytes=peak[0] or _largest_child(),
+        peak_bytes=peak[0] or largest,
         marks=marks,
         exit_code=child.returncode,
         output=output.decode("utf-8", errors="replace"),
@@ -181,12 +181,14 @@ def _watch_memory(pid: int, ended: threading.Event, peak: list[int]) -> None:
         peak[0] = max(peak[0], sum(map(pss_bytes, tree(pid))))
 
 
-def _largest_child() -> int | None:
-    """Largest resident set of any child so far; None where the system does not tell."""
-    if resource is None:
+def _ended(child: subprocess.Popen[bytes]) -> int | None:
+    """Wait for a child; the largest resident set of it and its children, in bytes; None where nobody tells."""
+    if not hasattr(os, "wait4"):  # Windows
+        child.wait()
         return None
-    most: int = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return used.ru_maxrss if sys.platform == "darwin" else used.ru_maxrss * 1024
 
 
 def _read_stages(lines: Any, began: float, marks: dict[str, float], said: list[str]) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 
 from cfork_cli import process, tracks
 from cfork_cli.console import clock
+from cfork_cli.containers import container_for
+from cfork_cli.decode import decode
 from cfork_cli.errors import FfmpegError, UsageError
 from cfork_cli.layouts import low_frequency
 from cfork_cli.probe import Media, Stream, probe
@@ -25,16 +27,12 @@ _PICTURE = "testsrc=size=160x90:rate=24"
 
 @dataclass(frozen=True)
 class Film:
-    """A film on disk and the track of it that is measured."""
+    """A film on disk, the track of it that is measured, and how long that is."""
 
     path: Path
     media: Media
     track: Stream
-
-    @property
-    def seconds(self) -> float:
-        """Of the track."""
-        return self.track.duration_seconds or self.media.duration_seconds or 0.0
+    seconds: float
 
     @property
     def layout(self) -> str:
@@ -49,13 +47,18 @@ class Film:
 
 
 def open_film(path: Path) -> Film:
-    """Look into a film.
+    """Look into a film. Where its length is not written down (it came through a pipe), its sound is decoded to know it.
 
     Raises:
-        InputError: it is no film, or has no sound.
+        InputError: it is no film, or has no sound. DamagedInputError: its sound cannot be decoded.
     """
     media = probe(path)
-    return Film(path, media, tracks.one(media, None))
+    track = tracks.one(media, None)
+    seconds = track.duration_seconds or media.duration_seconds
+    if not seconds:
+        with decode(media, track) as blocks:
+            seconds = sum(block.shape[1] for block in blocks) / blocks.sample_rate
+    return Film(path, media, track, seconds)
 
 
 def sound(channels: int, seconds: float) -> Iterator[np.ndarray]:
@@ -109,7 +112,7 @@ def cut_film(film: Film, path: Path, seconds: float) -> Film:
         )
     arguments = [
         "-i", process.url(film.path), "-t", str(seconds), "-map", "0:V?", "-map", "0:a", "-c", "copy",
-        "-strict", "experimental", "-y", process.url(path),
+        "-strict", "experimental", "-f", container_for(film.path, film.media), "-y", process.url(path),
     ]  # fmt: skip
     command = [process.find_ffmpeg(), *process.QUIET, *arguments]
     done = process.run(command, timeout=600)

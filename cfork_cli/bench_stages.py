@@ -32,32 +32,42 @@ Cost = tuple[float, float]
 
 
 def measure_stages(
-    film: Film, blocks: Sequence[np.ndarray], network: Any, recording: Recording, codec: AudioCodec, folder: Path
+    film: Film,
+    blocks: Sequence[np.ndarray],
+    network: Any,
+    recording: Recording,
+    factor: float,
+    codec: AudioCodec,
+    folder: Path,
 ) -> dict[str, Cost]:
     """Run every stage once.
 
     Args:
         blocks: the beginning of the film, decoded; the stages from resampling to encoding are measured on it.
         network, recording: the network, and what it gets of these blocks.
+        factor: how many times more windows the whole film has.
         codec: see `codec_of`.
         folder: for temporary files.
 
     Returns:
         Stage -> seconds, for the whole film: those that were measured on its beginning are scaled.
     """
-    factor = film.seconds * film.track.sample_rate / max(1, sum(block.shape[1] for block in blocks))  # type: ignore[operator]
-    factor = max(1.0, factor)
+    longer = film.seconds * film.track.sample_rate / max(1, sum(block.shape[1] for block in blocks))  # type: ignore[operator]
     of_part = {
         "resample": timed(lambda: _resample(film, blocks, network)),
-        **parts(network, recording),
         "mix": timed(lambda: _mix(film, blocks)),
         "encode": timed(lambda: _encode(film, blocks, codec)),
     }
-    found = {name: (wall * factor, cpu * factor) for name, (wall, cpu) in of_part.items()}
+    found = {name: _scaled(cost, max(1.0, longer)) for name, cost in of_part.items()}
+    found |= {name: _scaled(cost, factor) for name, cost in parts(network, recording).items()}
     found["decode"] = timed(lambda: decoded(film, None))
     found["loudness"] = timed(lambda: integrated_lufs(film.media, film.track))
     found["mux"] = timed(lambda: _mux(film, folder))
     return {stage: found[stage] for stage in STAGES}
+
+
+def _scaled(cost: Cost, factor: float) -> Cost:
+    return cost[0] * factor, cost[1] * factor
 
 
 def decoded(film: Film, seconds: float | None) -> list[np.ndarray]:
@@ -72,15 +82,6 @@ def decoded(film: Film, seconds: float | None) -> list[np.ndarray]:
                 break
             kept.append(block[:, :left])
     return kept
-
-
-def at_network_rate(film: Film, sample_rate: int) -> np.ndarray:
-    """All of a film's sound at another rate: `[channels, samples]`."""
-    from model.resample import resample
-
-    track = film.track
-    blocks = decoded(film, film.seconds + 1)
-    return np.concatenate(list(resample(blocks, track.sample_rate or 0, sample_rate, track.channels or 0)), axis=1)
 
 
 def codec_of(film: Film) -> AudioCodec:

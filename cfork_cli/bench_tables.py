@@ -98,10 +98,10 @@ def compared(case: dict[str, Any]) -> Table:
         table.add_row(name, f"{seconds:.2f}", to_command, to_network)
 
     def of(name: str) -> str:
-        return words(ratios[name], 2)
+        return words(ratios[name], 2) if name in ratios else "-"
 
     def against(name: str) -> str:
-        return words(inverse(ratios[name]), 2)
+        return words(inverse(ratios[name]), 2) if name in ratios else "-"
 
     if "skipped" not in case["authors"]:
         seconds = case["authors"]["wall_seconds"]["median"]

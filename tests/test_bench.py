@@ -10,6 +10,7 @@ import mmap
 import os
 import signal
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,10 +21,11 @@ import numpy as np
 import pytest
 import torch
 from commands import ROOT, Ran, echo_network, finish, listing, processes_about, start, wait_until
+from films import ffmpeg, record
 from films import samples as samples_of
 from torch import nn
 
-from cfork_cli import bench_authors, bench_network, bench_sound, bench_tables, pipeline
+from cfork_cli import bench_authors, bench_network, bench_sound, bench_stages, bench_tables, pipeline
 from cfork_cli.app import run
 from cfork_cli.bench_case import GAINS_DB, command_figures, phases, ratios, start_up
 from cfork_cli.bench_figures import inverse, ratio, scaled, spread
@@ -34,6 +36,7 @@ from cfork_cli.bench_process import Cost, measure, measure_cfork, pss_bytes, tre
 from cfork_cli.bench_stages import STAGES
 from cfork_cli.errors import CforkError, InputError, UsageError
 from model import SAMPLE_RATE, STEMS
+from model.batches import Batches
 from model.mrx import MRX
 from model.separator import separate
 from model.transform import Transform
@@ -106,6 +109,7 @@ def test_figures_and_ratios_of_the_command() -> None:
         "authors_to_network": [5.0, 0.6],
     }
     assert "authors_to_command" not in ratios(whole, [4.0, 5.0], [], limit=2.0)
+    assert ratios(whole, [0.0, 0.0], [20.0, 3.0], limit=0.0) == {}  # silence: nothing was computed
 
 
 # ---- arithmetic ----
@@ -203,6 +207,28 @@ def test_recorded_are_the_very_batches_of_the_separator(workers: int, weights: l
     assert recording.sequences == 2 * math.ceil((300_000 / 48_000 - 2) / 1.4 + 1)
     assert recording.samples == sum(x.numel() for x in heard)
     assert recording.workers <= workers
+
+
+@pytest.mark.parametrize("samples", [1, 88_000, 88_200, 88_300, 90_000, 149_000, 152_000, 400_000])
+def test_windows_are_counted(samples: int) -> None:
+    network = echo_network()
+    recording = bench_network.record(network, blocks_of(1, samples), sample_rate=SAMPLE_RATE, channels=1)
+    assert bench_network.windows_of(network, samples / SAMPLE_RATE) == recording.sequences
+
+
+@pytest.mark.parametrize("free", [1, 2, 3, 8, 16])
+@pytest.mark.parametrize("channels", [1, 2, 5, 7])
+def test_the_beginning_of_a_film_keeps_all_workers_busy(
+    free: int, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute is three long windows: on eight cores most workers would have nothing to do."""
+    monkeypatch.setattr("model.batches.cores", lambda: free)
+    network = echo_network()
+    batches = Batches(network, STEMS)
+    seconds = bench_network.enough_seconds(network, channels, "cpu")
+    rounds = bench_network.windows_of(network, seconds) * channels / (batches.size * batches.workers)
+    assert bench_network.ROUNDS <= rounds < 2 * bench_network.ROUNDS + channels
+    assert rounds / math.ceil(rounds) > 0.95
 
 
 def test_replayed_is_what_was_recorded() -> None:
@@ -360,6 +386,14 @@ def test_films_that_are_made(layout: str, tmp_path: Path) -> None:
     assert shorter.track.codec == codec
     with pytest.raises(UsageError, match="has only 0:02 of sound"):
         bench_sound.cut_film(film, tmp_path / "long.mkv", 10.0)
+    nameless = bench_sound.open_film(film.path.rename(tmp_path / "film"))
+    assert bench_sound.cut_film(nameless, tmp_path / "short", 1.5).seconds == pytest.approx(1.5, abs=0.1)
+
+
+def test_a_film_whose_length_nobody_wrote_down(tmp_path: Path) -> None:
+    piped = bench_sound.open_film(record(tmp_path / "piped.mkv", "aac"))
+    assert piped.media.duration_seconds is piped.track.duration_seconds is None
+    assert piped.seconds == pytest.approx(2, abs=0.1)
 
 
 def test_the_sound_is_always_the_same_and_nowhere_twice() -> None:
@@ -389,17 +423,33 @@ def test_the_machine_in_words() -> None:
     assert free is None or 0 < free <= found["memory_bytes"]
 
 
+def test_peak_memory_where_only_getrusage_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of this very child, not the largest of all children so far."""
+    if not hasattr(os, "wait4"):
+        pytest.skip("no wait4 on this system")
+    monkeypatch.setattr("cfork_cli.bench_process._watch_memory", lambda *_: None)
+    codes = [f"held = b'x' * {held}; raise SystemExit(3)" for held in (600_000_000, 1)]
+    large, small = (measure([sys.executable, "-c", code]) for code in codes)
+    assert large.exit_code == small.exit_code == 3
+    assert large.peak_bytes is not None
+    assert small.peak_bytes is not None
+    assert 600e6 < large.peak_bytes < 1e9
+    # Linux passes this process's own peak on to its children, which is that of all tests so far
+    if sys.platform != "linux":
+        assert small.peak_bytes < 100e6
+
+
 # ---- the whole file in one pass ----
 
 
-def test_one_pass(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = np.concatenate(blocks_of(2, 44_100), axis=1)
-    told = bench_authors.run(str(tiny_model), "cpu", sound)
+def test_one_pass(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = bench_sound.make_film(tmp_path / "film.mkv", "stereo", 1.5)
+    told = bench_authors.run(str(tiny_model), "cpu", film)
     assert told.keys() == {"wall_seconds", "cpu_seconds"}
     assert told["wall_seconds"] > 0
     monkeypatch.setattr(bench_authors, "_free_bytes", lambda device: 10_000_000)
     monkeypatch.setattr(bench_authors, "needed_bytes", lambda *_: 3.2e9)
-    assert bench_authors.run(str(tiny_model), "cpu", sound) == {
+    assert bench_authors.run(str(tiny_model), "cpu", film) == {
         "skipped": "the whole file would need about 3 GB, and 0 GB are free"
     }
     monkeypatch.setattr(bench_authors, "needed_bytes", lambda *_: None)  # nobody tells: it is tried
@@ -410,20 +460,48 @@ def test_one_pass(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("model.weights.load", lambda *_: Hungry().eval())
     why = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
-    assert "does not fit into memory" in bench_authors.run("any", "cpu", sound)["skipped"]
+    assert "does not fit into memory" in bench_authors.run("any", "cpu", film)["skipped"]
     why = "another fault"
     with pytest.raises(RuntimeError, match=why):
-        bench_authors.run("any", "cpu", sound)
+        bench_authors.run("any", "cpu", film)
+
+
+def test_the_sound_of_one_pass_is_the_whole_film(tmp_path: Path) -> None:
+    film = bench_sound.make_film(tmp_path / "film.mkv", "stereo", 1.5)
+    blocks = np.concatenate(bench_stages.decoded(film, 99), axis=1)
+    assert np.array_equal(bench_authors.sound_of(film, 48_000), blocks)
+    other = bench_authors.sound_of(film, 44_100)
+    assert other.shape == (2, round(blocks.shape[1] * 44_100 / 48_000))
+    assert np.square(other).mean() == pytest.approx(np.square(blocks).mean(), rel=0.1)  # nothing above 20 kHz
+
+
+@LINUX
+def test_the_peak_is_not_the_parents(tmp_path: Path) -> None:
+    """A parent that held much would make every pass look as if it needed nothing."""
+    code = (
+        "from cfork_cli import bench_authors\n"
+        "bench_authors._forget_peak('cpu')\n"
+        "before = bench_authors._peak_bytes('cpu')\n"
+        "held = b'x' * 30_000_000\n"
+        "print(before, bench_authors._peak_bytes('cpu') - before)\n"
+    )
+    with mmap.mmap(-1, 400_000_000) as parent:
+        parent.write(b"x" * 400_000_000)
+        told = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, cwd=ROOT)
+    before, grown = map(int, told.stdout.split())
+    assert before < 300e6
+    assert 25e6 < grown < 60e6
 
 
 def test_memory_of_a_pass_grows_with_the_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    peaks = iter([100e6, 900e6, 100e6, 900e6, None])
+    peaks = iter([100e6, 900e6, 100e6, 900e6, None, 900e6, 900e6])
     monkeypatch.setattr(bench_authors, "_peak_bytes", lambda device: next(peaks))
     network = echo_network()
     grown = (bench_authors.LONG_SECONDS - bench_authors.SHORT_SECONDS) * SAMPLE_RATE
     for samples in (1e6, 3e6):
         assert bench_authors.needed_bytes(network, int(samples), "cpu") == pytest.approx(800e6 / grown * samples)
     assert bench_authors.needed_bytes(network, 9, "cpu") is None
+    assert bench_authors.needed_bytes(network, 9, "cpu") is None  # it did not grow: that tells nothing
 
 
 # ---- the command ----
@@ -628,6 +706,14 @@ def test_a_long_measurement_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch
     assert len(done) == 5
 
 
+def test_a_film_of_silence(cfork: Command, place: Path, tiny_model: Path) -> None:
+    ffmpeg("-f", "lavfi", "-i", "anullsrc=r=44100:cl=stereo:d=1.5", "-c:a", "flac", place / "silence.flac")
+    ran = cfork("bench", "silence.flac", "--model", tiny_model, "--runs", "1")
+    assert ran.code == 0, ran.err
+    (row,) = [line for line in ran.out.splitlines() if line.strip().startswith("cfork remix ") and "spent" not in line]
+    assert row.split()[-1] == "-"
+
+
 def test_a_film_in_brief(cfork: Command, films_here: Path, place: Path, tiny_model: Path) -> None:
     before = listing(place.parent)
     ran = cfork("bench", films_here / "plain.mkv", "--model", tiny_model, "--runs", "1", "--brief", "-o", "b.md")
@@ -668,7 +754,8 @@ def test_what_cannot_be_measured(cfork: Command, place: Path, films_here: Path, 
     assert "given twice" in refused(2, "--model", "cfork", "--model", "cfork")
     assert "given twice" in refused(2, "--layout", "mono", "--layout", "mono")
     assert "leave --layout away" in refused(2, film, "--layout", "stereo")
-    assert "less than a second" in refused(2, "--seconds", "0.5")
+    for seconds in ("0.5", "nan", "inf"):
+        assert "less than a second" in refused(2, "--seconds", seconds)
     assert "has only 0:02" in refused(2, film, "--seconds", "60", "--model", tiny_model)
     assert "invalid value for '--runs'" in refused(2, "--runs", "0")
     assert "invalid value for '--layout'" in refused(2, "--layout", "7.1")
