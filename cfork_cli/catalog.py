@@ -72,9 +72,13 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 
 def _scores(card: dict[str, Any]) -> str:
-    gains = card.get("si_sdr_improvement_db", {})
-    scores = " / ".join(f"{gains[stem]:+.1f} dB" for stem in SPOKEN_ORDER if stem in gains)
-    measured = card.get("evaluation", {}).get("set")  # others' figures may be of other scenes than ours
+    # a card is whatever its author wrote
+    gains, evaluation = (
+        found if isinstance(found := card.get(key), dict) else {} for key in ("si_sdr_improvement_db", "evaluation")
+    )
+    known = {stem: gain for stem, gain in gains.items() if isinstance(gain, int | float)}
+    scores = " / ".join(f"{known[stem]:+.1f} dB" for stem in SPOKEN_ORDER if stem in known)
+    measured = evaluation.get("set")  # others' figures may be of other scenes than ours
     return f"{scores} on {measured}" if scores and measured else scores or "not told"
 
 

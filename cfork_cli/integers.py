@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -16,6 +16,32 @@ RAW: Mapping[str, str] = {
 def over_full_scale(block: np.ndarray) -> int:
     """How many single samples integers would have to cut."""
     return int(np.count_nonzero(np.abs(block) > 1))
+
+
+class Cuts:
+    """Counts what integer samples will cut off, on the way to them.
+
+    >>> cuts = Cuts()
+    >>> blocks = list(cuts.counted([np.array([[0.5, 1.5, -2.0]])]))
+    >>> cuts.notes()
+    ['2 samples were over full scale and were cut: float samples (pcm_f32le) keep them']
+    """
+
+    def __init__(self) -> None:
+        self.samples = 0
+
+    def counted(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """The very blocks, each looked at."""
+        for block in blocks:
+            self.samples += over_full_scale(block)
+            yield block
+
+    def notes(self) -> list[str]:
+        """After the end, what the user should know."""
+        if not self.samples:
+            return []
+        what = "1 sample was" if self.samples == 1 else f"{self.samples} samples were"
+        return [f"{what} over full scale and {what.split()[-1]} cut: float samples (pcm_f32le) keep them"]
 
 
 def to_integers(block: np.ndarray, bits: int) -> np.ndarray:

@@ -68,7 +68,7 @@ def pull(
         typer.Option(metavar="HEX", help="Checksum of the file behind an address.", show_default=False),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.1, help="Without a byte, until an attempt has failed.")
+        float, typer.Option(metavar="SECONDS", min=0.1, max=86400, help="Without a byte, until an attempt has failed.")
     ] = 30.0,
     force: Annotated[bool, typer.Option("--force", "-f", help="Download it again even if it is here.")] = False,
     as_json: Json = False,

@@ -27,6 +27,7 @@ from cfork_cli.errors import CforkError, OutputClosed, OutputError, UsageError
 from cfork_cli.film_plan import FilmPlan
 from cfork_cli.integers import RAW, packed
 from cfork_cli.probe import Stream
+from cfork_cli.stem_format import stem_codec
 
 _STREAMS = {
     "matroska", "webm", "mpegts", "nut", "ogg", "opus", "flac", "mp3", "mp2", "adts", "ac3", "eac3", "flv", "asf",
@@ -66,6 +67,11 @@ class PipeFormat:
         return self.codec.codec if self.codec is not None else f"pcm_{self.samples}"
 
     @property
+    def cuts(self) -> bool:
+        """Whether it holds integers, which cut off what is over full scale even where nothing was changed."""
+        return self.codec.cuts if self.codec is not None else self.bits is not None
+
+    @property
     def clips(self) -> bool:
         """Whether what is over full scale is cut off."""
         return self.codec.clips if self.codec is not None else self.bits is not None
@@ -97,15 +103,22 @@ def takes_picture(name: str | None) -> bool:
 
 
 def pipe_format(
-    name: str, track: Stream, *, codec: str | None = None, bits: int | None = None, bit_rate: int | None = None
+    name: str,
+    track: Stream,
+    *,
+    codec: str | None = None,
+    bits: int | None = None,
+    bit_rate: int | None = None,
+    is_stem: bool = False,
 ) -> PipeFormat:
     """How sound goes through the pipe.
 
     Args:
         name: from `check_format`.
         codec: what the user asks for: in WAV pcm_f32le, pcm_s24le or pcm_s16le.
-        bits: 16, 24 or 32 in WAV.
+        bits: of a sample, 16, 24 or 32; None for the best, or for what bare samples have.
         bit_rate: bits a second, of lossy codecs.
+        is_stem: whether it is a new sound, whose codec is chosen as for files, and not the track's own.
 
     Raises:
         UsageError: that cannot be.
@@ -114,6 +127,8 @@ def pipe_format(
     if name in RAW:
         if codec not in (None, f"pcm_{name}"):
             raise UsageError(f"bare {name} samples are no {codec}: leave --codec away")
+        if bits not in (None, int(name[1:3])):
+            raise UsageError(f"bare {name} samples have {int(name[1:3])} bits, not {bits}: leave --bits away")
         return PipeFormat(name, name, None)
     if name == "wav":
         wanted = codec or {None: "pcm_f32le", 32: "pcm_f32le", 24: "pcm_s24le", 16: "pcm_s16le"}.get(
@@ -122,6 +137,8 @@ def pipe_format(
         if wanted not in _WAV_SAMPLES:
             raise UsageError(f"WAV in a pipe holds {', '.join(_WAV_SAMPLES)}, not {wanted}")
         return PipeFormat(name, _WAV_SAMPLES[wanted][0], None)
+    if is_stem:
+        return PipeFormat(name, None, stem_codec(track, name, bits, codec))
     return PipeFormat(name, None, choose_codec(track, name, wanted=codec, bit_rate=bit_rate))
 
 

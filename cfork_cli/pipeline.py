@@ -192,14 +192,20 @@ def _heard(measure: Measure, media: Media, track: Stream, console: Console) -> f
     return measure(console.at)
 
 
-def peak_notes(guard: PeakGuard | None, sample_rate: int) -> list[str]:
-    """What the user should know about peaks that were turned down."""
+def peak_notes(guard: PeakGuard | None, sample_rate: int, *, is_only_folded: bool = False) -> list[str]:
+    """What the user should know about peaks that were turned down.
+
+    Args:
+        is_only_folded: whether no level was changed: then it is the sum of the channels that is too loud.
+    """
     if guard is None or not guard.reduced_samples:
         return []
     seconds, most_db = guard.reduced_samples / sample_rate, -20 * math.log10(guard.lowest_gain)
+    what, cure = (
+        ("the channels folded together go", "") if is_only_folded else ("the new levels go", "; lower gains avoid that")
+    )
     return [
-        f"the new levels go over full scale: for {seconds:.1f} s in all, the sound was turned down by up to "
-        f"{most_db:.1f} dB; lower gains avoid that"
+        f"{what} over full scale: for {seconds:.1f} s in all, the sound was turned down by up to {most_db:.1f} dB{cure}"
     ]
 
 

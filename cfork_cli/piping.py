@@ -21,6 +21,7 @@ from cfork_cli.console import SPOKEN_ORDER, Console
 from cfork_cli.decode import decode
 from cfork_cli.errors import UsageError
 from cfork_cli.film_plan import NewTrack
+from cfork_cli.integers import Cuts
 from cfork_cli.jobs import RemixJob, json_gain, levels
 from cfork_cli.limiter import PeakGuard
 from cfork_cli.mix import weight
@@ -96,6 +97,8 @@ def plan_remix(job: RemixJob, source: Source, options: PipeOptions, console: Con
     """
     if job.keep_original or job.sidecar or job.downmix:
         raise UsageError("a pipe carries the new sound alone: leave --keep-original, --sidecar and --downmix away")
+    if not job.default:
+        raise UsageError("a pipe carries the new sound alone: leave --no-default away")
     media, track = _track(source, ",".join(job.tracks) or None)
     stems = tuple(stem for stem in STEMS if job.gains_db[stem] != 0)
     _check(job, stems)
@@ -126,9 +129,12 @@ def plan_stem(job: SeparateJob, source: Source, options: PipeOptions, console: C
     stems = stem_names(job.stems)
     if len(stems) != 1 or job.mixture or job.residual.strip().lower() != "none":
         raise UsageError("a pipe carries one sound: choose one --stem, and leave --mixture and --residual away")
+    separation.check_template(job.template)
     media, track = _track(source, job.track)
     _check(job, stems)
-    form = pipe_format(check_format(options.output_format) or "wav", track, codec=job.codec, bits=job.bits)
+    form = pipe_format(
+        check_format(options.output_format) or "wav", track, codec=job.codec, bits=job.bits, is_stem=True
+    )
     asked = {"stem": stems[0]}
     return _told(
         PipePlan(source, job.output, media, track, stems, None, form, None, job, asked, stems[0]), console
@@ -155,12 +161,14 @@ def run(plan: PipePlan, console: Console) -> None:
             )  # fmt: skip
         guard = PeakGuard(blocks.sample_rate) if _clips(plan) and plan.computed and plan.gains_db is not None else None
         console.stage("remix" if plan.gains_db is not None else "separate", plan.media.duration_seconds)
-        for block in _sound(plan, iter(blocks), separator, guard):
+        cuts = Cuts()
+        whole = _sound(plan, iter(blocks), separator, guard)
+        for block in cuts.counted(whole) if _cuts(plan) else whole:
             sink.write(block)
             console.at(sink.samples / blocks.sample_rate)
         console.stage("finish")
     console.end()
-    notes = (*blocks.notes, *pipeline.peak_notes(guard, blocks.sample_rate))
+    notes = (*blocks.notes, *pipeline.peak_notes(guard, blocks.sample_rate), *cuts.notes())
     pipeline.report(plan.facts(), notes, sink.samples / blocks.sample_rate, time.monotonic() - began, console,
                     f"{'to the pipe' if pipes.is_stdout(plan.output) else plan.output}: {plan.words}")  # fmt: skip
 
@@ -191,6 +199,10 @@ def _begin(plan: PipePlan) -> int | None:
 
 def _clips(plan: PipePlan) -> bool:
     return plan.film.codec.clips if plan.film is not None else plan.form is not None and plan.form.clips
+
+
+def _cuts(plan: PipePlan) -> bool:
+    return plan.film.codec.cuts if plan.film is not None else plan.form is not None and plan.form.cuts
 
 
 def _told(plan: PipePlan, console: Console) -> PipePlan:

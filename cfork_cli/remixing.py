@@ -25,6 +25,7 @@ from cfork_cli.downmix import stereo_matrix
 from cfork_cli.encode import FilmSink
 from cfork_cli.errors import UsageError
 from cfork_cli.film_plan import FilmPlan, NewTrack
+from cfork_cli.integers import Cuts
 from cfork_cli.interleave import in_step
 from cfork_cli.jobs import RemixJob, RemixPlan, levels
 from cfork_cli.limiter import PeakGuard
@@ -61,6 +62,8 @@ def plan_remix(job: RemixJob, console: Console) -> RemixPlan:
     check_lufs(job.input_lufs)
     if job.sidecar and job.keep_original:
         raise UsageError("--sidecar leaves the film alone, so there is nothing for --keep-original: take one of them")
+    if not job.default and not job.keep_original:
+        raise UsageError("--no-default chooses between the old track and the new one: it goes with --keep-original")
     media = probe(job.input)
     chosen = tracks.select(media, job.tracks)
     paths = _paths(job, media, chosen)
@@ -168,6 +171,8 @@ class _Voice:
     guard: PeakGuard | None
     sink: FilmSink
     number: int
+    cuts: Cuts
+    is_only_folded: bool = False
     seconds: float = 0.0
 
     @classmethod
@@ -195,7 +200,10 @@ class _Voice:
             else:
                 pieces = ((block, np.zeros((0, *block.shape))) for block in sound)
             sound = mixdown(pieces, matrix, guard)
-        return cls(blocks, sound, guard, sink, number)
+        cuts = Cuts()
+        if new.codec.cuts:
+            sound = cuts.counted(sound)
+        return cls(blocks, sound, guard, sink, number, cuts, is_only_folded=separator is None)
 
     def write(self, block: np.ndarray) -> None:
         """A block into the sink."""
@@ -204,4 +212,5 @@ class _Voice:
 
     def notes(self) -> list[str]:
         """After the end, what the user should know."""
-        return [*self.blocks.notes, *peak_notes(self.guard, self.blocks.sample_rate)]
+        peaks = peak_notes(self.guard, self.blocks.sample_rate, is_only_folded=self.is_only_folded)
+        return [*self.blocks.notes, *peaks, *self.cuts.notes()]

@@ -52,6 +52,16 @@ def check_early(job: SeparateJob) -> None:
     pipeline.check_model(job.model)
 
 
+def check_template(template: str) -> None:
+    """Refuse names for files where there is one output.
+
+    Raises:
+        UsageError: they were given.
+    """
+    if template != SeparateJob.template:
+        raise UsageError("--template names the files in a folder: give a folder with -o, or leave --template away")
+
+
 def plan_separate(job: SeparateJob, console: Console) -> SeparatePlan:
     """Probe the film and check all that can be checked before the work.
 
@@ -63,6 +73,8 @@ def plan_separate(job: SeparateJob, console: Console) -> SeparatePlan:
     sounds = (*([MIXTURE] if job.mixture else []), *stems, *([RESIDUAL] if RESIDUAL in takers else []))
     word = _format_word(job)
     check_words(word, job.bits, job.codec)
+    if _is_file(job.output):
+        check_template(job.template)
     pipeline.check_lufs(job.input_lufs)
     media = probe(job.input)
     track = tracks.one(media, job.track)
@@ -108,7 +120,8 @@ def separate(plan: SeparatePlan, console: Console) -> None:
             console.stage("finish")
     console.end()
     notes = [*blocks.notes, *written_notes()]
-    if cut and plan.form.cuts and plan.form.subtype is None:
+    # Where stems add up they were cut before they were written, else a sink without ffmpeg tells by itself.
+    if cut and plan.form.cuts and (plan.form.subtype is None or plan.takers):
         notes.append(f"{cut} samples were over full scale and were cut: use float32 WAV")
     seconds = samples / blocks.sample_rate
     pipeline.report(plan.facts(), tuple(notes), seconds, time.monotonic() - began, console, _names(plan))

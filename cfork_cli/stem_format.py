@@ -39,6 +39,8 @@ _CODECS: Mapping[str, tuple[str, ...]] = {
 _OTHERS = ("pcm_s24le", "flac", "aac", "opus", "mp3", "ac3")
 _FLOATS, _SHORT = "pcm_f32le", {"pcm_s24le": "pcm_s16le", "pcm_s24be": "pcm_s16be"}
 _LOSSLESS = ("pcm_", "flac", "alac", "wavpack", "tta")
+_LOGARITHMIC = ("pcm_alaw", "pcm_mulaw", "pcm_vidc")
+"""ITU-R G.711 and its like: called PCM, but 8 bits on a curve."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,10 @@ def check_words(format: str, bits: int | None, codec: str | None) -> None:
         raise UsageError(
             f"'{format}' is not a kind of sound file: choose wav, flac, mka, opus, mp3, m4a, alac, ogg, ..."
         )
+    _check_bits(bits)
+
+
+def _check_bits(bits: int | None) -> None:
     if bits not in (None, 16, 24, 32):
         raise UsageError(f"samples have 16, 24 or 32 bits here, not {bits}")
 
@@ -135,13 +141,30 @@ def stem_format(track: Stream, format: str, *, bits: int | None = None, codec: s
         raise UsageError(
             f"'{format}' is not a kind of sound file: choose wav, flac, mka, opus, mp3, m4a, alac, ogg, ..."
         )
-    chosen = _codec(track, container, bits, codec)
-    lossless = chosen.codec.startswith(_LOSSLESS)
+    chosen = stem_codec(track, container, bits, codec)
+    lossless = _is_lossless(chosen)
     whole = None if not lossless or chosen.codec.startswith("pcm_f") else min(chosen.bits or 24, 24)
     return StemFormat(suffix, container, None, chosen, whole, lossless)
 
 
-def _codec(track: Stream, container: str, bits: int | None, wanted: str | None) -> AudioCodec:
+def stem_codec(track: Stream, container: str, bits: int | None, wanted: str | None) -> AudioCodec:
+    """How ffmpeg writes a stem of a track into such a container; see `stem_format`.
+
+    Raises:
+        UsageError: that cannot be. FfmpegError: ffmpeg cannot be run.
+    """
+    _check_bits(bits)
+    chosen = _chosen(track, container, bits, wanted)
+    if bits is not None and not _is_lossless(chosen):
+        raise UsageError(f"{chosen.codec} is lossy and has no bits of its own: leave --bits away")
+    return chosen
+
+
+def _is_lossless(codec: AudioCodec) -> bool:
+    return codec.codec.startswith(_LOSSLESS) and codec.codec not in _LOGARITHMIC
+
+
+def _chosen(track: Stream, container: str, bits: int | None, wanted: str | None) -> AudioCodec:
     # What the film's own track was does not matter: a stem of a 16-bit track, or of a lossy one, deserves all bits.
     stem = replace(
         track, codec="pcm_s24le", bits=bits or 24, sample_format=None, profile=None, bit_rate=None, title="Stem"

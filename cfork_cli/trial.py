@@ -70,6 +70,11 @@ class AudioCodec:
     delay: int = 0
 
     @property
+    def cuts(self) -> bool:
+        """Whether it holds integers, which cut off what is over full scale even where nothing was changed."""
+        return self.clips and self.bits is not None
+
+    @property
     def bit_rate(self) -> int | None:
         """Bits a second that the encoder is asked for; None where it has no say."""
         return int(self.options["b"].rstrip("k")) * 1000 if "b" in self.options else None

@@ -32,7 +32,7 @@ def folder() -> Path:
     """The folder of the pulled models; it need not exist."""
     chosen = os.environ.get("CFORK_CACHE")
     if chosen:
-        return Path(chosen).expanduser() / "models"
+        return Path(os.path.expanduser(chosen)) / "models"
     from platformdirs import user_cache_path
 
     return user_cache_path("cfork", appauthor=False) / "models"

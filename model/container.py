@@ -68,6 +68,25 @@ def check(path: Path) -> None:
     _verified(path.read_bytes(), path)
 
 
+def check_size(path: Path) -> None:
+    """Find out from its header alone whether a safetensors file is as long as it should be.
+
+    Raises:
+        WeightsError: not safetensors, truncated, or the header is damaged.
+        OSError: the file cannot be read.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = _header_length(file.read(8), size, path)
+        entries = _parse(file.read(length), path)[1]
+    try:
+        ends = [int(entry["data_offsets"][1]) for entry in entries.values()]
+    except (KeyError, TypeError, ValueError, IndexError) as e:
+        raise WeightsError(f"{path} is damaged: its table of tensors cannot be read; get the file again") from e
+    if size != 8 + length + max(ends, default=0):
+        raise WeightsError(f"{path} is damaged or was cut off; get the file again")
+
+
 def read_tensor_table(path: Path) -> dict[str, tuple[str, list[int]]]:
     """Name -> type (such as "F16") and shape of each tensor, from the header alone.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from . import cache, released, weights
-from .container import WeightsError
+from .container import WeightsError, check_size
 
 State = Literal["bundled", "in cache", "not pulled", "damaged", "file"]
 
@@ -102,6 +103,11 @@ def _is_in(path: Path, folder: Path) -> bool:
     return os.path.realpath(path.parent) == os.path.realpath(folder)
 
 
+def _begins_as_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
+
+
 def _pulled(path: Path) -> Entry:
     """A file of the cache that is no release."""
     name, size = cache.name_of(path), path.stat().st_size
@@ -110,7 +116,9 @@ def _pulled(path: Path) -> Entry:
         return Entry(name, "damaged", path, size, None, None)
     try:
         if weights.is_pytorch(path):
-            return Entry(name, "in cache", path, size, None, None)
+            whole = zipfile.is_zipfile(path) or not _begins_as_zip(path)
+            return Entry(name, "in cache" if whole else "damaged", path, size, None, None)
+        check_size(path)
         info = weights.describe(path)
     except (WeightsError, OSError):
         return Entry(name, "damaged", path, size, None, None)

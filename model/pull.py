@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,9 @@ def find(
                 f"no model to pull is called {name_or_url!r}; choose {names}, or give an https:// address"
             )
         base = mirror or os.environ.get(MIRROR) or released.BASE_URL
+        _path_of(base)
         return _release(key, f"{base.rstrip('/')}/{released.file_name(key)}")
-    last = unquote(urlsplit(name_or_url).path).rpartition("/")[2]
+    last = unquote(_path_of(name_or_url)).rpartition("/")[2]
     if name is None and (key := released.find_release(last)) is not None:
         return _release(key, name_or_url)
     called = name or last
@@ -119,6 +121,14 @@ def pull(
     return Pulled(path, digest, fresh=True)
 
 
+def _path_of(url: str) -> str:
+    """WeightsError if it is no address at all."""
+    try:
+        return urlsplit(url).path
+    except ValueError as e:
+        raise WeightsError(f"{url!r} is no web address ({e})") from e
+
+
 def _release(key: str, url: str) -> Wanted:
     release = released.RELEASES[key]
     path = cache.folder() / released.file_name(key)
@@ -154,6 +164,8 @@ def _check_kind(path: Path) -> None:
         start = file.read(4)
     if not start.startswith(weights.PYTORCH_STARTS):
         container.check(path)
+    elif start.startswith(b"PK") and not zipfile.is_zipfile(path):  # its table of contents comes last
+        raise WeightsError(f"{path.name} is damaged or was cut off; get the file again")
 
 
 @contextlib.contextmanager

@@ -103,12 +103,13 @@ def resolve(name_or_path: str | os.PathLike[str]) -> Path:
         WeightsError: neither; the message names the models, or the command that pulls the one that was meant.
     """
     text = os.fspath(name_or_path)
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))  # a user whom nobody knows stays as it is
     is_name = re.fullmatch(r"[\w.-]+", text) is not None
-    if is_name and (bundled := BUNDLED / f"{text}.safetensors").is_file():
+    # os.path answers no to what cannot be a file's name, such as one that is too long
+    if is_name and os.path.isfile(bundled := BUNDLED / f"{text}.safetensors"):
         return bundled
     # a file name, suffix and all, means the file in this folder before the one in the cache
-    if is_name and not (path.suffix in cache.SUFFIXES and path.is_file()):
+    if is_name and not (path.suffix in cache.SUFFIXES and os.path.isfile(path)):
         found = cache.find(text)
         if found is not None:
             return found
@@ -116,9 +117,9 @@ def resolve(name_or_path: str | os.PathLike[str]) -> Path:
         if key is not None:
             name = released.public_name(key)
             raise WeightsError(f"the model {name!r} is not on this machine yet; run: cfork models pull {name}")
-    if path.is_file():
+    if os.path.isfile(path):
         return path
-    if path.is_dir():
+    if os.path.isdir(path):
         raise WeightsError(f"{path} is a directory; name a .safetensors or .pth file in it")
     if text == DEFAULT_MODEL:
         raise WeightsError(f"the bundled model {text!r} is missing; install cfork again, or name a file of weights")

@@ -83,14 +83,61 @@ def test_states(cfork: Command, mirror: FileServer, tmp_path: Path) -> None:
     weights.save(MRX(windows=(64,), hop=32, hidden=8, layers=1), cache.folder() / "by-hand.safetensors", {})
     (cache.folder() / "plain.pth").write_bytes((cache.folder() / MRX_FILE).read_bytes())
     (cache.folder() / "bad.safetensors").write_bytes(b"nothing")
+    (cache.folder() / "half.safetensors").write_bytes((cache.folder() / "by-hand.safetensors").read_bytes()[:-100])
+    (cache.folder() / "junk.pth").write_bytes(b"PK\x03\x04garbage")
     (cache.folder() / "cut.pth").write_bytes(b"PK\x03\x04")
     cache.write_record(cache.folder() / "cut.pth", cache.Record("https://x.org/cut.pth", "0" * 64, 100))
     (cache.folder() / released.file_name("paper")).write_bytes(b"cut")
     states = {one["name"]: one["state"] for one in cfork("models", "--json").result["models"]}
     assert states == {
         "cfork": "bundled", "mrx": "in cache", "mrx-paper": "damaged", "mrx-adapted-loudness": "not pulled",
-        "mrx-adapted-eq": "not pulled", "bad": "damaged", "by-hand": "in cache", "cut": "damaged", "plain": "in cache",
+        "mrx-adapted-eq": "not pulled", "bad": "damaged", "by-hand": "in cache", "cut": "damaged", "half": "damaged",
+        "junk": "damaged", "plain": "in cache",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("card", "told"),
+    [
+        ({"evaluation": "my own set"}, "not told"),
+        ({"si_sdr_improvement_db": {"dialogue": "n/a", "music": 3}, "evaluation": {"set": "mine"}}, "+3.0 dB on mine"),
+        ({"si_sdr_improvement_db": "good", "evaluation": None}, "not told"),
+    ],
+)
+def test_cards_are_whatever_their_authors_wrote(
+    cfork: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, card: dict[str, Any], told: str
+) -> None:
+    monkeypatch.setenv("CFORK_CACHE", str(tmp_path / "cache"))
+    cache.folder().mkdir(parents=True)
+    network = MRX(windows=(64,), hop=32, hidden=8, layers=1)
+    weights.save(network, cache.folder() / "by-hand.safetensors", card)
+    ran = cfork("models")
+    assert ran.code == 0
+    (row,) = [" ".join(line.split()) for line in ran.out.splitlines() if "by-hand" in line]
+    assert told in row
+    ran = cfork("models", "info", "by-hand")
+    assert ran.code == 0
+    assert told in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["models", "pull", "http://[foo/x.pth"], 7, "is no web address"),
+        (["models", "pull", "mrx", "--from", "http://[foo/"], 7, "is no web address"),
+        (["models", "pull", "mrx", "--timeout", "inf"], 2, "--timeout"),
+        (["models", "pull", "mrx", "--timeout", "nan"], 2, "--timeout"),
+        (["models", "info", "~nobody-of-that-name/x.pth"], 7, "no model and no file is called"),
+        (["models", "info", "a" * 300], 7, "no model and no file is called"),
+    ],
+)
+def test_names_that_can_be_none(cfork: Command, arguments: list[str], code: int, words: str) -> None:
+    failed(cfork(*arguments), code, words)
+
+
+def test_a_cache_of_nobody(cfork: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CFORK_CACHE", "~nobody-of-that-name/x")
+    assert cfork("models").code == 0
 
 
 def test_a_damaged_bundled_model(cfork: Command, bundle: Path) -> None:

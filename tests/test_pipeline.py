@@ -151,6 +151,22 @@ def test_peaks_over_full_scale_are_turned_down_and_told(cfork: Command, place: P
     assert 0.9 < np.abs(samples(place / "film.cfork.mkv")).max() <= 1
 
 
+@pytest.mark.parametrize(("codec", "cut"), [("pcm_s16le", 2), ("flac", 2), ("pcm_f32le", 0)])
+def test_the_films_own_overs_that_integers_cut_are_told(
+    cfork: Command, place: Path, echo: Callable, codec: str, cut: int
+) -> None:
+    told = noise(2, RATE)
+    told[0, 5000:5002] = 1.25
+    film = make(place / "film.mkv", Sound("pcm_f32le", sample_rate=RATE, samples=told), seconds=1)
+    echo((0.0, 1.0, 0.0))
+    for gain in ("0", "-3"):  # of music, and the film has none
+        ran = cfork("remix", film, "--music", gain, "--codec", codec, "-f")
+        assert ran.code == 0
+        notes = [line for line in ran.lines if "full scale" in line]
+        due = f"note: {cut} samples were over full scale and were cut: float samples (pcm_f32le) keep them"
+        assert notes == [due] * bool(cut)
+
+
 def test_peaks_within_full_scale_leave_no_note() -> None:
     assert pipeline.peak_notes(None, RATE) == []
     assert pipeline.peak_notes(PeakGuard(RATE), RATE) == []

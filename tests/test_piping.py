@@ -102,6 +102,60 @@ def test_one_stem(sound: Path, told: np.ndarray, capfd: pytest.CaptureFixture[st
     assert (result["stem"], result["output"], result["processed_seconds"]) == ("dialogue", "-", round(2 + 99 / RATE, 3))
 
 
+@pytest.mark.parametrize(("bits", "stored"), [([], 24), (["--bits", "24"], 24), (["--bits", "16"], 16)])
+def test_a_stem_gets_the_bits_that_a_file_would_have(
+    sound: Path, told: np.ndarray, place: Path, capfd: pytest.CaptureFixture[str], bits: list[str], stored: int
+) -> None:
+    left = piped(["separate", "-", "--stem", "dialogue", "-o", "-", "--format", "flac", *bits], sound.read_bytes())
+    assert left.code == 0
+    (place / "stem.flac").write_bytes(left.out)
+    assert probe(place / "stem.flac").audio[0].bits == stored
+    np.testing.assert_allclose(samples(place / "stem.flac"), 0.3 * told, atol=1e-6 + 2.0**-stored)
+    assert "note" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--format", "flac", "--bits", "7"], "samples have 16, 24 or 32 bits here, not 7"),
+        (["--format", "s16le", "--bits", "24"], "bare s16le samples have 16 bits, not 24"),
+        (["--format", "mp3", "--bits", "16"], "mp3 is lossy"),
+        (["--bits", "8"], "not 8 bits"),
+        (["--template", "{name}"], "--template names the files in a folder"),
+    ],
+)
+def test_a_stem_as_nobody_can_write_it(
+    sound: Path, capfd: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    left = piped(["separate", "-", "--stem", "music", "-o", "-", *options], sound.read_bytes())
+    assert (left.code, left.out) == (2, b"")
+    assert words in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "cut"),
+    [
+        (["separate", "-", "--stem", "music", "-o", "-", "--format", "s16le"], 2),
+        (["separate", "-", "--stem", "music", "-o", "-", "--format", "f32le"], 0),
+        (["separate", "-", "--stem", "music", "-o", "-", "--format", "flac"], 2),
+        (["remix", "-", "--output-format", "s24le"], 4),
+        (["remix", "-", "--codec", "pcm_s16le"], 4),
+        (["remix", "-"], 0),
+    ],
+)
+def test_samples_that_integers_cut_are_told(
+    told: np.ndarray, capfd: pytest.CaptureFixture[str], command: list[str], cut: int
+) -> None:
+    loud = told.copy()
+    loud[:, 50_000], loud[:, 50_001] = 1.5, -3.0  # of which half is music
+    shape = ["--input-format", "f32le", "--rate", str(RATE), "--channels", "2"]
+    left = piped([*command, *shape], np.ascontiguousarray(loud.T).tobytes())
+    assert left.code == 0
+    notes = [line for line in capfd.readouterr().err.splitlines() if "full scale" in line]
+    due = [f"note: {cut} samples were over full scale and were cut: float samples (pcm_f32le) keep them"]
+    assert notes == due * bool(cut)
+
+
 def test_streams_in_bounded_memory_and_at_once() -> None:
     """Output comes while input is still to come, and an hour would need no more memory than a minute."""
     second = np.ascontiguousarray(noise(2, RATE, seed=1).T).tobytes()
@@ -390,6 +444,7 @@ def test_a_plan_for_a_pipe(sound: Path, capfd: pytest.CaptureFixture[str]) -> No
         (["--output-format", "nonsense"], "'nonsense' is unknown"),
         (["--codec", "flac"], "WAV in a pipe holds pcm_f32le, pcm_s24le, pcm_s16le, not flac"),
         (["--keep-original"], "a pipe carries the new sound alone"),
+        (["--no-default"], "a pipe carries the new sound alone"),
         (["--track", "2"], "has no sound track 2"),
         (["--track", "0"], "there is no track 0"),
         (["--input-format", "s16le"], "add --rate 48000, and --channels 2 or --layout 5.1"),

@@ -131,6 +131,8 @@ def test_files_beside_the_film_appear_together_or_not_at_all(
     ("words", "code", "said"),
     [
         (["--sidecar", "--keep-original"], 2, "take one of them"),
+        (["--no-default", "-o", "x.mkv"], 2, "goes with --keep-original"),
+        (["--sidecar", "--no-default"], 2, "goes with --keep-original"),
         (["--sidecar", "--track", "1,2", "-o", "x.mka"], 2, "one .mka file for each track"),
         (["--sidecar", "-o", "x.mkv"], 2, "one .mka file for each track"),
         (["-o", "x.txt"], 2, "'x.txt' does not say what kind of file"),
@@ -167,6 +169,15 @@ def test_surround_folded_to_stereo(cfork: Command, place: Path, echo: Any) -> No
     left, right, center, _, side_left, side_right = told * np.float32(10**0.3)
     expected = np.stack([left + half * (center + side_left), right + half * (center + side_right)])
     np.testing.assert_allclose(samples(place / "new.mkv"), expected, atol=2**-20)
+
+
+def test_a_fold_over_full_scale_is_told_as_such(cfork: Command, place: Path) -> None:
+    film = make(place / "film.mkv", Sound("flac", "5.1(side)", RATE, noise(6, RATE, level=0.5, bits=24)), seconds=1)
+    ran = cfork("remix", film, "--downmix", "stereo", "--codec", "flac")
+    assert ran.code == 0
+    (note,) = [line for line in ran.lines if "full scale" in line]
+    assert note.startswith("note: the channels folded together go over full scale: for ")
+    assert "gains" not in note
 
 
 def test_the_low_frequency_channel_is_never_touched(

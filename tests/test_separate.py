@@ -105,6 +105,43 @@ def test_what_is_over_full_scale_is_told(cfork: Command, place: Path, monkeypatc
     np.testing.assert_allclose(read(place / "stems/music.wav"), 20 * samples(film), atol=1e-4)
 
 
+@pytest.mark.parametrize("options", [["--bits", "16"], ["--bits", "24", "--format", "flac"], ["--codec", "pcm_s16le"]])
+def test_what_the_film_has_over_full_scale_is_told_where_stems_add_up(
+    cfork: Command, place: Path, echo: None, options: list[str]
+) -> None:
+    told = noise(2, RATE, level=0.1)
+    told[:, 100:103] = 1.5
+    film = make(place / "film.wav", Sound("pcm_f32le", sample_rate=RATE, samples=told), picture=None)
+    ran = cfork("separate", film, "-o", "stems", "--residual", "file", *options)
+    assert ran.code == 0
+    assert [line for line in ran.lines if "full scale" in line] == [
+        "note: 6 samples were over full scale and were cut: use float32 WAV"
+    ]
+
+
+def test_laws_of_g711_are_not_lossless(cfork: Command, place: Path, films_here: Path, echo: None) -> None:
+    ran = cfork("separate", films_here / "plain.mkv", "-o", "stems", "--codec", "pcm_alaw", "--residual", "all")
+    assert ran.code == 0
+    assert "add up to the film only nearly" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-o", "stems.mka", "--template", "{name}"], "--template names the files in a folder"),
+        (["-o", "stems", "--format", "mp3", "--bits", "24"], "mp3 is lossy and has no bits of its own"),
+        (["-o", "stems", "--format", "mka", "--bits", "7"], "16, 24 or 32 bits"),
+    ],
+)
+def test_options_without_effect_are_refused(
+    cfork: Command, place: Path, films_here: Path, arguments: list[str], words: str
+) -> None:
+    ran = cfork("separate", films_here / "plain.mkv", *arguments)
+    assert (ran.code, len(ran.lines)) == (2, 1)
+    assert words in ran.err
+    assert listing(place) == {}
+
+
 # ---- all or none ----
 
 
