@@ -27,6 +27,9 @@ QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error")
 PROTOCOLS = "file,pipe"
 """What an input may open: a playlist must not reach the network."""
 
+PIPE_BYTES = 1 << 20
+"""Of the pipes to and from ffmpeg; the usual 64 KiB hold 0.17 s of stereo. The most that Linux gives without asking."""
+
 LOG_BYTES = 65_536
 """How much of the end of ffmpeg's standard error is read back."""
 
@@ -116,6 +119,16 @@ def command(program: str, graph: Any, values: Mapping[str, str | Sequence[str]])
     return [arguments[0], *QUIET, *arguments[1:]]
 
 
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a pipe hold a second of sound or more, where the system can (Linux): neither end waits for the other then."""
+    try:
+        import fcntl
+
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    except (ImportError, AttributeError, OSError):  # another system, or all of the user's pipes are too large together
+        pass
+
+
 class Child:
     """A running ffmpeg. A context manager: on leaving, it is killed if it still runs, and all is closed."""
 
@@ -151,6 +164,9 @@ class Child:
                 starting.result().kill()
             self._log.close()
             raise
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            if pipe is not None:
+                _widen(pipe)
 
     @property
     def stdin(self) -> IO[bytes]:

@@ -118,6 +118,25 @@ def test_a_flood_on_standard_error_blocks_nobody(tmp_path: Path) -> None:
     assert len(finished.log) == process.LOG_BYTES
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems give their pipes no size")
+def test_pipes_hold_a_second_of_sound() -> None:
+    import fcntl
+
+    code = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"
+    with process.Child([sys.executable, "-c", code], stdin=True, stdout=True) as child:
+        sizes = [fcntl.fcntl(pipe.fileno(), fcntl.F_GETPIPE_SZ) for pipe in (child.stdin, child.stdout)]
+        child.stdin.write(b"x" * 300_000)  # nobody reads yet
+        child.stdin.close()
+        assert child.stdout.read() == b"x" * 300_000
+    assert min(sizes) >= 384_000
+
+
+def test_a_pipe_that_cannot_grow_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "PIPE_BYTES", -1)
+    with process.Child([sys.executable, "-c", "print('here')"], stdout=True) as child:
+        assert child.stdout.read().strip() == b"here"
+
+
 def test_several_answer_in_their_order() -> None:
     """The first takes longest, and more than a pipe holds comes out of it."""
     words = ["import time; time.sleep(0.3); print('a' * 200_000)", "print('b')", "import sys; sys.exit('no')"]

@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 from films import CHANNELS, Sound, ffmpeg, make, noise, packets, record, times
 
+from cfork_cli import fitting
 from cfork_cli.codecs import choose_codec, encoders
 from cfork_cli.containers import container_for
 from cfork_cli.decode import decode
 from cfork_cli.encode import FilmSink
 from cfork_cli.errors import OutputError, UsageError
+from cfork_cli.film_plan import NewTrack
 from cfork_cli.probe import Media, Stream, probe
 from cfork_cli.process import find_ffmpeg
+from cfork_cli.remux import build
 
 
 def rewritten(
@@ -97,6 +100,18 @@ def test_a_recording_keeps_the_name_of_its_channel(tmp_path: Path, service: dict
     assert {**service, "id": "28106"}.items() <= dict(old.service).items()
     assert new.service == old.service
     assert not rewritten(path, tmp_path / "b.mkv")[1].service
+
+
+@pytest.mark.parametrize("tracks", [1, 2])
+def test_ffmpeg_keeps_seconds_of_new_sound(tmp_path: Path, tracks: int) -> None:
+    """Else it sleeps whenever its queue is empty, and takes no more than 50 seconds of sound a second."""
+    media = probe(make(tmp_path / "film.mkv", *[Sound("flac")] * tracks))
+    program = find_ffmpeg()
+    new = [NewTrack(track, track, choose_codec(track, "matroska", program), None) for track in media.audio]
+    film = fitting.plan(media, new, "matroska", program, suffix=".mkv")
+    command = build(program, film, tmp_path / "new.mkv", {})
+    before = command[: command.index("pipe:0")]
+    assert int(before[before.index("-thread_queue_size") + 1]) * 1024 > 5 * 48_000
 
 
 @pytest.mark.parametrize(("route", "name"), [("system", "film.mp4"), ("wheels", "film.m4v")], indirect=["route"])
