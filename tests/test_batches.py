@@ -529,7 +529,8 @@ def test_cores_are_shared_by_few_workers(monkeypatch):
 def test_one_core_needs_no_thread(monkeypatch):
     monkeypatch.setattr("model.batches.cores", lambda: 1)
     network = Fake()
-    run(noise(2, 20_000), network)
+    with threads_of_torch(1):
+        run(noise(2, 20_000), network)
     assert {caller for caller, _ in network.callers} == {threading.get_ident()}
 
 

@@ -433,10 +433,10 @@ def test_peak_memory_where_only_getrusage_tells(monkeypatch: pytest.MonkeyPatch)
     assert large.exit_code == small.exit_code == 3
     assert large.peak_bytes is not None
     assert small.peak_bytes is not None
-    assert 600e6 < large.peak_bytes < 1e9
+    assert large.peak_bytes > 600e6
     # Linux passes this process's own peak on to its children, which is that of all tests so far
     if sys.platform != "linux":
-        assert small.peak_bytes < 100e6
+        assert small.peak_bytes < 100e6 < large.peak_bytes < 1e9
 
 
 # ---- the whole file in one pass ----
