@@ -28,7 +28,7 @@ PROTOCOLS = "file,pipe"
 """What an input may open: a playlist must not reach the network."""
 
 PIPE_BYTES = 1 << 20
-"""Of the pipes to and from ffmpeg; the usual 64 KiB hold 0.17 s of stereo. The most that Linux gives without asking."""
+"""Of the pipe to ffmpeg; the usual 64 KiB hold 0.17 s of stereo. The most that Linux gives without asking."""
 
 LOG_BYTES = 65_536
 """How much of the end of ffmpeg's standard error is read back."""
@@ -164,9 +164,9 @@ class Child:
                 starting.result().kill()
             self._log.close()
             raise
-        for pipe in (self._popen.stdin, self._popen.stdout):
-            if pipe is not None:
-                _widen(pipe)
+        # Not the other way: Linux from 5.8 to 6.6 never wakes who waits to write into a pipe that grows meanwhile.
+        if self._popen.stdin is not None:
+            _widen(self._popen.stdin)
 
     @property
     def stdin(self) -> IO[bytes]:
