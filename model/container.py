@@ -75,16 +75,20 @@ def check_size(path: Path) -> None:
         WeightsError: not safetensors, truncated, or the header is damaged.
         OSError: the file cannot be read.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = _header_length(file.read(8), size, path)
-        entries = _parse(file.read(length), path)[1]
+    length, entries = _table(path)
     try:
         ends = [int(entry["data_offsets"][1]) for entry in entries.values()]
     except (KeyError, TypeError, ValueError, IndexError) as e:
         raise WeightsError(f"{path} is damaged: its table of tensors cannot be read; get the file again") from e
-    if size != 8 + length + max(ends, default=0):
+    if path.stat().st_size != 8 + length + max(ends, default=0):
         raise WeightsError(f"{path} is damaged or was cut off; get the file again")
+
+
+def _table(path: Path) -> tuple[int, dict[str, Any]]:
+    """Bytes of the header, and what it says of each tensor."""
+    with path.open("rb") as file:
+        length = _header_length(file.read(8), path.stat().st_size, path)
+        return length, _parse(file.read(length), path)[1]
 
 
 def read_tensor_table(path: Path) -> dict[str, tuple[str, list[int]]]:
@@ -94,9 +98,7 @@ def read_tensor_table(path: Path) -> dict[str, tuple[str, list[int]]]:
         WeightsError: not safetensors, or the header is damaged.
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        length = _header_length(file.read(8), path.stat().st_size, path)
-        entries = _parse(file.read(length), path)[1]
+    entries = _table(path)[1]
     try:
         return {name: (str(entry["dtype"]), list(map(int, entry["shape"]))) for name, entry in entries.items()}
     except (KeyError, TypeError, ValueError) as e:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -103,11 +102,6 @@ def _is_in(path: Path, folder: Path) -> bool:
     return os.path.realpath(path.parent) == os.path.realpath(folder)
 
 
-def _begins_as_zip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"PK"
-
-
 def _pulled(path: Path) -> Entry:
     """A file of the cache that is no release."""
     name, size = cache.name_of(path), path.stat().st_size
@@ -116,8 +110,7 @@ def _pulled(path: Path) -> Entry:
         return Entry(name, "damaged", path, size, None, None)
     try:
         if weights.is_pytorch(path):
-            whole = zipfile.is_zipfile(path) or not _begins_as_zip(path)
-            return Entry(name, "in cache" if whole else "damaged", path, size, None, None)
+            return Entry(name, "damaged" if weights.is_cut_zip(path) else "in cache", path, size, None, None)
         check_size(path)
         info = weights.describe(path)
     except (WeightsError, OSError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,7 +163,7 @@ def _check_kind(path: Path) -> None:
         start = file.read(4)
     if not start.startswith(weights.PYTORCH_STARTS):
         container.check(path)
-    elif start.startswith(b"PK") and not zipfile.is_zipfile(path):  # its table of contents comes last
+    elif weights.is_cut_zip(path):
         raise WeightsError(f"{path.name} is damaged or was cut off; get the file again")
 
 

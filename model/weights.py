@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -160,6 +161,17 @@ def is_pytorch(path: Path) -> bool:
     if start == LFS_POINTER:
         raise WeightsError(f"{path} is a Git LFS pointer, not the weights; run `git lfs pull` in its repository")
     return start.startswith(PYTORCH_STARTS) or path.suffix in {".pth", ".pt", ".ckpt"}
+
+
+def is_cut_zip(path: Path) -> bool:
+    """Whether a file begins as PyTorch's ZIP and does not end as one: its table of contents comes last.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(2)
+    return start == b"PK" and not zipfile.is_zipfile(path)
 
 
 def bundled_digests() -> dict[str, str]:
