@@ -40,8 +40,8 @@ class Cuts:
         """After the end, what the user should know."""
         if not self.samples:
             return []
-        what = "1 sample was" if self.samples == 1 else f"{self.samples} samples were"
-        return [f"{what} over full scale and {what.split()[-1]} cut: float samples (pcm_f32le) keep them"]
+        what, were = ("1 sample", "was") if self.samples == 1 else (f"{self.samples} samples", "were")
+        return [f"{what} {were} over full scale and {were} cut: float samples (pcm_f32le) keep them"]
 
 
 def to_integers(block: np.ndarray, bits: int) -> np.ndarray:

@@ -164,7 +164,7 @@ class Child:
                 starting.result().kill()
             self._log.close()
             raise
-        # Not the other way: Linux from 5.8 to 6.6 never wakes who waits to write into a pipe that grows meanwhile.
+        # Not the other way: some kernels do not wake whoever waits to write into a pipe that grows meanwhile.
         if self._popen.stdin is not None:
             _widen(self._popen.stdin)
 
