@@ -33,13 +33,13 @@ from alternatives_ways import PLAIN, WAYS, Missing, Run, Way, core_of
 from torch import Tensor, nn
 
 from model import SAMPLE_RATE, STEMS
-from model.allocator import keep_freed_memory
-from model.bandsplit import BandSplit
 from model.dnr.trees import read_scene, scenes_of
-from model.losses import si_sdr, snr
+from model.hub.weights import load
 from model.loudness import at_lufs
-from model.mrx import MRX
-from model.weights import load
+from model.metrics.losses import si_sdr, snr
+from model.networks.bandsplit import BandSplit
+from model.networks.mrx import MRX
+from model.streaming.allocator import keep_freed_memory
 
 STARTS = (0, 8 * SAMPLE_RATE)  # of the two windows in the first 20 s of a scene
 CHANNELS = 2

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from model.bandsplit import BandSplit
-from model.mrx import MRX
+from model.networks.bandsplit import BandSplit
+from model.networks.mrx import MRX
 
 Run = Callable[..., Sequence[Tensor]]  # inputs of the core -> masks
 

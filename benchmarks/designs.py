@@ -20,10 +20,10 @@ import torch
 from torch import nn
 
 from model import SAMPLE_RATE
-from model.bandsplit import BandSplit
-from model.mrx import MRX
-from model.multirate import MultiRateMRX
-from model.separator import separate
+from model.networks.bandsplit import BandSplit
+from model.networks.mrx import MRX
+from model.networks.multirate import MultiRateMRX
+from model.streaming.separator import separate
 
 DESIGNS: dict[str, Callable[[], nn.Module]] = {
     "MRX as published": MRX,

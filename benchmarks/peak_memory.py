@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cfork_cli.bench_process import SAMPLE_SECONDS, pss_bytes, tree
+from cfork_cli.bench.cost import SAMPLE_SECONDS, pss_bytes, tree
 
 
 def main() -> int:

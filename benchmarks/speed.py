@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from speed_document import COMMANDS, MRX, ROOT, defaults, document
 
-from cfork_cli.bench_figures import rounded, spread
-from cfork_cli.bench_process import measure_module
+from cfork_cli.bench.cost import measure_module
+from cfork_cli.bench.figures import rounded, spread
 
 RESULTS, DOCUMENT = ROOT / "benchmarks" / "results", ROOT / "docs" / "speed.md"
 LENGTHS, LONG = (10, 60, 600), 7200
@@ -163,8 +163,8 @@ def weights(folder: Path) -> Path:
     if not path.exists():
         import torch
 
-        from model.mrx import MRX as Network
-        from model.weights import save
+        from model.hub.weights import save
+        from model.networks.mrx import MRX as Network
 
         torch.manual_seed(0)
         save(Network(), path, {"description": "random weights, to measure the time"})

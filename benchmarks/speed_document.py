@@ -7,9 +7,10 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from cfork_cli import bench_machine, bench_tables
-from cfork_cli.bench_figures import words
-from cfork_cli.console import SPOKEN_ORDER, clock
+from cfork_cli.bench import machine as bench_machine
+from cfork_cli.bench import tables as bench_tables
+from cfork_cli.bench.figures import words
+from cfork_cli.text import SPOKEN_ORDER, clock
 
 ROOT = Path(__file__).parents[1]
 
@@ -104,7 +105,7 @@ def defaults(found: dict[str, dict[str, Any]]) -> str:
 
 
 def _released_bytes() -> int:
-    from model.released import RELEASES
+    from model.hub.released import RELEASES
 
     return RELEASES["default"].bytes
 

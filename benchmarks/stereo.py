@@ -26,11 +26,11 @@ import soundfile as sf
 import soxr
 
 from model import SAMPLE_RATE, STEMS
-from model.evaluate import blocks_of, score
-from model.inference import prepare
-from model.separator import separate
-from model.stereo import centered_share, to_left_and_right, to_middle_and_side
-from model.weights import load
+from model.hub.weights import load
+from model.inference.prepare import prepare
+from model.metrics.evaluate import blocks_of, score
+from model.streaming.separator import separate
+from model.streaming.stereo import centered_share, to_left_and_right, to_middle_and_side
 
 START, SECONDS = 8, 24
 MUSIC_START, MUSIC_LEAST = 10, 40  # seconds into a piece, and how long it is at least

@@ -23,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cfork_cli.process import find_ffmpeg
+from cfork_cli.ffmpeg.find import find_ffmpeg
 
 SAMPLE_RATE = 8000
 CLICK_SECONDS = 0.05

@@ -24,13 +24,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
 from torch import Tensor, nn
 
-from cfork_cli import pipeline, remixing
-from cfork_cli.bench_figures import rounded, scaled, spread
-from cfork_cli.bench_process import children_cpu_seconds
-from cfork_cli.bench_sound import Film, make_film
-from cfork_cli.console import Console
-from cfork_cli.jobs import RemixJob
-from cfork_cli.loudness import integrated_lufs
+from cfork_cli.bench.cost import children_cpu_seconds
+from cfork_cli.bench.figures import rounded, scaled, spread
+from cfork_cli.bench.films import Film, make_film
+from cfork_cli.console.console import Console
+from cfork_cli.flows import remix as remixing
+from cfork_cli.flows import separator as pipeline
+from cfork_cli.flows.plans import RemixJob
+from cfork_cli.input.loudness import integrated_lufs
 from model import STEMS
 
 CASES: dict[str, tuple[str, str | None]] = {

@@ -12,16 +12,19 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cfork_cli import __version__, head_start
-from cfork_cli.bench_command import bench
-from cfork_cli.commands import info, remix, separate
-from cfork_cli.console import Console
-from cfork_cli.dnr import dnr
+from cfork_cli import __version__
+from cfork_cli.commands.bench import bench
+from cfork_cli.commands.dnr import dnr
+from cfork_cli.commands.evaluate import evaluate
+from cfork_cli.commands.info import info
+from cfork_cli.commands.models import models
+from cfork_cli.commands.remix import remix
+from cfork_cli.commands.separate import separate
+from cfork_cli.commands.train import train
+from cfork_cli.console.console import Console
 from cfork_cli.errors import CforkError, Interrupted, OutputClosed, OutputError, UsageError
-from cfork_cli.evaluate_command import evaluate
-from cfork_cli.interrupt import interruptible
-from cfork_cli.models import models
-from cfork_cli.training import train
+from cfork_cli.flows import early_torch
+from cfork_cli.signals import interruptible
 
 app = typer.Typer(
     name="cfork",
@@ -68,7 +71,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
                 stream.flush()
         except OSError:  # nobody reads; the interpreter would complain about it at the very end
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    if head_start.running() or "torch" in sys.modules:
+    if early_torch.running() or "torch" in sys.modules:
         # To tear torch down takes half a second, and cannot be done while it is imported. Nothing is open any more.
         os._exit(code)
     sys.exit(code)
@@ -141,7 +144,7 @@ def _failed(arguments: list[str], error: CforkError) -> int:
 
 
 def _stdout_is_taken(arguments: list[str]) -> bool:
-    from cfork_cli.pipes import stdout_is_taken
+    from cfork_cli.media.pipes import stdout_is_taken
 
     return stdout_is_taken(arguments)
 

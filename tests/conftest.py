@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import Ran, listing
-from file_server import FileServer, serving
-from films import Sound, make
+from support.commands import Ran, listing
+from support.file_server import FileServer, serving
+from support.films import Sound, make
 
 from cfork_cli.app import run
 
@@ -88,8 +88,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small untrained network in a file."""
     import torch
 
-    from model.bandsplit import BandSplit
-    from model.weights import save
+    from model.hub.weights import save
+    from model.networks.bandsplit import BandSplit
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
@@ -102,7 +102,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Small MRX checkpoints of our own making, as the authors save theirs, by the names of two releases."""
     import torch
 
-    from model.mrx import MRX
+    from model.networks.mrx import MRX
 
     found = {}
     for seed, key in enumerate(("default", "paper")):
@@ -122,7 +122,7 @@ def checkpoint(checkpoints: dict[str, bytes]) -> bytes:
 @pytest.fixture
 def mirror(checkpoints: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     """A server that has the small checkpoints where the releases should be, and an empty cache."""
-    from model import pull, released
+    from model.hub import pull, released
 
     for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(variable, raising=False)

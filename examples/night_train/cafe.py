@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from .drawing import HEIGHT, WARM, WIDTH, Colour, Frame, Pen, finish, glow, gradient, rain
-from .script import CUPS_AT, DIALOGUE, SIPS_AT, STEAM_AT
+from examples.night_train.drawing import HEIGHT, WARM, WIDTH, Colour, Frame, Pen, finish, glow, gradient, rain
+from examples.night_train.script import CUPS_AT, DIALOGUE, SIPS_AT, STEAM_AT
 
 
 @cache

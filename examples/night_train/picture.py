@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .cafe import indoors
-from .drawing import FPS, Frame, words
-from .script import CAFE, DEPARTURE, SECONDS
-from .station import outdoors
+from examples.night_train.cafe import indoors
+from examples.night_train.drawing import FPS, Frame, words
+from examples.night_train.script import CAFE, DEPARTURE, SECONDS
+from examples.night_train.station import outdoors
 
 CARDS = (  # text, size, height in the picture, begin, end
     ("NIGHT TRAIN", 46, 96, 0.7, 4.6),

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .script import (
+from examples.night_train.script import (
     BRAKES_AT,
     CAFE,
     CAVE,

@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageFilter, ImageFont
 
-from .drawing import HEIGHT, WARM, WIDTH, Frame, Light, Pen, finish, glow, gradient, rain
-from .script import BRAKES_AT, DEPARTURE, TRAIN_IN
+from examples.night_train.drawing import HEIGHT, WARM, WIDTH, Frame, Light, Pen, finish, glow, gradient, rain
+from examples.night_train.script import BRAKES_AT, DEPARTURE, TRAIN_IN
 
 STOP_X = 292  # where the engine's front stands when the train has stopped
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from ..download import download
+from ..hub.download import download
 
 ARCHIVE_MAGIC = b"!<arch>\n"
 HEADER_BYTES = 60

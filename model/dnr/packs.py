@@ -49,7 +49,7 @@ class PackLibrary:
 
     @cached_property
     def _packs(self) -> dict[str, Pack]:
-        from .scenes import load_pack  # it brings torch, which nothing else here needs
+        from .scenes import load_pack
 
         return {name: load_pack(self.folder / self.split, name) for name in set(PACK_OF.values())}
 

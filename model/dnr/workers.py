@@ -19,13 +19,6 @@ Result = TypeVar("Result")
 _work: Callable[[Any], Any] | None = None  # of a worker process
 
 
-def available_cpus() -> int:
-    """CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1  # macOS and Windows have no affinity
-
-
 def parallel(
     function: Callable[[State, Item], Result], state: State, items: Iterable[Item], workers: int
 ) -> Iterator[Result]:

@@ -1,0 +1,1 @@
+"""`cfork bench`: measure the command, its stages, and what they are compared with."""

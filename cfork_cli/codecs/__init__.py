@@ -1,0 +1,1 @@
+"""Choose encoders, and try them before the work."""

@@ -1,0 +1,61 @@
+"""How many bits a second a sound track has, where its container does not tell (Matroska mostly): a few looks at it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import ffmpeg
+
+from cfork_cli.codecs.candidates import is_lossless
+from cfork_cli.errors import UsageError
+from cfork_cli.ffmpeg import process
+from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
+from cfork_cli.ffmpeg.find import find_ffmpeg
+from cfork_cli.media.types import Media, Stream
+
+_LOOK_SECONDS = 10.0
+_PLACES = (0.0, 0.3, 0.6)
+
+
+def with_bit_rate(media: Media, track: Stream, program: str | None = None) -> Stream:
+    """The track with a bit rate, if it can be found out: that of its densest look, since a track of a variable rate
+    shall lose nothing anywhere. Lossless tracks come back as they are.
+
+    Raises:
+        FfmpegError: ffmpeg cannot be run.
+    """
+    if track.bit_rate is not None or is_lossless(track) or not track.sample_rate:
+        return track
+    program = program or find_ffmpeg()
+    length = track.duration_seconds or media.duration_seconds or 0.0
+    starts = [length * place for place in _PLACES] if length > 3 * _LOOK_SECONDS else [0.0]
+    # less than a look's length comes where the film is shorter
+    seconds = min(_LOOK_SECONDS, length) if length > 0 else _LOOK_SECONDS
+    looks = process.run_together([_look(media, track, program, start, seconds) for start in starts])
+    most = max(len(look.output) if look.status == 0 else 0 for look in looks) * 8 / seconds
+    return replace(track, bit_rate=round(most)) if most > 0 else track
+
+
+def _look(media: Media, track: Stream, program: str, start: float, seconds: float) -> list[str]:
+    """The command that writes the packets of such a part."""
+    seek = {"ss": f"{start:.3f}"} if start > 0 else {}
+    film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **seek)
+    graph = ffmpeg.output(film[str(track.index)], "pipe:1", f="data", c="copy", t=f"{seconds:.3f}")
+    return compile_graph(program, graph, {"FILM": url(media.path)})
+
+
+def parse_bit_rate(text: str) -> int:
+    """Read a bit rate: "320k", "1.5M" or "320000"; bits a second.
+
+    Raises:
+        UsageError: it is anything else, or no rate of sound.
+
+    >>> parse_bit_rate("320k"), parse_bit_rate("1.5M")
+    (320000, 1500000)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([km]?)(?:b|bit)?(?:/s|ps)?", text.strip().lower())
+    rate = round(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2]]) if match else 0
+    if not 6_000 <= rate <= 20_000_000:
+        raise UsageError(f"'{text}' is not a bit rate of sound: give bits a second, such as 320k or 1.5M")
+    return rate

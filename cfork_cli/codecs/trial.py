@@ -1,0 +1,202 @@
+"""Half a second of sound, encoded into a container and read back: what becomes of it there.
+
+No table of versions could say that ac3 folds 7.1 to 5.1, that libopus refuses "5.1(side)", or by how much ffmpeg 5.1
+lets Opus in Matroska sound too early.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+import numpy as np
+
+from cfork_cli.codecs.codec import AudioCodec
+from cfork_cli.errors import CforkError
+from cfork_cli.ffmpeg import process
+from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, raw_input_options, url
+from cfork_cli.media.containers import UNTIMED, precise_options
+from cfork_cli.media.probe import probe
+from cfork_cli.media.types import Stream
+
+_TRIAL_SECONDS = 0.5
+_TRIAL_START_SECONDS = 1
+_LONGEST_START_UP_SECONDS = 0.3
+_FLAGS = ("comment", "original", "hearing_impaired", "visual_impaired", "forced")
+_LATE_SECONDS = 0.001
+"""Matroska rounds time stamps to this."""
+
+_SHIFTED = ("flv", "asf")
+"""Muxers that have no time before zero, and move all streams until none is there."""
+
+BACK_FOR_SIDE: Mapping[str, str] = {"5.1(side)": "5.1", "5.0(side)": "5.0", "quad(side)": "quad"}
+"""Layouts that differ only in what the surround pair is called; the order of the channels is the same."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of the trial sound."""
+
+    codec: AudioCodec
+    channels: int
+    layout: str | None
+    sample_rate: int
+
+    def loss(self, track: Stream) -> int:
+        """What is lost of the track: 0 nothing, 1 the names of the channels, 2 they have other names, 3 channels or
+        the sample rate."""
+        if self.channels != track.channels or self.sample_rate != track.sample_rate:
+            return 3
+        if self.channels <= 2 or track.layout is None or track.layout == self.layout:
+            return 0
+        if self.layout is None:
+            return 1
+        return 0 if _plain(self.layout) == _plain(track.layout) else 2
+
+
+def _plain(layout: str) -> str:
+    return BACK_FOR_SIDE.get(layout, layout)
+
+
+def trial(
+    track: Stream,
+    container: str,
+    program: str,
+    encoder: str,
+    options: Mapping[str, str],
+    layout: str | None,
+    bits: int | None,
+    raw_bits: int,
+) -> Written | None:
+    """Encode a little noise into such a container and read back what it is; None if ffmpeg refuses."""
+    channels, rate = track.channels or 1, track.sample_rate or 48_000
+    codec = AudioCodec(encoder, dict(options), "", bits, layout, True, None, raw_bits=raw_bits)
+    with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
+        target = Path(folder) / "trial"
+        if not _encode(track, container, program, codec, target, _noise(channels, rate), start=_TRIAL_START_SECONDS):
+            return None
+        try:
+            tracks = probe(target).audio
+        except CforkError:
+            return None
+    if not tracks or not tracks[0].channels or not tracks[0].sample_rate:
+        return None
+    name = tracks[0].codec
+    if bits == 32 and tracks[0].bits not in (None, 32):
+        return None  # older encoders of FLAC quietly write 24 bits
+    # floats and the codecs that take floats keep what is over full scale; players and encoders of integers do not
+    clips = not name.startswith(("pcm_f32", "pcm_f64"))
+    loses = tuple(tag for tag in ("title", "language") if getattr(tracks[0], tag) is None)
+    flags = tuple(flag for flag in _FLAGS if flag not in tracks[0].disposition)
+    early = _TRIAL_START_SECONDS - tracks[0].start_seconds
+    delay = round(early * rate) if 0 < early < _LONGEST_START_UP_SECONDS else 0
+    chosen = AudioCodec(
+        encoder, dict(options), name, bits, layout, clips, None, loses, flags, raw_bits=raw_bits, delay=delay
+    )
+    return Written(chosen, tracks[0].channels, tracks[0].layout, tracks[0].sample_rate)
+
+
+def lateness(track: Stream, container: str, program: str, codec: AudioCodec) -> tuple[int, int]:
+    """By how many samples such a file plays the encoder's output late (negative: early), and all its streams.
+
+    Where a container has no time stamps, it is the encoder's start-up delay. Matroska has them, but ffmpeg 5.1 moves
+    all streams by any encoder's delay, and has players take that of Opus off the sound once more; so the sound is
+    compared with another track of the same file.
+    """
+    if container not in UNTIMED and container not in ("matroska", "webm", *_SHIFTED):
+        return 0, 0
+    noise = _noise(track.channels or 1, track.sample_rate or 48_000)
+    with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
+        target = Path(folder) / "trial"
+        form = "matroska" if container == "webm" else container
+        if not _encode(track, form, program, codec, target, noise, reference=form == "matroska"):
+            return 0, 0
+        late, *reference = (
+            _lag(found, noise[:, 0]) for found in _heard(program, target, 2 if form == "matroska" else 1)
+        )
+    if container in _SHIFTED:
+        return 0, max(0, late)
+    shift = 0
+    if form == "matroska":
+        shift = reference[0]
+        late -= shift
+        if abs(late) < _LATE_SECONDS * (track.sample_rate or 48_000):
+            late = 0
+    return late, shift
+
+
+def _noise(channels: int, sample_rate: int) -> np.ndarray:
+    """`[samples, channels]`."""
+    return np.random.default_rng(0).standard_normal((round(_TRIAL_SECONDS * sample_rate), channels)) * 0.1
+
+
+def _encode(
+    track: Stream,
+    container: str,
+    program: str,
+    codec: AudioCodec,
+    target: Path,
+    noise: np.ndarray,
+    *,
+    reference: bool = False,
+    start: int = 0,
+) -> bool:
+    """Write a trial. Returns whether ffmpeg could.
+
+    Args:
+        reference: with the same sound a second time, as plain samples.
+        start: seconds on the time line.
+    """
+    rate, channels = track.sample_rate or 48_000, track.channels or 1
+    sound = ffmpeg.input("pipe:0", **raw_input_options(rate, channels, codec.layout, codec.raw_bits))
+    streams, more = [sound["a:0"]], {}
+    if reference:
+        streams.append(sound["a:0"])
+        more = {"c:a:1": "pcm_s16le"}
+    if container == "mxf":  # takes no sound without a picture
+        picture = f"color=size=720x576:rate=25:duration={_TRIAL_SECONDS}"
+        streams.insert(0, ffmpeg.input(picture, f="lavfi")["v:0"])
+        more = {"c:v": "mpeg2video", "b:v": "5M"}
+    options: dict[str, Any] = {"c:a:0": codec.name, "strict": "experimental", **more}
+    options |= {"metadata:s:a:0": "TAGS", "disposition:a:0": "+".join(_FLAGS)}
+    options |= precise_options(container, rate)
+    if start:
+        options |= {"filter:a:0": f"asetpts=PTS+{start}/TB"}
+    if container == "mpegts":
+        options["mpegts_copyts"] = 1
+    options |= {f"{name}:a:0": value for name, value in codec.options.items()}
+    graph = ffmpeg.output(*streams, "TRIAL", f=container, **options).global_args("-y")
+    values = {"TRIAL": url(target), "TAGS": ["title=A", "language=fra"]}
+    data = noise.astype("<f8" if codec.raw_bits == 64 else "<f4").tobytes()
+    return process.run(compile_graph(program, graph, values), stdin=data).status == 0
+
+
+def _heard(program: str, path: Path, tracks: int) -> list[np.ndarray]:
+    """The first channel of the first tracks of a file, each on the file's time line."""
+    film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS)
+    sounds = [path.with_name(f"heard{number}") for number in range(tracks)]
+    outputs = [
+        ffmpeg.output(
+            film[f"a:{number}"], str(sound), f="f32le",
+            af="aresample=async=1:min_hard_comp=0.02:first_pts=0,pan=mono|c0=c0", **{"c:a": "pcm_f32le"},
+        )
+        for number, sound in enumerate(sounds)
+    ]  # fmt: skip
+    # without -copyts, zero would be the first time stamp of all
+    graph = ffmpeg.merge_outputs(*outputs).global_args("-copyts")
+    process.run(compile_graph(program, graph, {"FILM": url(path)}))
+    return [np.fromfile(sound, "<f4") if sound.exists() else np.zeros(0, np.float32) for sound in sounds]
+
+
+def _lag(found: np.ndarray, wanted: np.ndarray) -> int:
+    """By how many samples a sound comes late, from the peak of the correlation."""
+    if not len(found):
+        return 0
+    size = len(found) + len(wanted)
+    match = np.fft.irfft(np.fft.rfft(found, size) * np.conj(np.fft.rfft(wanted, size)), size)
+    peak = int(match.argmax())
+    return peak if peak < len(found) else peak - size

@@ -1,0 +1,97 @@
+"""Which models there are, how well they do, and all that is known of one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from cfork_cli.console.console import Console
+from cfork_cli.text import SPOKEN_ORDER, megabytes
+from model.hub.inventory import Entry, entries
+from model.hub.weights import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from model.hub.examine import Facts
+
+
+def show_models(console: Console) -> None:
+    """A table on stdout of the models that there are and could be, or their cards as JSON; torch stays out of it.
+
+    Raises:
+        WeightsError: a bundled file is damaged.
+    """
+    found = entries()
+    table = Table("name", "state", "network", "size", "SI-SDR gain (dialogue / music / effects)", "license")
+    for entry in found:
+        name = f"{entry.name} (default)" if entry.name == DEFAULT_MODEL else entry.name
+        table.add_row(
+            name, entry.state, entry.architecture or "not told", megabytes(entry.bytes), _scores(entry.card),
+            str(entry.card.get("license", "not told")),
+        )  # fmt: skip
+    console.table(table)
+    if console.rich.is_terminal and any(entry.state == "not pulled" for entry in found):
+        console.say("cfork models pull NAME brings one here; cfork models info NAME tells all about it")
+    console.result(models=[_entry(entry) for entry in found])
+
+
+def show_facts(facts: Facts, console: Console) -> None:
+    """All that is known of a model, as a table or as JSON."""
+    rows: dict[str, str] = {
+        "model": f"{facts.name} ({facts.state})",
+        "file": str(facts.path) if facts.path else f"run: cfork models pull {facts.name}",
+        "about": str(facts.card.get("description", "not told")),
+        "license": str(facts.card.get("license", "not told")),
+        "network": f"{facts.architecture}, {facts.parameters:,} parameters",
+        "configuration": json.dumps(facts.config),
+        "size": f"{megabytes(facts.bytes)}{_precision(facts)}",
+        "sha256": f"{facts.sha256} ({_standing(facts)})",
+        "stems": ", ".join(facts.stems),
+        "hears": f"{facts.sample_rate} Hz at about {facts.input_lufs:g} LUFS, {facts.window_seconds:g} s at a time: "
+        f"{facts.context_seconds:g} s of context on both sides, {facts.crossfade_seconds:g} s of cross-fade",
+        "levels": "those of the mixture" if facts.level_matched else "its own: for cfork separate, not for remixing",
+        "SI-SDR gain": f"{_scores(facts.card)} (dialogue / music / effects)",
+    }
+    shown = {"description", "license", "si_sdr_improvement_db", "sha256"}
+    # figures stay figures, and whole tables stay in --json
+    rows |= {
+        key.replace("_", " "): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in facts.card.items()
+        if key not in shown and len(json.dumps(value)) < 400
+    }
+    table = Table("", "", show_header=False)
+    for row in rows.items():
+        table.add_row(*row)
+    console.table(table)
+    console.result(**{**asdict(facts), "path": str(facts.path) if facts.path else None})
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {**asdict(entry), "path": str(entry.path) if entry.path else None}
+
+
+def _scores(card: dict[str, Any]) -> str:
+    # a card is whatever its author wrote
+    gains, evaluation = (
+        found if isinstance(found := card.get(key), dict) else {} for key in ("si_sdr_improvement_db", "evaluation")
+    )
+    known = {stem: gain for stem, gain in gains.items() if isinstance(gain, int | float)}
+    scores = " / ".join(f"{known[stem]:+.1f} dB" for stem in SPOKEN_ORDER if stem in known)
+    measured = evaluation.get("set")  # others' figures may be of other scenes than ours
+    return f"{scores} on {measured}" if scores and measured else scores or "not told"
+
+
+def _precision(facts: Facts) -> str:
+    """The type of most numbers in the file."""
+    main = max(facts.precision, key=lambda kind: facts.precision[kind], default=None)
+    return f", {main}" if main else ""
+
+
+def _standing(facts: Facts) -> str:
+    if facts.path is None:
+        return "of the file to come"
+    if facts.sha256_due is None:
+        return "nothing to compare it with"
+    return "as it should be" if facts.sha256 == facts.sha256_due else f"wrong: it should be {facts.sha256_due}"

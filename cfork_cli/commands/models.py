@@ -1,0 +1,245 @@
+"""`cfork models`: list, pull, look at, verify and convert the networks' weights."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cfork_cli.commands.options import Force, Json, Quiet
+from cfork_cli.console.console import Console
+from cfork_cli.errors import InputError, Interrupted, ModelError, OutputError, UsageError
+from cfork_cli.text import megabytes
+
+models = typer.Typer(name="models", invoke_without_command=True, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A model, or a file of weights.", show_default=False)]
+
+
+@models.callback()
+def list_or_more(context: typer.Context, as_json: Json = False) -> None:
+    """List the models; or pull, examine, verify or convert one.
+
+    Without a command: list.
+    """
+    if context.invoked_subcommand is None:
+        show_list(as_json)
+    elif as_json:
+        raise UsageError(f"--json belongs behind the command: cfork models {context.invoked_subcommand} --json")
+
+
+@models.command("list")
+def show_list(as_json: Json = False) -> None:
+    """List the models: bundled, here, and to be pulled."""
+    with Console(as_json=as_json) as console, _model_errors():
+        from cfork_cli.commands.catalog import show_models
+
+        show_models(console)
+
+
+@models.command(short_help="Download a model and check it.")
+def pull(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|URL", help="A model of the list, or the address of a file of weights.", show_default=False
+        ),
+    ],
+    mirror: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="URL",
+            envvar="CFORK_MODELS_URL",
+            help="A folder on the web that has the authors' files. [default: their repository on GitHub]",
+            show_default=False,
+        ),
+    ] = None,
+    called: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="What an address is to be called here.", show_default=False),
+    ] = None,
+    sha256: Annotated[
+        str | None,
+        typer.Option(metavar="HEX", help="Checksum of the file behind an address.", show_default=False),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, max=86400, help="Without a byte, until an attempt has failed.")
+    ] = 30.0,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Download it again even if it is here.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Download a model into the cache and check it; an interrupted download goes on where it stopped.
+
+    The cache is the platform's own folder, or that of CFORK_CACHE. Proxies are taken from https_proxy and no_proxy.
+
+    Example: cfork models pull mrx
+    """
+    from model.hub import pull as puller
+
+    if sha256 is not None and (len(sha256) != 64 or set(sha256.lower()) - set("0123456789abcdef")):
+        raise UsageError(f"{sha256!r} is no sha256: it has 64 digits from 0 to f")
+    if "://" not in name and (called is not None or sha256 is not None):
+        raise UsageError(f"--name and --sha256 are for addresses, not for the model {name!r}")
+    with Console(quiet=quiet, as_json=as_json) as console, _model_errors():
+        wanted = puller.find(name, mirror=mirror, name=called, sha256=sha256)
+        if wanted is None:
+            from model.hub.weights import resolve
+
+            console.say(f"{name} is bundled: there is nothing to pull")
+            console.result(name=name, path=str(resolve(name)), state="bundled", fresh=False)
+            return
+        progress = _Download(console)
+        try:
+            done = puller.pull(wanted, force=force, progress=progress.at, note=console.note, timeout=timeout)
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted("interrupted: what came is kept; pull again to go on from there") from interrupt
+        except OSError as error:
+            raise OutputError(
+                f"the cache cannot take the model ('{error.filename or wanted.path}': {error.strerror or error}): "
+                "make room or free the way, or name another folder with CFORK_CACHE"
+            ) from error
+        console.end()
+        size = done.path.stat().st_size
+        what = "is here" if done.fresh else "was here already"
+        console.say(f"{wanted.name} {what}, checked: {done.path} ({megabytes(size)})")
+        if wanted.sha256 is None and done.fresh:
+            console.note(f"nobody vouches for this file; its sha256 is {done.sha256}")
+        console.result(
+            name=wanted.name, path=str(done.path), state="in cache", bytes=size, sha256=done.sha256, fresh=done.fresh
+        )
+
+
+@models.command(short_help="Tell all about a model.")
+def info(name: Name, as_json: Json = False) -> None:
+    """Tell all about a model: network, size, checksum, scores, data, license.
+
+    Example: cfork models info mrx
+    """
+    with Console(as_json=as_json) as console, _model_errors():
+        from cfork_cli.commands.catalog import show_facts
+        from model.hub.examine import examine
+
+        show_facts(examine(name), console)
+
+
+@models.command(short_help="Check a model and try it.")
+def verify(name: Name, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Check a model: its checksum, its numbers, and a short separation.
+
+    Example: cfork models verify cfork
+    """
+    with Console(quiet=quiet, as_json=as_json) as console, _model_errors():
+        from model.hub.examine import verify as run
+
+        checks: dict[str, str] = {}
+        for check in run(name):
+            checks[check.what] = check.found
+            console.say(f"{check.what}: {check.found}")
+        console.say("ok")
+        console.result(model=name, ok=True, checks=checks)
+
+
+@models.command()
+def convert(
+    source: Annotated[str, typer.Argument(metavar="IN", help="A model, or a file of weights.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="New file: .safetensors, or .pth for a plain state dict.", show_default=False
+        ),
+    ],
+    half: Annotated[bool, typer.Option("--half", help="Store matrices in 16 bits: half the size.")] = False,
+    card: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON object that is added to the model's card.", show_default=False),
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a model in another form, and say what that costs.
+
+    Example: cfork models convert mrx mrx.safetensors --half
+    """
+    with Console(quiet=quiet, as_json=as_json) as console, _model_errors():
+        words = _read_card(card)
+        if out.suffix not in (".safetensors", ".pth", ".pt"):
+            raise UsageError(f"'{out}' must end in .safetensors or .pth")
+        _check_out(out, source, force)
+        from model.hub.convert import convert as run
+
+        try:
+            done = run(source, out, half=half, card=words)
+        except OSError as error:
+            raise OutputError(f"'{out}' cannot be written ({error.strerror or error}): choose another place") from error
+        for note in done.notes:
+            console.note(note)
+        sizes = f"{megabytes(done.bytes_before)} -> {megabytes(done.bytes_after)}"
+        how_much = f"{done.difference:.2g} ({done.difference_db:.0f} dB)" if done.difference else "none"
+        console.say(f"wrote {out}: {sizes}, largest difference of a stem: {how_much}")
+        console.result(
+            input=str(done.source), output=str(out), bytes_before=done.bytes_before, bytes_after=done.bytes_after,
+            difference=done.difference, notes=list(done.notes),
+            difference_db=done.difference_db if math.isfinite(done.difference_db) else "-inf",
+        )  # fmt: skip
+
+
+class _Download:
+    """Shows the bytes that have come; the stage begins with the first of them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._begun = console, False
+
+    def at(self, done: int, total: int | None) -> None:
+        if not self._begun:
+            self._console.stage("pull", total, is_bytes=True)
+            self._begun = True
+        self._console.at(done)
+
+
+@contextlib.contextmanager
+def _model_errors() -> Iterator[None]:
+    from model.hub.weights import WeightsError
+
+    try:
+        yield
+    except WeightsError as error:
+        raise ModelError(str(error)) from error
+
+
+def _read_card(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        words = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"the card '{path}' cannot be read ({error}): give a file with one JSON object") from error
+    if not isinstance(words, dict):
+        raise InputError(f"the card '{path}' is no JSON object: give a file with one")
+    return words
+
+
+def _check_out(out: Path, source: str, force: bool) -> None:
+    """Find out, before the work, whether the new file may be written.
+
+    Raises:
+        OutputError: it exists, is the source, or has no place. WeightsError: there is no such source.
+    """
+    from model.hub.weights import resolve
+
+    path = resolve(source)
+    if out.is_dir():
+        raise OutputError(f"'{out}' is a directory: give the new file a name")
+    if out.exists() and out.samefile(path):
+        raise OutputError(f"'{out}' is the source itself, which is never overwritten: choose another name")
+    if out.exists() and not force:
+        raise OutputError(f"'{out}' exists already: choose another name, or replace it with --force")
+    if not out.parent.is_dir():
+        raise OutputError(f"the directory '{out.parent}' does not exist: make it first")

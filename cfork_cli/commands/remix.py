@@ -1,0 +1,155 @@
+"""The words of `cfork remix`, `cfork separate` and `cfork info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cfork_cli.commands.options import (
+    Channels,
+    Device,
+    DeviceOption,
+    Downmix,
+    DryRun,
+    Force,
+    InputFile,
+    InputFormat,
+    InputLufs,
+    Json,
+    Layout,
+    Model,
+    Precision,
+    PrecisionOption,
+    Quiet,
+    Rate,
+    Tracks,
+    gain_option,
+)
+from cfork_cli.console.console import Console
+
+
+def remix(
+    input: InputFile,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|-",
+            show_default=False,
+            help="The new film; its suffix says the kind; - is standard output. "
+            "[default: beside the input, movie.cfork.mkv for movie.mkv]",
+        ),
+    ] = None,
+    dialog: Annotated[str, gain_option("--dialog", "--dialogue", help="Gain of the voices, in dB.")] = "0",
+    music: Annotated[str, gain_option("--music", help="Gain of the music, in dB.")] = "0",
+    effects: Annotated[str, gain_option("--effects", "--sfx", help="Gain of the effects and ambience, in dB.")] = "0",
+    track: Tracks = None,
+    keep_original: Annotated[
+        bool, typer.Option("--keep-original", help="Add the new track beside the old one, instead of replacing it.")
+    ] = False,
+    sidecar: Annotated[
+        bool,
+        typer.Option(
+            "--sidecar", help="Leave the film alone: write only the sound, movie.eng.cfork.mka, for players to find."
+        ),
+    ] = False,
+    title: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Title of the new track. [default: the old one, or the levels where both are there]",
+            show_default=False,
+        ),
+    ] = None,
+    default: Annotated[
+        bool,
+        typer.Option(
+            "--default/--no-default",
+            help="With --keep-original: whether players begin with the new track. [default: they do]",
+            show_default=False,
+        ),
+    ] = True,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Codec of the new track, such as flac, aac or ac3. [default: that of the old one]",
+            show_default=False,
+        ),
+    ] = None,
+    bitrate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help="Bit rate of the new track, such as 320k. [default: at least the old one]",
+            show_default=False,
+        ),
+    ] = None,
+    downmix: Annotated[
+        Downmix | None,
+        typer.Option(help="Fold surround sound to stereo (ITU-R BS.775), without clipping.", show_default=False),
+    ] = None,
+    model: Model = "cfork",
+    device: DeviceOption = Device.auto,
+    precision: PrecisionOption = Precision.auto,
+    input_lufs: InputLufs = None,
+    input_format: InputFormat = None,
+    rate: Rate = None,
+    channels: Channels = None,
+    layout: Layout = None,
+    output_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What goes through the pipe: wav, matroska, flac, ..., or bare f32le, s16le, ... "
+            "[default: matroska for a film, wav for sound]",
+            show_default=False,
+        ),
+    ] = None,
+    force: Force = False,
+    force_model: Annotated[
+        bool, typer.Option("--force-model", help="Take a model whose stems do not have the film's level.")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Give a film new levels of dialogue, music and effects.
+
+    The picture, the other tracks, subtitles, chapters and attachments are copied as they are. Gains are in decibels,
+    from -inf (mute) to +24; 0 leaves a part exactly as it is. The input is never changed.
+
+    Example: cfork remix movie.mkv --dialog +6 --music -10
+    """
+    from cfork_cli.codecs.bit_rate import parse_bit_rate
+    from cfork_cli.flows import remix as remixing
+    from cfork_cli.flows import run as piping
+    from cfork_cli.media import pipes
+    from cfork_cli.mix.gains import parse_gains_db
+
+    output = output or pipes.natural_output(input)
+    with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
+        job = remixing.RemixJob(
+            input=input,
+            output=output,
+            gains_db=parse_gains_db(music=music, dialogue=dialog, effects=effects),
+            tracks=tuple(track or ()),
+            codec=codec,
+            bit_rate=None if bitrate is None else parse_bit_rate(bitrate),
+            downmix=downmix is not None,
+            keep_original=keep_original,
+            sidecar=sidecar,
+            title=title,
+            default=default,
+            model=model,
+            device=device.value,
+            precision=precision.value,
+            input_lufs=input_lufs,
+            force=force,
+            force_model=force_model,
+        )
+        options = piping.PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)
+        piping.remix(job, options, console, dry_run=dry_run)

@@ -1,0 +1,127 @@
+"""`cfork separate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cfork_cli.commands.options import (
+    Channels,
+    Device,
+    DeviceOption,
+    DryRun,
+    Force,
+    InputFile,
+    InputFormat,
+    InputLufs,
+    Json,
+    Layout,
+    Model,
+    Precision,
+    PrecisionOption,
+    Quiet,
+    Rate,
+    Track,
+)
+from cfork_cli.console.console import Console
+
+
+def separate(
+    input: InputFile,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR|FILE|-",
+            help="Folder for the stems, made if missing; or one file with a track for each, such as stems.mka, or "
+            "stems.mkv with the film's picture; or - for a pipe.",
+            show_default=False,
+        ),
+    ],
+    stem: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="dialogue, music or effects; give it again for another. [default: all three]",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Kind of the files: wav, flac, mka, opus, mp3, m4a, alac, ogg, ... [default: wav]",
+            show_default=False,
+        ),
+    ] = None,
+    bits: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Bits of a sample: 16, 24, or 32 (float). [default: 32 in WAV, 24 elsewhere]",
+            show_default=False,
+        ),
+    ] = None,
+    codec: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Codec, instead of the usual one of that kind of file.", show_default=False),
+    ] = None,
+    template: Annotated[
+        str,
+        typer.Option(metavar="TEXT", help="File names in the folder, with {stem}, {name}, {track}, {language}."),
+    ] = "{stem}",
+    mixture: Annotated[bool, typer.Option("--mixture", help="Write the film's own sound too, first.")] = False,
+    residual: Annotated[
+        str,
+        typer.Option(
+            metavar="WHERE",
+            help="Where goes what no stem took, so that all add up to the film exactly: stems (music,effects), all, "
+            "file (one of its own), or none.",
+        ),
+    ] = "none",
+    track: Track = None,
+    model: Model = "cfork",
+    device: DeviceOption = Device.auto,
+    precision: PrecisionOption = Precision.auto,
+    input_lufs: InputLufs = None,
+    input_format: InputFormat = None,
+    rate: Rate = None,
+    channels: Channels = None,
+    layout: Layout = None,
+    force: Force = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write dialogue, music and effects as sounds of their own.
+
+    Example: cfork separate movie.mkv -o stems/ --residual music,effects
+    """
+
+    from cfork_cli.flows import run as piping
+    from cfork_cli.flows import separate as separation
+    from cfork_cli.media import pipes
+
+    with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
+        job = separation.SeparateJob(
+            input=input,
+            output=output,
+            stems=tuple(stem or ()),
+            format=format,
+            bits=bits,
+            codec=codec,
+            template=template,
+            mixture=mixture,
+            residual=residual,
+            track=track,
+            model=model,
+            device=device.value,
+            precision=precision.value,
+            input_lufs=input_lufs,
+            force=force,
+        )
+        raw = pipes.raw_format(input_format, rate, channels, layout)
+        piping.separate(job, raw, console, dry_run=dry_run)

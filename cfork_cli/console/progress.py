@@ -1,0 +1,64 @@
+"""What a terminal shows while something is done: the parts of `console` that need rich."""
+
+from __future__ import annotations
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
+from rich.text import Text
+
+from cfork_cli.text import clock, pace, seconds_left
+
+
+def progress_bar(console: RichConsole) -> Progress:
+    """One stage: its name, a bar, how far it is, how fast, and the time left."""
+    # narrow terminals give up the bar's width first, and never break the numbers
+    texts = [Column(no_wrap=True) for _ in range(4)]
+    return Progress(
+        TextColumn("{task.description:<8}", table_column=texts[0]), BarColumn(30),
+        PositionColumn(texts[1]), SpeedColumn(texts[2]), TimeLeftColumn(texts[3]),
+        console=console, transient=True,
+    )  # fmt: skip
+
+
+class PositionColumn(ProgressColumn):
+    """How far a stage is, of how much: "1:07 / 1:30:00"; only the first where nobody knows the second."""
+
+    def render(self, task: Task) -> Text:
+        if not task.completed:
+            return Text("")
+        if task.fields["is_bytes"]:
+            whole = f" / {task.total / 1e6:.1f}" if task.total else ""
+            return Text(f"{task.completed / 1e6:.1f}{whole} MB", style="progress.download")
+        write = clock if task.fields["is_sound"] else str
+        whole = f" / {write(int(task.total))}" if task.total else ""
+        return Text(write(int(task.completed)) + whole, style="progress.download")
+
+
+class SpeedColumn(ProgressColumn):
+    """Seconds of film a second: "12.3x"; of a download, "3.2 MB/s"."""
+
+    def render(self, task: Task) -> Text:
+        if task.fields["is_bytes"]:
+            # of the last seconds: what an earlier attempt brought was not brought now
+            return Text(f"{task.speed / 1e6:.1f} MB/s" if task.speed else "", style="progress.data.speed")
+        speed = pace(task.completed, task.elapsed or 0.0) if task.fields["is_sound"] else 0.0
+        return Text((f"{speed:.1f}x" if speed < 100 else f"{speed:.0f}x") if speed else "", style="progress.data.speed")
+
+
+class TimeLeftColumn(ProgressColumn):
+    """Time left at the pace so far: "0:35 left"."""
+
+    def render(self, task: Task) -> Text:
+        if task.fields["is_bytes"]:
+            left = task.time_remaining
+        else:
+            left = seconds_left(task.completed, task.total, task.elapsed or 0.0)
+        return Text("" if left is None else f"{clock(left)} left", style="progress.remaining")
+
+
+class Stderr(RichConsole):
+    """Rich would end the program when nobody reads any more; the film is worth more than its progress bar."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True

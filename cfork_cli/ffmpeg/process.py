@@ -1,0 +1,190 @@
+"""Find ffmpeg, and run it so that it can neither hang us, nor outlive us, nor read more than it was given.
+
+Every ffmpeg of this package is started here: standard input closed or ours, standard error in a temporary file (a pipe
+that nobody reads stops ffmpeg after 64 KB), and, on Linux, killed by the kernel when we die, even by `kill -9`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import IO
+
+from cfork_cli.errors import FfmpegError, OutputError
+from cfork_cli.ffmpeg import spawn
+
+PIPE_BYTES = 1 << 20
+"""Of the pipe to ffmpeg; the usual 64 KiB hold 0.17 s of stereo. The most that Linux gives without asking."""
+
+LAST_WORDS_SECONDS = 30.0
+LOG_BYTES = 65_536
+"""How much of the end of ffmpeg's standard error is read back."""
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a pipe hold a second of sound or more, where the system can (Linux): neither end waits for the other then."""
+    try:
+        import fcntl
+
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    except (ImportError, AttributeError, OSError):  # another system, or all of the user's pipes are too large together
+        pass
+
+
+class Child:
+    """A running ffmpeg. A context manager: on leaving, it is killed if it still runs, and all is closed."""
+
+    def __init__(self, arguments: Sequence[str], *, stdin: bool = False, stdout: bool | int = False) -> None:
+        """Start it.
+
+        Args:
+            arguments: the program (an absolute path) and its arguments.
+            stdin: whether we write to it (else its standard input is empty).
+            stdout: whether we read from it, or the open file that it writes to (else it is thrown away).
+
+        Raises:
+            FfmpegError: the program cannot be started.
+            OutputError: there is no room for a temporary file.
+        """
+        try:
+            self._log = tempfile.TemporaryFile(prefix="cfork-")  # noqa: SIM115 (lives as long as the child)
+        except OSError as error:
+            raise OutputError(f"no temporary file could be made ({error.strerror}): free some space") from error
+        starting = spawn.start(
+            arguments,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout={True: subprocess.PIPE, False: subprocess.DEVNULL}[stdout] if isinstance(stdout, bool) else stdout,
+            stderr=self._log,
+        )
+        try:
+            self._popen: subprocess.Popen[bytes] = starting.result()
+        except OSError as error:
+            self._log.close()
+            raise FfmpegError(f"'{arguments[0]}' could not be started: {error.strerror}") from error
+        except BaseException:  # interrupted while the other thread was starting it
+            with contextlib.suppress(OSError):
+                starting.result().kill()
+            self._log.close()
+            raise
+        # Not the other way: some kernels do not wake whoever waits to write into a pipe that grows meanwhile.
+        if self._popen.stdin is not None:
+            _widen(self._popen.stdin)
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """Where to write, if asked for."""
+        if self._popen.stdin is None:
+            raise ValueError("this child was started without standard input")
+        return self._popen.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Where to read, if asked for."""
+        if self._popen.stdout is None:
+            raise ValueError("this child was started without standard output")
+        return self._popen.stdout
+
+    @property
+    def pid(self) -> int:
+        """Its process number."""
+        return self._popen.pid
+
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._popen.poll() is None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return its exit status (negative: the signal that killed it)."""
+        return self._popen.wait(timeout)
+
+    def last_status(self) -> int:
+        """Return the exit status of a child that has closed its end of our pipe: it is about to end, and has said why.
+
+        It is killed if it has not ended within `LAST_WORDS_SECONDS`.
+        """
+        try:
+            return self.wait(LAST_WORDS_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self.wait()
+
+    def log(self) -> str:
+        """The end of what it wrote to standard error."""
+        size = os.fstat(self._log.fileno()).st_size
+        start = max(0, size - LOG_BYTES)
+        if hasattr(os, "pread"):
+            # the child shares our file offset: a seek while it runs would make it write over its own words
+            data = os.pread(self._log.fileno(), LOG_BYTES, start)
+        else:
+            self._log.seek(start)
+            data = self._log.read(LOG_BYTES)
+            self._log.seek(0, os.SEEK_END)
+        return data.decode("utf-8", errors="replace")
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.running():
+            self._popen.kill()
+
+    def close(self) -> None:
+        """End it if it still runs, and give everything back."""
+        self.kill()
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what was still buffered cannot be delivered to the dead
+                    pipe.close()
+        self._popen.wait()
+        self._log.close()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a short run left: exit status, standard output, and the end of standard error."""
+
+    status: int
+    output: bytes
+    log: str
+
+
+def run(arguments: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0) -> Finished:
+    """Run a program that answers soon, and collect what it says.
+
+    Args:
+        arguments: the program (an absolute path) and its arguments.
+        stdin: what to feed it.
+        timeout: seconds after which it is killed.
+
+    Raises:
+        FfmpegError: it cannot be started, or did not end in time.
+    """
+    with Child(arguments, stdin=stdin is not None, stdout=True) as child:
+        return _finish(child, arguments[0], stdin, timeout)
+
+
+def run_together(commands: Sequence[Sequence[str]], *, timeout: float = 60.0) -> list[Finished]:
+    """The same for several at a time; the answers are in the order of the commands."""
+    with contextlib.ExitStack() as stack:
+        children = [stack.enter_context(Child(one, stdout=True)) for one in commands]
+        return [_finish(child, one[0], None, timeout) for child, one in zip(children, commands, strict=True)]
+
+
+def _finish(child: Child, program: str, stdin: bytes | None, timeout: float) -> Finished:
+    try:
+        output, _ = child._popen.communicate(stdin, timeout)
+    except subprocess.TimeoutExpired as error:
+        why = f"{os.path.basename(program)} did not answer within {timeout:.0f} s: is the disk or share slow?"
+        raise FfmpegError(why) from error
+    return Finished(child.wait(), output, child.log())

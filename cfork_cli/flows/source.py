@@ -1,0 +1,111 @@
+"""Where sound comes from: a file, a stream that is decoded as it comes, or a film from a pipe that had to be saved."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cfork_cli.codecs.pipe_format import check_format, takes_picture
+from cfork_cli.console.console import Console
+from cfork_cli.errors import CforkError, UsageError
+from cfork_cli.input import live
+from cfork_cli.input.decode import Decoder, decode
+from cfork_cli.input.spool import spooled
+from cfork_cli.media import pipes
+from cfork_cli.media.probe import probe
+from cfork_cli.media.types import Media, Stream
+
+
+@dataclass(frozen=True)
+class PipeOptions:
+    """What the user says about pipes. raw: None where the input tells what it is. output_format: None chooses."""
+
+    raw: pipes.RawFormat | None = None
+    output_format: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the sound comes from.
+
+    Attributes:
+        path: the file to read; of a stream, its name.
+        head: the beginning of a stream that is decoded as it comes; None for files.
+        descriptor: of that live.
+    """
+
+    path: Path
+    head: live.Head | None = None
+    descriptor: int = -1
+    raw: pipes.RawFormat | None = None
+
+    @property
+    def media(self) -> Media:
+        """What is in it."""
+        return probe(self.path) if self.head is None or self.head.media is None else self.head.media
+
+    def decoder(
+        self, media: Media, track: Stream, begin: int | None = None, *, bits: int = 32
+    ) -> Decoder | live.StreamDecoder:
+        """The samples of one of its tracks; of a file, from `begin` on the film's time line (see `timeline`), as floats
+        of so many bits."""
+        if self.head is None:
+            return decode(media, track, begin=begin, bits=bits)
+        return live.StreamDecoder(self.descriptor, self.head, track, self.raw)
+
+
+@contextlib.contextmanager
+def source_of(
+    path: Path, output: Path | None, options: PipeOptions, console: Console, *, sound_only: bool = False
+) -> Iterator[Source]:
+    """Look at the input, and save it if it has to be read twice; the copy is gone when the context ends.
+
+    A stream that goes into a pipe again is decoded as it comes, if it is sound, or if only its sound is wanted.
+    Everything else from a pipe is saved first: beside the output, whose disk has to hold as much anyway.
+
+    Args:
+        sound_only: whether no picture is wanted, whatever the format could hold.
+
+    Raises:
+        InputError, OutputError, UsageError, FfmpegError: it cannot be read, or saved.
+    """
+    into_pipe = pipes.is_output_pipe(output)
+    wanted = check_format(options.output_format)
+    if wanted is not None and not into_pipe:
+        raise UsageError("--output-format is for pipes: the suffix of -o says what a file is")
+    if options.raw is None and not pipes.is_input_pipe(path):
+        yield Source(path)
+        return
+    redirected = pipes.redirected_file(path)
+    if redirected is not None and options.raw is None:
+        yield Source(redirected)
+        return
+    name = pipes.display_name(path)
+    with contextlib.ExitStack() as stack:
+        descriptor = pipes.open_input(path)
+        stack.callback(os.close, descriptor)
+        console.stage("listen")
+        head = live.listen(descriptor, name, options.raw)
+        has_picture = head.media is not None and any(
+            one.kind == "video" and not one.is_cover for one in head.media.streams
+        )
+        if into_pipe and head.media is not None and not (has_picture and takes_picture(wanted) and not sound_only):
+            yield Source(name, head, descriptor, options.raw)
+            return
+        beside = None if into_pipe or output is None else _existing(output)
+        console.note(f"'{name}' has to be read twice: it is saved in '{beside or tempfile.gettempdir()}' first")
+        console.stage("receive", is_sound=False)
+        saved = stack.enter_context(spooled(descriptor, head.data, options.raw, name, beside, console.at))
+        try:
+            yield Source(saved)
+        except CforkError as error:  # nobody knows the copy
+            raise type(error)(str(error).replace(str(saved), str(name))) from error
+
+
+def _existing(output: Path) -> Path:
+    """The folder that an output will be in, or its nearest that exists."""
+    return next((folder for folder in (output.parent, *output.parents) if folder.is_dir()), Path())

@@ -1,0 +1,1 @@
+"""Any container or pipe -> blocks of samples."""

@@ -1,0 +1,181 @@
+"""Any film to blocks of float samples, on the film's own time line, and the truth about what was missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import ffmpeg
+import numpy as np
+
+from cfork_cli.errors import DamagedInputError, FfmpegError, InputError
+from cfork_cli.ffmpeg import process
+from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
+from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.find import find_ffmpeg
+from cfork_cli.input.blocks import Blocks, defects
+from cfork_cli.media import timeline, truncation
+from cfork_cli.media.timeline import clock_streams, on_film_time, tells_its_length
+from cfork_cli.media.types import Media, Stream
+
+MISSING_SECONDS = 0.5
+"""A film may end this much earlier than it says: codecs and containers round, and a last frame has a length."""
+
+
+_INTERRUPTED = 255  # the status of a ffmpeg that was asked to end (SIGTERM) and tidied up
+
+
+class Decoder(Blocks):
+    """The samples of one sound track, as a context manager to iterate over once.
+
+    Blocks are float32 `[channels, samples]` (float64 if 64 bits are asked for), full scale 1.0, at the track's own rate
+    and layout; all but the last have `block_seconds`. The first sample is that of the time line's `begin`, usually the
+    film's start: a track that begins later starts with silence, a gap in the time stamps becomes silence, so that
+    sound and picture keep together.
+
+    Attributes:
+        begin: the first sample's place on the time line (see `timeline`).
+    """
+
+    def __init__(
+        self, media: Media, track: Stream, *, block_seconds: float = 1.0, begin: int | None = None, bits: int = 32
+    ) -> None:
+        if not track.channels or not track.sample_rate:
+            raise InputError(
+                f"sound track {track.number + 1} of '{media.path}' ({track}) cannot be decoded by this ffmpeg"
+            )
+        super().__init__(track.channels, track.sample_rate)
+        self.media = media
+        self.track = track
+        self.begin = timeline.film_begin(media, track.sample_rate) if begin is None else begin
+        self._block_seconds, self._bits = block_seconds, bits
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield the blocks, then check that nothing was missing.
+
+        Raises:
+            DamagedInputError: decoding failed, or the film is shorter than it says.
+            InputError: this ffmpeg has no decoder for it.
+            FfmpegError: ffmpeg cannot be started, or was killed.
+        """
+        self._child = child = process.Child(self._command(), stdout=True)
+        try:
+            for block in self._read(child, self._block_seconds, self._bits):
+                self.samples += block.shape[1]
+                yield block
+            status = child.wait()
+            log = child.log()
+        finally:
+            child.close()
+        self._check(status, log)
+
+    def _command(self) -> list[str]:
+        media, track = self.media, self.track
+        film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS)
+        form = f"f{self._bits}le"
+        samples = ffmpeg.output(
+            film[str(track.index)], "pipe:1", af=on_film_time(track, self.begin), f=form, **{"c:a": f"pcm_{form}"}
+        )
+        # Reading all others into nothing anchors the time line, and tells at the end how far the film really went.
+        others = [film[str(stream.index)] for stream in clock_streams(media)]
+        nothing = ffmpeg.output(*others, "-", f="null", c="copy")
+        graph = ffmpeg.merge_outputs(nothing, samples).global_args("-progress", "pipe:2", "-stats_period", "100000")
+        if timeline.keeps_time_stamps(media):
+            graph = graph.global_args("-copyts")
+        return compile_graph(find_ffmpeg(), graph, {"FILM": url(media.path)})
+
+    def _check(self, status: int, log: str) -> None:
+        check_status(self.media, self.track, status, log)
+        # both from the film's start
+        late = (self.begin - timeline.film_begin(self.media, self.sample_rate)) / self.sample_rate
+        reached = _last_seconds(log)
+        if reached is not None and timeline.keeps_time_stamps(self.media):
+            reached -= max(0.0, self.media.start_seconds)
+        check_length(self.media, self.track, late + self.samples / self.sample_rate, reached)
+        if self.samples == 0:
+            why = complaint(log) or "no samples in it"
+            raise DamagedInputError(f"'{self.media.path}': sound track {self.track.number + 1} is empty ({why})")
+        self.notes = defects(self.media.path, log)
+        if truncation.cut_off(self.media):
+            self.notes += (f"'{self.media.path}' was cut off: its end is missing, nobody can tell how much of it",)
+
+
+def decode(
+    media: Media, track: Stream, *, block_seconds: float = 1.0, begin: int | None = None, bits: int = 32
+) -> Decoder:
+    """Decode one sound track: `with decode(media, track) as blocks: for block in blocks: ...`.
+
+    Args:
+        begin: the first sample, on the time line of `timeline`; None is the film's start.
+        bits: of the floats, 32 or 64; 32 hold integers of up to 25 bits exactly.
+
+    Raises:
+        InputError: the track's rate or channels are unknown.
+    """
+    return Decoder(media, track, block_seconds=block_seconds, begin=begin, bits=bits)
+
+
+def check_status(media: Media, track: Stream, status: int, log: str) -> None:
+    """Judge the end of a ffmpeg that read a sound track: its exit status, and the end of its standard error.
+
+    Raises:
+        DamagedInputError: decoding failed.
+        InputError: this ffmpeg has no decoder for it.
+        FfmpegError: it was killed.
+    """
+    if status == 0:
+        return
+    why = complaint(log)
+    if status < 0 or (status == _INTERRUPTED and not why):
+        how = f"killed by signal {-status}" if status < 0 else "asked to end"
+        raise FfmpegError(f"ffmpeg was {how} while it read '{media.path}': try again; is there enough memory?")
+    if re.search(r"decoder .*not found|codec none|unknown codec", log, re.IGNORECASE):
+        raise InputError(f"'{media.path}': this ffmpeg cannot decode sound track {track.number + 1} ({track}): {why}")
+    raise DamagedInputError(
+        f"'{media.path}' could not be decoded to its end ({why or f'ffmpeg ended with status {status}'})"
+    )
+
+
+def check_length(media: Media, track: Stream, seconds: float, reached: float | None) -> None:
+    """Compare how much was decoded with what the container tells. Exit codes do not: a cut film ends with status 0.
+
+    Args:
+        seconds: of decoded sound. reached: how far the furthest stream came, None if that is not known.
+
+    Raises:
+        DamagedInputError: more than `MISSING_SECONDS` are missing.
+    """
+    missing = _missing_seconds(media, track, seconds, reached)
+    if missing > MISSING_SECONDS:
+        raise DamagedInputError(
+            f"'{media.path}' is damaged or was cut off: {missing:.1f} seconds of sound are missing at its end; "
+            "copy or download it again"
+        )
+
+
+def _last_seconds(log: str) -> float | None:
+    """How far ffmpeg came in the film, from the last report of `-progress`."""
+    found: list[str] = re.findall(r"^out_time_us=(\d+)$", log, re.MULTILINE)
+    return int(found[-1]) / 1e6 if found else None
+
+
+def _missing_seconds(media: Media, track: Stream, decoded: float, reached: float | None) -> float:
+    """Seconds by which the sound is shorter than the container says, 0 if it is not or does not say.
+
+    A track may rightly end before the picture does. So where the container tells the track's own length, that counts;
+    where it tells only its own, the furthest stream counts.
+    """
+    if media.duration_seconds is None:
+        return 0.0
+    cut = truncation.missing_share(media)
+    if cut > 0:
+        # ffmpeg takes the frames that an MP3 promises for its length
+        whole = media.duration_seconds if media.container == "mp3" else media.duration_seconds / (1 - cut)
+        return whole * cut
+    if not tells_its_length(media):
+        return 0.0
+    told = track.duration_seconds
+    if told is not None:
+        # Matroska counts a track's length from zero, not from the film's first time stamp
+        return min(told, media.duration_seconds) - max(0.0, media.start_seconds) - decoded
+    return media.duration_seconds - max(decoded, reached or 0.0)

@@ -1,0 +1,1 @@
+"""Facts about media files: streams, layouts, time stamps, lengths."""

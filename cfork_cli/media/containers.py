@@ -1,0 +1,161 @@
+"""Kinds of files: what ffmpeg calls them, and what is special about some."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cfork_cli.errors import UsageError
+from cfork_cli.media.types import Media
+
+_BY_SUFFIX: Mapping[str, str] = {
+    **dict.fromkeys((".mkv", ".mka", ".mk3d"), "matroska"),
+    ".webm": "webm",
+    **dict.fromkeys((".mp4", ".m4v"), "mp4"),
+    **dict.fromkeys((".m4a", ".m4b"), "ipod"),
+    **dict.fromkeys((".mov", ".qt"), "mov"),
+    ".3gp": "3gp",
+    ".3g2": "3g2",
+    **dict.fromkeys((".ts", ".m2ts", ".mts", ".m2t", ".trp"), "mpegts"),
+    **dict.fromkeys((".mpg", ".mpeg", ".vob", ".m2p"), "vob"),
+    ".avi": "avi",
+    **dict.fromkeys((".wmv", ".wma", ".asf"), "asf"),
+    ".flv": "flv",
+    ".mxf": "mxf",
+    **dict.fromkeys((".ogg", ".oga", ".ogv"), "ogg"),
+    ".opus": "opus",
+    **dict.fromkeys((".wav", ".wave", ".bwf", ".rf64"), "wav"),
+    ".w64": "w64",
+    ".flac": "flac",
+    ".mp3": "mp3",
+    ".mp2": "mp2",
+    ".aac": "adts",
+    ".ac3": "ac3",
+    **dict.fromkeys((".eac3", ".ec3"), "eac3"),
+    **dict.fromkeys((".aif", ".aiff", ".aifc"), "aiff"),
+    ".caf": "caf",
+    ".au": "au",
+    ".wv": "wv",
+    ".tta": "tta",
+    ".nut": "nut",
+}
+
+_BY_DEMUXER: Mapping[str, tuple[str, ...]] = {
+    "matroska": ("matroska", "webm"),
+    "mov": ("mp4", "mov", "ipod", "3gp", "3g2"),
+    "mpeg": ("vob",),
+    "mpegts": ("mpegts",),
+    "aac": ("adts",),
+    "ogg": ("ogg", "opus"),
+    "mp3": ("mp3", "mp2"),
+}
+"""What ffmpeg calls a container when it reads it, where it has other names for writing: the usual one first."""
+
+MOV_FAMILY = {"mp4", "mov", "ipod", "3gp", "3g2"}
+"""Muxers that write QuickTime's file format."""
+
+ANCHORED = {"matroska", "webm", "mov", "mp4", "avi", "wav", "w64", "flac", "mp3", "aiff", "caf", "flv", "asf"}
+"""Containers in which time zero does not depend on which streams are used (see `decode.clock_streams`)."""
+
+UNTIMED = {"avi", "adts", "ac3", "eac3", "mp2", "wav", "w64", "aiff", "au", "caf"}
+"""Muxers that write no time stamps, in which an encoder's start-up delay could be written down."""
+
+_PICTURELESS = {
+    "ipod",
+    "opus",
+    "wav",
+    "w64",
+    "flac",
+    "mp3",
+    "mp2",
+    "adts",
+    "ac3",
+    "eac3",
+    "aiff",
+    "caf",
+    "au",
+    "wv",
+    "tta",
+}
+_PICTURELESS_SUFFIXES = {".mka", ".oga", ".wma"}
+
+_M2TS_SUFFIXES = {".m2ts", ".mts"}
+"""MPEG-TS with four bytes more for each packet, as on Blu-ray and in cameras."""
+
+_BROADCAST_TAGS = {"description", "originator", "originator_reference", "origination_date", "time_reference", "umid"}
+
+
+def muxer_named(suffix: str) -> str | None:
+    """ffmpeg's name for files with this suffix ("mkv" or ".mkv"); None if we do not know it."""
+    return _BY_SUFFIX.get("." + suffix.lower().removeprefix("."))
+
+
+def container_for(output: Path, media: Media) -> str:
+    """ffmpeg's name for the kind of file to write: by the output's suffix; without a suffix, or with that of the film,
+    the film's own kind.
+
+    Raises:
+        UsageError: neither is known.
+    """
+    suffix = output.suffix.lower()
+    own = _own_kinds(media)
+    named = _BY_SUFFIX.get(suffix)
+    if suffix == media.path.suffix.lower():
+        # a film may have another film's suffix; what it is counts, and the suffix only tells relatives apart
+        named = named if named in own or not own else own[0]
+    elif suffix in ("", ".cfork") and own:
+        named = own[0]
+    if named is None:
+        raise UsageError(
+            f"'{output.name}' does not say what kind of file to write: give it a suffix such as .mkv or .mp4"
+        )
+    return named
+
+
+def _own_kinds(media: Media) -> tuple[str, ...]:
+    """Muxers for files of the film's own kind, the likeliest first."""
+    first = media.container.split(",")[0]
+    kinds = _BY_DEMUXER.get(first, (first,) if first in _BY_SUFFIX.values() else ())
+    brand = media.tags.get("major_brand", "").strip()
+    likely = {"qt": "mov", "M4A": "ipod", "M4B": "ipod"}.get(brand, "3gp" if brand.startswith("3gp") else "")
+    if first == "mov" and likely:
+        return (likely, *(kind for kind in kinds if kind != likely))
+    return kinds
+
+
+def sound_only(container: str, suffix: str) -> bool:
+    """Whether such files hold sound and no picture (but perhaps a cover)."""
+    return container in _PICTURELESS or suffix.lower() in _PICTURELESS_SUFFIXES
+
+
+def muxer_options(container: str, suffix: str, media: Media) -> dict[str, Any]:
+    """What the muxer must be told so that the file is what players, and the film before it, were."""
+    if container in MOV_FAMILY:
+        # Phones write place, local time and camera under names of their own, which ffmpeg keeps on request only.
+        # Not into M4A: there, and with the option, titles of the usual kind would not be written.
+        named = container in ("mov", "mp4") and any(key.startswith("com.") for key in media.tags)
+        return {"movflags": "+faststart+use_metadata_tags" if named else "+faststart"}
+    if container == "wav":
+        large = suffix.lower() == ".rf64" or (suffix.lower() == media.path.suffix.lower() and _is_rf64(media.path))
+        broadcast = not _BROADCAST_TAGS.isdisjoint(key.lower() for key in media.tags)
+        return {"rf64": "always" if large else "auto", **({"write_bext": 1} if broadcast else {})}
+    if container in ("aiff", "adts") and media.tags:
+        return {"write_id3v2": 1}
+    if container == "mpegts":
+        return {"mpegts_m2ts_mode": int(suffix.lower() in _M2TS_SUFFIXES)}
+    return {}
+
+
+def precise_options(container: str, sample_rate: int) -> dict[str, Any]:
+    """ffmpeg before 9 counts milliseconds in the edit lists of MP4, so that sound would begin up to 1 ms off."""
+    return {"movie_timescale": math.lcm(1000, sample_rate)} if container in MOV_FAMILY else {}
+
+
+def _is_rf64(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"RF64"
+    except OSError:
+        return False

@@ -1,0 +1,52 @@
+"""Which speaker each channel is for, asked of ffmpeg."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from cfork_cli.ffmpeg import process
+from cfork_cli.ffmpeg.find import find_ffmpeg
+
+
+@lru_cache(maxsize=4)
+def standard_layouts(program: str) -> Mapping[str, tuple[str, ...]]:
+    """ffmpeg's names of layouts, and the speakers of each in the order of the channels ("5.1(side)": FL FR FC ...).
+
+    Raises:
+        FfmpegError: ffmpeg cannot be run.
+    """
+    text = process.run([program, "-hide_banner", "-layouts"]).output.decode("utf-8", "replace")
+    rows = re.findall(r"^(\S+) +([A-Z0-9]+(?:\+[A-Z0-9]+)*)$", text.partition("layouts:")[2], re.MULTILINE)
+    return {name: tuple(speakers.split("+")) for name, speakers in rows}
+
+
+def speakers(layout: str | None, program: str | None = None) -> tuple[str, ...] | None:
+    """The speaker of each channel ("FL", "LFE", ...); None if the layout does not tell.
+
+    Args:
+        layout: a name of ffmpeg's, or speakers joined by "+", as ffmpeg writes layouts that have no name.
+    """
+    if layout is None:
+        return None
+    if re.fullmatch(r"[A-Z]+[0-9]?(\+[A-Z]+[0-9]?)*", layout):
+        return tuple(layout.split("+"))
+    return standard_layouts(program or find_ffmpeg()).get(layout)
+
+
+def pairs(layout: str | None, channels: int | None, program: str | None = None) -> tuple[tuple[int, int], ...]:
+    """The places of the front left and right channels between which something may stand in the middle. Where there is
+    a center channel, voices are in that, and no pair is told."""
+    if layout is None or layout in ("mono", "stereo"):
+        return ((0, 1),) if channels == 2 else ()
+    names = speakers(layout, program) or ()
+    return ((names.index("FL"), names.index("FR")),) if {"FL", "FR"} <= {*names} and "FC" not in names else ()
+
+
+def low_frequency(layout: str | None, program: str | None = None) -> tuple[int, ...]:
+    """The places of the low-frequency channels (LFE): rumble made for the subwoofer, with neither voices nor melodies
+    that a network could tell apart."""
+    if layout is None or layout in ("mono", "stereo"):
+        return ()
+    return tuple(place for place, name in enumerate(speakers(layout, program) or ()) if name.startswith("LFE"))

@@ -1,0 +1,214 @@
+"""What is in a film: `ffprobe`'s JSON, or the same JSON through PyAV, as frozen dataclasses."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import stat
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from cfork_cli.errors import CforkError, FfmpegError, InputError
+from cfork_cli.ffmpeg import process
+from cfork_cli.ffmpeg.command import PROTOCOLS, url
+from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.find import find_ffprobe
+from cfork_cli.media import mov_titles, pyav_probe
+from cfork_cli.media.types import Kind, Media, Stream
+
+TIMEOUT_SECONDS = 60.0
+
+_PLAYLISTS = {"hls", "dash", "concat", "concatf", "sdp", "rtsp", "imf"}
+_PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat version", b"v=0\n", b"v=0\r\n")
+_NOT_TOLD = {"", "unknown", "N/A", None}
+
+MIXES = {"matroska", "webm", "mov", "mp4", "avi", "asf", "flv", "mxf"}
+"""Containers of several streams that write down how long they are, unless they were made while nobody could know: in a
+pipe, or by a recording that was cut off. What is not told, ffmpeg guesses from the size and the bit rates, as if all of
+it were sound: twice too long, easily."""
+
+_GUESS = "Estimating duration from bitrate"
+
+
+def probe(path: Path) -> Media:
+    """Read what is in a film.
+
+    Raises:
+        InputError: it is missing, a directory, empty, a playlist, forbidden, or not media.
+        FfmpegError: neither ffprobe nor PyAV can be run.
+    """
+    start = _check_file(path)
+    finished = process.run(probe_command(path), timeout=TIMEOUT_SECONDS)
+    if finished.status == pyav_probe.NOT_THERE:
+        raise FfmpegError(complaint(finished.log))
+    if finished.status != 0:
+        why = complaint(finished.log).removeprefix(url(path)).lstrip(": ")
+        raise InputError(f"'{path}' is not a film or a sound that ffmpeg can read ({why or 'no reason given'})")
+    try:
+        facts = json.loads(finished.output.decode("utf-8", errors="replace"))
+    except json.JSONDecodeError as error:
+        raise FfmpegError(f"ffprobe's answer about '{path}' could not be understood: reinstall ffmpeg") from error
+    facts["duration_guessed"] = facts.get("duration_guessed") or _GUESS in finished.log or _unfinished_riff(start)
+    if "mov" in str(facts.get("format", {}).get("format_name")):
+        mov_titles.add_titles(facts, path)
+    media = parse(facts, path)
+    if not _PLAYLISTS.isdisjoint(media.container.split(",")):
+        raise _playlist(path)
+    if not media.streams:
+        raise InputError(f"'{path}' has neither picture nor sound in it: is it the right file?")
+    return media
+
+
+def parse(facts: Mapping[str, Any], path: Path) -> Media:
+    """Turn ffprobe's JSON (`-show_format -show_streams -show_chapters -show_programs`) into a `Media`.
+
+    A key of our own, "duration_guessed", says that ffmpeg only guessed; see `MIXES`.
+    """
+    form = facts.get("format", {})
+    container = form.get("format_name", "unknown")
+    unknown = bool(facts.get("duration_guessed")) and not MIXES.isdisjoint(container.split(","))
+    counts: dict[str, int] = {}
+    streams = []
+    for entry in facts.get("streams", []):
+        kind = entry.get("codec_type", "data")
+        if kind not in ("video", "audio", "subtitle", "attachment"):
+            kind = "data"
+        if unknown:
+            entry = {**entry, "duration": None}
+        streams.append(_stream(entry, cast("Kind", kind), counts.get(kind, 0)))
+        counts[kind] = counts.get(kind, 0) + 1
+    return Media(
+        path=path,
+        container=container,
+        duration_seconds=None if unknown else _number(form.get("duration")),
+        start_seconds=_number(form.get("start_time")) or 0.0,
+        tags=form.get("tags", {}),
+        chapters=len(facts.get("chapters", [])),
+        streams=tuple(streams),
+        service=_service(facts.get("programs", [])) if container == "mpegts" else {},
+    )
+
+
+def _service(programs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    if len(programs) != 1:
+        return {}
+    tags = programs[0].get("tags", {})
+    number = _integer(programs[0].get("program_id"))
+    told = {name: tags[name] for name in ("service_name", "service_provider") if name in tags}
+    return told | ({"id": str(number)} if number is not None else {})
+
+
+def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
+    tags: Mapping[str, str] = entry.get("tags", {})
+    lower = {key.lower(): value for key, value in tags.items()}
+    disposition = frozenset(name for name, on in entry.get("disposition", {}).items() if on)
+    language = lower.get("language")
+    bits = _integer(entry.get("bits_per_raw_sample")) or _integer(entry.get("bits_per_sample"))
+    if str(entry.get("sample_fmt", "")).startswith(("flt", "dbl")):
+        bits = None
+    return Stream(
+        index=int(entry["index"]),
+        kind=kind,
+        number=number,
+        codec=entry.get("codec_name") or "unknown",
+        language=None if language in ("und", "", None) else language,
+        title=lower.get("title") or None,
+        disposition=disposition,
+        channels=_integer(entry.get("channels")),
+        layout=_layout(entry.get("channel_layout")),
+        sample_rate=_integer(entry.get("sample_rate")),
+        # mkvmerge writes what Matroska itself has no field for
+        bit_rate=_integer(entry.get("bit_rate")) or _integer(lower.get("bps")) or _integer(lower.get("bps-eng")),
+        sample_format=None if entry.get("sample_fmt") in _NOT_TOLD else entry["sample_fmt"],
+        bits=bits if kind == "audio" else None,
+        profile=None if entry.get("profile") in _NOT_TOLD else str(entry["profile"]),
+        duration_seconds=_number(entry.get("duration")) or _clock(lower.get("duration")),
+        start_seconds=_number(entry.get("start_time")) or 0.0,
+        is_cover=kind == "video" and "attached_pic" in disposition,
+        rotation=next((int(one["rotation"]) for one in entry.get("side_data_list", ()) if one.get("rotation")), 0),
+        tag=tag if (tag := str(entry.get("codec_tag_string", ""))).isalnum() else None,
+        tags=tags,
+    )
+
+
+def _layout(value: Any) -> str | None:
+    # "6 channels" says no more than the number of channels; "3 channels (FL+FC+LFE)" is a layout that has no name
+    layout = "" if value in _NOT_TOLD else re.sub(r"^\d+ channels( \((.+)\))?$", r"\2", str(value))
+    return layout or None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if value in _NOT_TOLD else float(value)
+    except ValueError:
+        return None
+
+
+def _integer(value: Any) -> int | None:
+    """A positive whole number, else None: ffprobe says 0 for "not told"."""
+    number = _number(value)
+    return int(number) if number is not None and number > 0 else None
+
+
+def _clock(value: str | None) -> float | None:
+    """Seconds of Matroska's `00:01:02.500000000`."""
+    match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", value or "")
+    return None if match is None else int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
+
+
+def probe_command(path: Path) -> list[str]:
+    """The command line that prints ffprobe's JSON about a file, or about its standard input (`/dev/stdin`)."""
+    ffprobe = find_ffprobe()
+    if ffprobe is None:
+        # by its place, not by `-m`: it must be found from every directory; -P keeps our modules from hiding others
+        return [sys.executable, "-P", str(Path(__file__).with_name("pyav_probe.py")), os.fspath(path)]
+    # a command line of options alone: there is no graph for ffmpeg-python to build
+    show = ["-show_format", "-show_streams", "-show_chapters", "-show_programs", "-of", "json"]
+    guard = ["-hide_banner", "-loglevel", "level+warning", "-protocol_whitelist", PROTOCOLS]
+    return [ffprobe, *guard, *show, "-i", url(path)]
+
+
+def _check_file(path: Path) -> bytes:
+    """Tell the ordinary mistakes apart before ffmpeg sees the file: its own words for them are obscure.
+
+    Returns:
+        Its first bytes.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError(f"'{path}' is a directory: name one film in it")
+        if not stat.S_ISREG(mode):
+            raise InputError(f"'{path}' is not a file: save the film to a file first")
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except ValueError as error:  # a NUL in the name
+        raise InputError(f"{str(path)!r} is not a possible file name") from error
+    if not start:
+        raise InputError(f"'{path}' is empty: was it copied or downloaded completely?")
+    if start.startswith(_PLAYLIST_STARTS):
+        raise _playlist(path)
+    return start
+
+
+def _unfinished_riff(start: bytes) -> bool:
+    """Whether an AVI's size was never filled in; its number of pictures is a made-up one then."""
+    return start[:4] == b"RIFF" and start[8:12] == b"AVI " and start[4:8] in (bytes(4), b"\xff" * 4)
+
+
+def _unreadable(path: Path, error: OSError) -> CforkError:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return InputError(f"'{path}' does not exist: check the name")
+    if error.errno == errno.EACCES:
+        return InputError(f"'{path}' may not be read: check its permissions")
+    return InputError(f"'{path}' cannot be read: {error.strerror}")
+
+
+def _playlist(path: Path) -> InputError:
+    return InputError(f"'{path}' is a playlist, not a film: name the film itself")

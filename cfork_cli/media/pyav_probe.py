@@ -1,0 +1,145 @@
+"""`python -m cfork_cli.media.pyav_probe FILE`: ffprobe's JSON through PyAV, for machines without ffprobe.
+
+A process of its own, because a broken film may hang or crash the libraries that read it; `probe` gives it a time limit.
+It tells what `probe.parse` reads, no more.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import Any
+
+NOT_THERE = 77
+"""Exit status when PyAV cannot be imported."""
+
+# bits of AVStream.disposition, in libavformat's order; ffprobe prints the same names
+# fmt: off
+_DISPOSITIONS = (
+    "default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired", "visual_impaired",
+    "clean_effects", "attached_pic", "timed_thumbnails", "non_diegetic", None, None, None,
+    "captions", "descriptions", "metadata", "dependent", "still_image", "multilayer",
+)
+# fmt: on
+
+
+def describe(path: str) -> dict[str, Any]:
+    """The JSON for one file.
+
+    Raises:
+        av.error.FFmpegError: the file cannot be read.
+    """
+    import av
+    import av.logging
+
+    av.logging.set_level(av.logging.WARNING)
+    options = {"protocol_whitelist": "file,pipe"}
+    with (
+        av.logging.Capture() as log,
+        av.open("file:" + path, options=options, metadata_errors="replace") as container,
+    ):
+        return {
+            "duration_guessed": any("Estimating duration from bitrate" in message for _, _, message in log),
+            "format": {
+                "format_name": container.format.name,
+                "start_time": _seconds(container.start_time, av.time_base),
+                "duration": _seconds(container.duration, av.time_base),
+                "tags": dict(container.metadata),
+            },
+            "chapters": [{"id": chapter["id"]} for chapter in container.chapters()],
+            "streams": [_stream(stream) | _turned(container, stream) for stream in container.streams],
+        }
+
+
+def _stream(stream: Any) -> dict[str, Any]:
+    context = stream.codec_context
+    flags = int(getattr(stream.disposition, "value", stream.disposition))  # an enum, in some versions not an integer
+    facts: dict[str, Any] = {
+        "index": stream.index,
+        "codec_type": stream.type or "data",
+        "disposition": {name: 1 for bit, name in enumerate(_DISPOSITIONS) if name and flags >> bit & 1},
+        "tags": dict(stream.metadata),
+        "profile": stream.profile,
+    }
+    for name, value in (("start_time", stream.start_time), ("duration", stream.duration)):
+        if value is not None and stream.time_base:
+            facts[name] = float(value * stream.time_base)
+    if context is None:
+        # attachments have no decoder; what PyAV calls their name is the file's
+        facts["codec_name"] = _attachment_codec(facts["tags"]) if stream.type == "attachment" else stream.name
+        return facts
+    # the codec's name, not the decoder's: "dvd_subtitle", not "dvdsub"
+    facts["codec_name"] = context.codec.canonical_name
+    facts["codec_tag_string"] = context.codec_tag
+    if stream.type == "audio":
+        rate = context.bit_rate
+        facts |= {
+            "sample_fmt": context.format.name if context.format else None,
+            "sample_rate": context.sample_rate,
+            "channels": context.channels,
+            "channel_layout": context.layout.name,
+            "bit_rate": rate,
+            "bits_per_raw_sample": _bits(facts["codec_name"], context.extradata),
+        }
+    return facts
+
+
+def _turned(container: Any, stream: Any) -> dict[str, Any]:
+    """How the picture is rotated. PyAV tells it of decoded pictures alone, so the first one is decoded."""
+    import av.error
+
+    if stream.type != "video" or stream.codec_context is None or stream.disposition.attached_pic:
+        return {}
+    try:
+        container.seek(0)
+        frame = next(iter(container.decode(stream)), None)
+    except (av.error.FFmpegError, ValueError):
+        return {}
+    return {"side_data_list": [{"rotation": frame.rotation}]} if frame is not None and frame.rotation else {}
+
+
+def _bits(codec: str, extradata: bytes | None) -> int | None:
+    """Bits of a lossless codec's samples, which PyAV does not tell: from the PCM's name, or the codec's own header."""
+    pcm = re.fullmatch(r"pcm_[su](\d+)(?:le|be)?(?:_planar)?", codec)
+    if pcm:
+        return int(pcm[1])
+    if codec == "flac" and extradata and len(extradata) >= 34:
+        # STREAMINFO: 16 bits each of block sizes, 24 each of frame sizes, 20 rate, 3 channels, 5 bits per sample less 1
+        return ((extradata[12] & 1) << 4 | extradata[13] >> 4) + 1
+    if codec == "alac" and extradata and len(extradata) >= 36:
+        return extradata[17]  # size, 'alac', version and flags: 12 bytes; frame length 4, compatible version 1
+    return None
+
+
+def _attachment_codec(tags: dict[str, str]) -> str:
+    kinds = {"ttf": ("truetype", "ttf"), "otf": ("opentype", "otf")}
+    mimetype = " ".join(value for key, value in tags.items() if key.lower() == "mimetype").lower()
+    return next((codec for codec, parts in kinds.items() if any(part in mimetype for part in parts)), "unknown")
+
+
+def _seconds(value: int | None, per_second: int) -> float | None:
+    return None if value is None else value / per_second
+
+
+def main() -> int:
+    """Print the JSON; on failure one line on standard error and status 1."""
+    if len(sys.argv) != 2:
+        print("usage: python -m cfork_cli.media.pyav_probe FILE", file=sys.stderr)
+        return 2
+    try:
+        import av.error
+    except ImportError:
+        print("neither ffprobe nor PyAV is there: install ffmpeg, or 'pip install av'", file=sys.stderr)
+        return NOT_THERE
+    try:
+        facts = describe(sys.argv[1])
+    except av.error.FFmpegError as error:
+        print(error.strerror, file=sys.stderr)
+        return 1
+    json.dump(facts, sys.stdout)  # ASCII only, so that no locale can spoil it
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Where a sound track lies on the film's time line, in samples; the one place that decode and remux take it from.
+
+Files tell time stamps. In most of them ffmpeg can leave these as they are (`-copyts`), and time zero is theirs. In
+broadcasts time starts anywhere and may jump; ffmpeg mends that while it reads, so zero is then the film's first moment.
+"""
+
+from __future__ import annotations
+
+import re
+
+from cfork_cli.media.containers import ANCHORED, UNTIMED
+from cfork_cli.media.probe import MIXES
+from cfork_cli.media.types import Media, Stream
+
+
+def keeps_time_stamps(media: Media) -> bool:
+    """Whether ffmpeg can be told to leave the film's time stamps as they are."""
+    return not ANCHORED.isdisjoint(media.container.split(","))
+
+
+def film_begin(media: Media, sample_rate: int) -> int:
+    """The sample with which the film begins. What lies before zero is never played: start-up of encoders, cut parts."""
+    return max(0, round(media.start_seconds * sample_rate)) if keeps_time_stamps(media) else 0
+
+
+def track_begin(media: Media, track: Stream, container: str) -> int:
+    """The sample with which the new track begins: where the old one did, if such a file can tell.
+
+    A track that comes a little earlier than told would lose nothing but silence, so rounding is downwards.
+
+    Args:
+        container: ffmpeg's name of the muxer.
+    """
+    if container == "avi":  # its sound always begins at zero
+        return 0
+    begin = film_begin(media, track.sample_rate or 0)
+    return begin if container in UNTIMED else max(begin, _told_begin(media, track))
+
+
+def after_start_up(media: Media, track: Stream, begin: int, delay: int) -> int:
+    """Where a delayed track's sound really begins: what an encoder's start-up decodes to is nothing of the film.
+
+    The same codec again has the same start-up; with its own in place of the old one, its packets begin where those of
+    the old track did. At the film's start, files differ in what they tell.
+
+    Args:
+        begin: as from `track_begin`. delay: the new encoder's start-up, in samples.
+    """
+    told = _told_begin(media, track)
+    if begin < told or begin <= film_begin(media, track.sample_rate or 0):
+        return begin
+    return max(begin, told + delay)
+
+
+def _told_begin(media: Media, track: Stream) -> int:
+    zero = 0.0 if keeps_time_stamps(media) else media.start_seconds
+    return int((track.start_seconds - zero) * (track.sample_rate or 0) + 1e-3)
+
+
+def placed(begin: int, late: int, shift: int, least: int | None = None) -> tuple[int, int]:
+    """How to hand samples to ffmpeg so that they are heard in time and no other stream moves.
+
+    An encoder begins before its first sample. Where the file has no room for that before zero, what would lie there is
+    left out: a few milliseconds of the film's first sound.
+
+    Args:
+        begin: place of the first sample on the time line.
+        late: by how many samples the container plays the encoder's output late (negative: early).
+        shift: by how many it moves the whole film when this encoder begins at zero.
+        least: nothing before this place is needed; see `after_start_up`.
+
+    Returns:
+        How many samples to leave out, and the time stamp of the first one that is handed over, in samples.
+
+    >>> placed(0, 0, 1024), placed(48_000, 0, 1024), placed(0, -312, 312), placed(0, 1105, 0)
+    ((1024, 1024), (0, 48000), (0, 312), (1105, 1105))
+    """
+    first = max(begin + max(0, late), shift + min(0, late), begin if least is None else least)
+    return first - begin, first + max(0, -late)
+
+
+# Containers that write down how long they are. In the others (MPEG-TS, ADTS, Ogg) the duration is found by looking
+# at the end of the file or guessed from the bit rate: a cut one just says that it is shorter.
+_TELLS_ITS_LENGTH = MIXES | {"wav", "w64", "flac", "caf", "aiff"}
+
+
+def on_film_time(track: Stream, begin: int = 0) -> str:
+    """The filter that puts a track on the film's time line, at its own rate and layout; the first sample is `begin`.
+
+    A plain decode drops the start delay and closes gaps; `min_hard_comp` at its default leaves errors of 64 ms.
+    """
+    filters = f"aresample={track.sample_rate}:async=1:min_hard_comp=0.02:first_pts={begin}"
+    if track.layout is not None and re.fullmatch(r"[0-9A-Za-z.()+-]+", track.layout):
+        # Broadcasts change from stereo to 5.1 and back; the pipe must not.
+        filters += f",aformat=channel_layouts={track.layout}"
+    return filters
+
+
+def tells_its_length(media: Media) -> bool:
+    """Whether the container's duration is written down, rather than guessed by looking at the end of the file."""
+    return media.duration_seconds is not None and not _TELLS_ITS_LENGTH.isdisjoint(media.container.split(","))
+
+
+def clock_streams(media: Media) -> list[Stream]:
+    """The streams that must be read together wherever the film's time line matters.
+
+    In MPEG-TS and its like, ffmpeg takes the earliest time stamp of the streams *in use* for zero. A sound track
+    without a rate holds nothing (broadcasts announce tracks that never come), and ffmpeg would refuse to copy it.
+    """
+    timed = [s for s in media.streams if s.kind in ("video", "audio", "subtitle") and not s.is_cover]
+    return [s for s in timed if s.kind != "audio" or s.sample_rate is not None]

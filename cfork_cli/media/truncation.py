@@ -1,0 +1,91 @@
+"""Whether a file was cut off, where its first or last bytes tell; ffmpeg reads on to the end and says nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from cfork_cli.media import wav
+from cfork_cli.media.types import Media
+
+_TAIL_BYTES = 131_072  # more than the largest Ogg page, 65,307
+_LAST_PAGE = 4  # a bit of an Ogg page's flags: nothing follows it
+_HEADERS_BYTES = 4096
+
+
+def missing_share(media: Media) -> float:
+    """Part of the whole file that is missing, where its first bytes tell its size: AVI, WAV, MP3 with a Xing header.
+
+    ffmpeg sees the size too, and quietly shortens the duration to what is there.
+    """
+    size = media.path.stat().st_size
+    with media.path.open("rb") as file:
+        start = file.read(_HEADERS_BYTES)
+    if start[:4] == b"RIFF":
+        promised = int.from_bytes(start[4:8], "little") + 8
+        made_up = promised >= 2**32 - 256 or wav.is_endless(start)  # written to a pipe: size unknown
+        return 0.0 if made_up else max(0.0, 1 - size / promised)
+    if media.container == "mp3":
+        return _missing_of_mp3(media.path, size)
+    return 0.0
+
+
+def cut_off(media: Media) -> bool:
+    """Whether the last bytes show that more was to come. These containers do not tell how much.
+
+    MPEG-TS consists of packets of one size; the last page of an Ogg file says that it is the last.
+    """
+    names = media.container.split(",")
+    if "mpegts" in names:
+        return _ends_within_a_packet(media.path)
+    if "ogg" in names:
+        return _lacks_its_last_page(media.path)
+    return False
+
+
+def _missing_of_mp3(path: Path, size: int) -> float:
+    """The frame with the number of bytes comes first, after an ID3 tag of any size.
+
+    >>> import tempfile; from pathlib import Path
+    >>> head = b"\\xff\\xfb\\x90\\x44" + bytes(32) + b"Xing\\0\\0\\0\\3" + bytes(4) + (1000).to_bytes(4, "big")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.mp3"
+    ...     size = path.write_bytes(head + bytes(250 - len(head)))
+    ...     _missing_of_mp3(path, size)
+    0.75
+    """
+    with path.open("rb") as file:
+        tag = file.read(10)
+        begin = 0
+        if tag[:3] == b"ID3":
+            begin = 10 + sum((byte & 0x7F) << 7 * (3 - place) for place, byte in enumerate(tag[6:10]))
+        file.seek(begin)
+        start = file.read(_HEADERS_BYTES)
+    found = re.search(rb"\xff[\xe2-\xff].{2}(?:.{9}|.{17}|.{32})(?:Xing|Info)(.{4})(.{8})", start, re.DOTALL)
+    if found is None or found[1][3] & 3 != 3:  # it tells the number of frames, then that of bytes
+        return 0.0
+    promised = int.from_bytes(found[2][4:], "big")
+    return max(0.0, 1 - (size - begin - found.start()) / promised) if promised else 0.0
+
+
+def _ends_within_a_packet(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(_HEADERS_BYTES)
+    for length, sync in ((188, 0), (192, 4), (204, 0)):
+        places = range(sync, len(start), length)
+        if len(places) > 1 and all(start[place] == 0x47 for place in places):
+            return path.stat().st_size % length != 0
+    return False
+
+
+def _lacks_its_last_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
+        tail = file.read()
+    at = tail.rfind(b"OggS\0")
+    if at < 0 or len(tail) < at + 27:
+        return True
+    lengths = tail[at + 27 : at + 27 + tail[at + 26]]
+    complete = len(lengths) == tail[at + 26] and len(tail) >= at + 27 + len(lengths) + sum(lengths)
+    return not (complete and tail[at + 5] & _LAST_PAGE)

@@ -1,0 +1,1 @@
+"""Arithmetic on samples: gains, sums, peaks. NumPy alone."""

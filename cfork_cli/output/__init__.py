@@ -1,0 +1,1 @@
+"""Sinks: write, finish, publish or abort."""

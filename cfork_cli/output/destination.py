@@ -1,0 +1,78 @@
+"""Where output goes: a temporary name beside the destination, renamed when all is complete and checked.
+
+What was there before stays until that moment; after a failure or an abort nothing new is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from cfork_cli.errors import OutputError
+
+
+def check_destination(output: Path, *, source: Path | None = None, force: bool = False) -> None:
+    """Find out, before any long work, whether a file can be written there.
+
+    Args:
+        source: the film that is read; it is never overwritten.
+        force: whether a file that exists may be replaced.
+
+    Raises:
+        OutputError: it exists, is a directory or the input, or its directory is missing or cannot be written.
+    """
+    folder = output.parent
+    try:
+        if not folder.is_dir():
+            wrong = next((part for part in output.parents if part.exists() and not part.is_dir()), None)
+            if wrong is not None:
+                raise OutputError(f"'{wrong}' is a file, not a directory: choose another place with -o")
+            raise OutputError(f"the directory '{folder}' does not exist: make it first")
+        try:
+            mode = output.stat().st_mode
+        except FileNotFoundError:
+            mode = None
+        if mode is not None and stat.S_ISDIR(mode):
+            raise OutputError(f"'{output}' is a directory: give the output a file name with -o")
+        if mode is not None and not stat.S_ISREG(mode):  # the rename would put a film in place of /dev/null
+            raise OutputError(f"'{output}' is not an ordinary file, so it is not replaced: choose another name with -o")
+        if mode is not None and source is not None and output.samefile(source):
+            raise OutputError(
+                f"'{output}' is the input itself, which is never overwritten: choose another name with -o"
+            )
+        if mode is not None and not force:
+            raise OutputError(f"'{output}' exists already: choose another name with -o, or replace it with --force")
+        # Permission bits do not tell about read-only disks or network shares; trying does.
+        trial = _temporary_name(output)
+        trial.touch(exist_ok=False)
+        trial.unlink()
+    except OSError as error:
+        raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place with -o") from error
+    except ValueError as error:  # a NUL in the name
+        raise OutputError(f"{str(output)!r} is not a possible file name: choose another with -o") from error
+
+
+def write_whole(output: Path, text: str, *, force: bool = False) -> None:
+    """Write a text file, UTF-8, that appears only when it is complete.
+
+    Raises:
+        OutputError: see `check_destination`.
+    """
+    check_destination(output, force=force)
+    temporary = _temporary_name(output)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, output)
+    except OSError as error:
+        raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place with -o") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _temporary_name(output: Path) -> Path:
+    """A new name beside the output, with its suffix (which tells some muxers what to write), short and hidden."""
+    return output.with_name(f".cfork-{secrets.token_hex(6)}{output.suffix}")

@@ -1,0 +1,196 @@
+"""Where samples go when they go through a pipe: WAV or bare samples, written here, or anything that ffmpeg can stream.
+
+What was written cannot be taken back; a failure shows in the exit code, and in a pipe that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import ffmpeg
+import numpy as np
+
+from cfork_cli.codecs.choose import AudioCodec, raw_input_options
+from cfork_cli.codecs.pipe_format import _WAV_SAMPLES, PipeFormat
+from cfork_cli.errors import CforkError, OutputClosed, OutputError
+from cfork_cli.ffmpeg import process
+from cfork_cli.ffmpeg.command import compile_graph, url
+from cfork_cli.ffmpeg.complaints import write_failure
+from cfork_cli.ffmpeg.find import find_ffmpeg
+from cfork_cli.media import timeline, wav
+from cfork_cli.media.samples import packed
+from cfork_cli.media.types import Stream
+from cfork_cli.remux import command as remux
+from cfork_cli.remux.plan import FilmPlan
+
+
+class PipeSink:
+    """Writes to an open pipe, in order and for good. A context manager.
+
+    Attributes:
+        samples: how many (of each channel) were written.
+    """
+
+    def __init__(self, descriptor: int, name: Path) -> None:
+        self.samples = 0
+        self.name = name
+        self._descriptor = descriptor
+        self._open = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self._stop()
+            if self._open:
+                self._open = False
+                os.close(self._descriptor)
+
+    def write(self, block: np.ndarray) -> None:
+        """Write samples, float32 `[channels, samples]`, now; waits while nobody reads.
+
+        Raises:
+            OutputClosed: nobody will read any more.
+            OutputError, FfmpegError: it cannot be written.
+        """
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Write what is left to write.
+
+        Raises:
+            OutputClosed, OutputError, FfmpegError: see `write`.
+        """
+
+    def _stop(self) -> None:
+        """End whatever writes."""
+
+    def _put(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except BrokenPipeError as error:
+            raise OutputClosed(f"nobody reads '{self.name}' any more") from error
+        except OSError as error:
+            raise OutputError(f"'{self.name}' cannot be written ({error.strerror})") from error
+
+
+class SamplesPipe(PipeSink):
+    """WAV or bare samples: nothing stands between us and the reader."""
+
+    def __init__(self, descriptor: int, name: Path, form: PipeFormat, track: Stream) -> None:
+        super().__init__(descriptor, name)
+        self._samples = form.samples or "f32le"
+        self._header = b""
+        if form.name == "wav":
+            bits = dict(_WAV_SAMPLES.values())[self._samples]
+            mask = wav.channel_mask(track.layout)
+            self._header = wav.Format(track.sample_rate or 0, track.channels or 0, bits, mask).header(None)
+
+    def write(self, block: np.ndarray) -> None:
+        if self._header:
+            self._put(self._header)
+            self._header = b""
+        self._put(packed(block, self._samples))
+        self.samples += block.shape[1]
+
+    def finish(self) -> None:
+        if self._header:
+            self._put(self._header)
+
+
+class FfmpegPipe(PipeSink):
+    """Whatever ffmpeg writes into a pipe."""
+
+    def __init__(self, descriptor: int, name: Path, command: Sequence[str], codec: AudioCodec, skipped: int) -> None:
+        super().__init__(descriptor, name)
+        self._codec, self._skipped = codec, skipped  # samples to leave out, see `timeline.placed`
+        self._child = process.Child(command, stdin=True, stdout=descriptor)
+
+    def write(self, block: np.ndarray) -> None:
+        samples = self._codec.handed(block[:, max(0, self._skipped - self.samples) :])
+        try:
+            self._child.stdin.write(np.ascontiguousarray(samples.T).data)
+            self._child.stdin.flush()
+        except OSError as error:
+            raise self._failure() from error
+        self.samples += block.shape[1]
+
+    def finish(self) -> None:
+        with contextlib.suppress(OSError):  # its exit status tells
+            self._child.stdin.close()
+        if self._child.wait() != 0:
+            raise self._failure()
+
+    def _stop(self) -> None:
+        self._child.close()
+
+    def _failure(self) -> CforkError:
+        status = self._child.last_status()
+        log = self._child.log()
+        if "Broken pipe" in log or status == -getattr(signal, "SIGPIPE", 0):
+            return OutputClosed(f"nobody reads '{self.name}' any more")
+        return write_failure(self.name, status, log)
+
+
+class FilmPipe(FfmpegPipe):
+    """A whole film, its first new track from us and all else from its file.
+
+    Args:
+        begin: place of the track's first sample on the film's time line.
+    """
+
+    def __init__(self, descriptor: int, name: Path, film: FilmPlan, begin: int) -> None:
+        skipped, start = timeline.placed(begin, film.codec.late, film.codec.shift)
+        program = find_ffmpeg()
+        self._folder = tempfile.TemporaryDirectory(prefix="cfork-")
+        try:
+            target = Path(self._folder.name) / "out"
+            files = remux.extract(program, film, Path(self._folder.name))
+            command = remux.build(program, film, target, files, starts=[start])
+            to_pipe = ["pipe:1" if word == url(target) else word for word in command]
+            super().__init__(descriptor, name, to_pipe, film.codec, skipped)
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    def _stop(self) -> None:
+        super()._stop()
+        self._folder.cleanup()
+
+
+def sound_sink(descriptor: int, name: Path, form: PipeFormat, track: Stream) -> PipeSink:
+    """The sink for sound alone, in a format from `pipe_format`."""
+    if form.codec is None:
+        return SamplesPipe(descriptor, name, form, track)
+    rate, channels = track.sample_rate or 0, track.channels or 0
+    sound = ffmpeg.input("pipe:0", **raw_input_options(rate, channels, form.codec.layout, form.codec.raw_bits))
+    options = {"c:a": form.codec.name, **{f"{key}:a": value for key, value in form.codec.options.items()}}
+    values: dict[str, str | Sequence[str]] = {"TAGS": [f"language={track.language or 'und'}"]}
+    if track.title:
+        values["TAGS"] = [*values["TAGS"], f"title={track.title}"]
+    graph = ffmpeg.output(
+        sound["a:0"],
+        "pipe:1",
+        f=form.name,
+        flush_packets=1,
+        strict="experimental",
+        **{"metadata:s:a:0": "TAGS"},
+        **options,
+    )
+    command = compile_graph(find_ffmpeg(), graph, values)
+    return FfmpegPipe(descriptor, name, command, form.codec, max(0, form.codec.late))

@@ -1,0 +1,1 @@
+"""The film around the new sound: what can come along, and the command that writes it."""

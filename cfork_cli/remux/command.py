@@ -1,0 +1,215 @@
+"""The ffmpeg command that writes the film: everything copied in its place, the chosen sound tracks new.
+
+`fitting.plan` finds out what can come along and what has to change for it; `build` makes the command of it. Nothing
+here opens the output; see `encode.FilmSink`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from cfork_cli.codecs.choose import raw_input_options
+from cfork_cli.errors import OutputError
+from cfork_cli.ffmpeg import process
+from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
+from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.media.containers import ANCHORED, MOV_FAMILY, muxer_options, precise_options
+from cfork_cli.media.languages import for_quicktime
+from cfork_cli.media.layouts import speakers
+from cfork_cli.media.timeline import clock_streams, keeps_time_stamps
+from cfork_cli.media.types import Media
+from cfork_cli.remux import covers, interleave
+from cfork_cli.remux.plan import Entry, FilmPlan, NewTrack
+
+PAST_THE_END = 10**9  # seconds
+
+QUEUE_PACKETS = "256"
+"""Packets of new sound, 1024 samples each, that ffmpeg keeps until it needs them. Before version 7 it sleeps for 10 ms
+whenever its queue is empty: with the usual eight packets it took no more than 40 to 50 s of sound a second."""
+
+_STALE_TAGS = ("bps", "duration", "number_of_frames", "number_of_bytes", "_statistics_", "encoder", "source_id")
+"""Tags that describe the old track's data; they would be wrong for the new one."""
+
+
+def build(
+    program: str,
+    film: FilmPlan,
+    target: Path,
+    files: Mapping[int, Path],
+    *,
+    starts: Sequence[int] = (),
+    empty: bool = False,
+) -> list[str]:
+    """The whole command line. It reads the samples of the new tracks from standard input, see `raw_tracks`.
+
+    Args:
+        program: path of ffmpeg.
+        target: the file to write; it is overwritten.
+        files: for every "attach" or "picture" entry, by its stream's index, the file that holds it (see `extract`).
+        starts: the time stamps of the new tracks' first samples, in samples on the time line; none means zero.
+        empty: write the headers alone.
+    """
+    media = film.media
+    source = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS)
+    sound = ffmpeg.input("pipe:0", **_sound_options(film))
+    # Sparse streams come from an input of their own, or ffmpeg 7 and later would write the whole picture before any
+    # sound. The option makes it another input in ffmpeg-python's eyes; it changes nothing.
+    sparse_options = {"protocol_whitelist": PROTOCOLS, "thread_queue_size": 64}
+    if empty:
+        # Or ffmpeg would read on until each of them has a packet: through the whole film, for a forced subtitle.
+        sparse_options["ss"] = PAST_THE_END
+    sparse = ffmpeg.input("FILM", **sparse_options)
+    values: dict[str, str | Sequence[str]] = {"FILM": url(media.path), "TARGET": url(target)}
+    entries = [entry for entry in film.entries if entry.action != "picture"]
+    streams: list[Any] = []
+    for entry in entries:
+        if entry.new is not None:
+            streams.append(sound[f"a:{film.new.index(entry.new)}"])
+        elif entry.action != "attach":
+            own = source if entry.stream.kind in ("video", "audio") else sparse
+            streams.append(own[str(entry.stream.index)])
+    clock, clock_options = _clock(film, source, sparse, streams)
+    # ffmpeg-python numbers its inputs in the order of their first use
+    number = list(dict.fromkeys(stream.node for stream in [*clock, *streams])).index(source.node)
+
+    options: dict[str, Any] = {
+        "c": "copy",
+        "map_chapters": -1 if film.alone else number,
+        "map_metadata": -1 if film.alone else number,
+        "f": film.container,
+        **muxer_options(film.container, film.suffix, media),
+        **precise_options(film.container, film.new[0].sound.sample_rate or 1),
+    }
+    for place, entry in enumerate(entries):
+        stream = entry.stream
+        if entry.action == "attach":
+            options["attach"] = "ATTACH"
+            values["ATTACH"] = [*values.get("ATTACH", ()), url(files[stream.index])]
+            options[f"metadata:s:{place}"] = f"TAGS{place}"
+            values[f"TAGS{place}"] = covers.attachment_tags(stream)
+            continue
+        if entry.codec is not None:
+            options[f"c:{place}"] = entry.codec
+        options |= {f"{name}:{place}": value for name, value in entry.options}
+        if entry.new is not None:
+            number_of_new = film.new.index(entry.new)
+            options |= _new_track_options(film, entry.new, place, starts[number_of_new] if starts else 0)
+        options[f"metadata:s:{place}"] = f"TAGS{place}"
+        values[f"TAGS{place}"] = _changed_tags(entry, media, film.container)
+        # Tags of any stream set by hand turn the automatic copying off for all.
+        options[f"map_metadata:s:{place}"] = f"{number}:s:{stream.index}"
+        options[f"disposition:{place}"] = entry.flags()
+        if stream.codec == "hevc" and film.container in MOV_FAMILY and stream.tag != "hev1":
+            options[f"tag:{place}"] = "hvc1"  # Apple's players know no other
+    # Dolby Vision's headers, and FLAC in MP4 before ffmpeg 6, are written on request only.
+    options["strict"] = "experimental"
+    if film.container == "mpegts" and not film.alone and not keeps_time_stamps(media):
+        options |= {"mpegts_copyts": 1, "output_ts_offset": media.start_seconds}
+    if film.container == "mpegts" and media.service:
+        values["SERVICE"] = [f"{name}={text}" for name, text in media.service.items() if name != "id"]
+        options["metadata"] = "SERVICE"
+        if "id" in media.service:
+            options["mpegts_service_id"] = media.service["id"]
+    if empty:
+        options["t"] = clock_options["t"] = 0
+    graph = ffmpeg.output(*streams, "TARGET", **options)
+    if clock:
+        graph = ffmpeg.merge_outputs(ffmpeg.output(*clock, "-", f="null", c="copy", **clock_options), graph)
+    if keeps_time_stamps(media):
+        graph = graph.global_args("-copyts")
+    arguments = compile_graph(program, graph.global_args("-y"), values)
+    return covers.with_picture_comment(arguments, url(target), film, files)
+
+
+def raw_tracks(film: FilmPlan) -> list[interleave.RawTrack]:
+    """How the samples of the new tracks go to ffmpeg: one as it is, several as `interleave` packs them."""
+    return [
+        interleave.RawTrack(new.sound.sample_rate or 0, new.sound.channels or 0, new.codec.raw_bits) for new in film.new
+    ]
+
+
+def _sound_options(film: FilmPlan) -> dict[str, str]:
+    if len(film.new) > 1:
+        return {"f": "matroska", "protocol_whitelist": PROTOCOLS, "thread_queue_size": QUEUE_PACKETS}
+    (new,) = film.new
+    rate, channels = new.sound.sample_rate or 0, new.sound.channels or 0
+    options = raw_input_options(rate, channels, new.codec.layout, new.codec.raw_bits)
+    return {**options, "thread_queue_size": QUEUE_PACKETS}
+
+
+def _new_track_options(film: FilmPlan, new: NewTrack, place: int, start: int) -> dict[str, str]:
+    """Options of one new track's encoder, its start, and the name of its layout where the pipe cannot tell it."""
+    options = {f"{name}:{place}": value for name, value in new.codec.options.items()}
+    filters = [f"asetpts=PTS+{start}/SR/TB"] if start else []
+    if len(film.new) > 1 and new.codec.layout is not None and speakers(new.codec.layout) is not None:
+        channels = "|".join(str(channel) for channel in range(new.sound.channels or 0))
+        filters.append(f"channelmap=map={channels}:channel_layout={new.codec.layout}")
+    if filters:
+        options[f"filter:{place}"] = ",".join(filters)
+    return options
+
+
+def _clock(film: FilmPlan, source: Any, sparse: Any, streams: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Streams to read into nothing, and options for that."""
+    media: Media = film.media
+    nodes = [stream.node for stream in streams]
+    if not film.alone and ANCHORED.isdisjoint(media.container.split(",")):
+        inputs = [source, *([sparse] if sparse.node in nodes else [])]
+        return [one[str(stream.index)] for one in inputs for stream in clock_streams(media)], {}
+    if source.node not in nodes:
+        # a file with one sound track: nothing is copied from it but its tags, yet only what is used becomes an input
+        return [source[str(film.track.index)]], {"t": 0}
+    return [], {}
+
+
+def extract(program: str, film: FilmPlan, folder: Path) -> dict[int, Path]:
+    """Write every "attach" and "picture" entry to a file of its own in `folder`; stream index -> file.
+
+    A picture that Matroska holds as an attachment would become a plain video stream if it were mapped like any other.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    wanted = [entry.stream for entry in film.entries if entry.action in ("attach", "picture")]
+    if not wanted:
+        return {}
+    files = {stream.index: folder / f"attachment{stream.index}" for stream in wanted}
+    dumps = {f"dump_attachment:{s.index}": str(files[s.index]) for s in wanted if not s.is_cover}
+    source = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **dumps)
+    pictures = [
+        ffmpeg.output(source[str(s.index)], str(files[s.index]), f="image2", update=1, c="copy", **{"frames:v": 1})
+        for s in wanted
+        if s.is_cover
+    ]
+    graph = ffmpeg.merge_outputs(*pictures).global_args("-y")
+    finished = process.run(compile_graph(program, graph, {"FILM": url(film.media.path)}))
+    if finished.status != 0:
+        raise OutputError(
+            f"the cover and attachments of '{film.media.path}' could not be taken out ({complaint(finished.log)}): "
+            "is there room for temporary files?"
+        )
+    return files
+
+
+def _changed_tags(entry: Entry, media: Media, container: str) -> list[str]:
+    """What ffmpeg would not do by itself: tags to take from a new track (an empty value removes one), and titles."""
+    stream, new = entry.stream, entry.new
+    # ffmpeg does not hand on the titles of QuickTime's tracks, see `mov_names`
+    changed = [f"title={stream.title}"] if stream.title and "mov" in media.container.split(",") else []
+    if container == "mov" and stream.language and for_quicktime(stream.language) != stream.language:
+        changed.append(f"language={for_quicktime(stream.language)}")
+    if new is None:
+        return changed
+    changed += [f"{key}=" for key in stream.tags if key.lower().startswith(_STALE_TAGS)]
+    if new.title is not None:
+        changed.append(f"title={new.title}")
+        if container in MOV_FAMILY:  # players show this where there is no title
+            changed.append(f"handler_name={new.title}")
+    return changed
+
+
+__all__ = ["Entry", "FilmPlan", "NewTrack", "build", "extract", "raw_tracks"]

@@ -1,0 +1,62 @@
+"""Numbers and names as people read them."""
+
+from __future__ import annotations
+
+SPOKEN_ORDER = ("dialogue", "music", "effects")
+"""The stems as people name them; networks have an order of their own."""
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people write them.
+
+    >>> clock(7), clock(3725.4)
+    ('0:07', '1:02:05')
+    """
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def megabytes(size: int) -> str:
+    """A size as people read it.
+
+    >>> megabytes(18_300_000), megabytes(1_234)
+    ('18.3 MB', '1.2 kB')
+    """
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
+
+
+def printable(text: str) -> str:
+    """One line that every terminal can show: a file name may hold line breaks, escape codes, or broken characters.
+
+    >>> printable("two\\nlines")
+    'two lines'
+    """
+    return "".join(
+        character if character.isprintable() else " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
+
+
+def pace(done: float, elapsed: float) -> float:
+    """Seconds of sound a second, since the stage began."""
+    return done / elapsed if elapsed > 0 else 0.0
+
+
+def seconds_left(done: float, total: float | None, elapsed: float) -> float | None:
+    """Time until `total` at the pace so far; None where nothing can be said."""
+    speed = pace(done, elapsed)
+    return max(total - done, 0.0) / speed if total and speed > 0 else None
+
+
+def size(bytes_: float) -> str:
+    """Bytes as people read them.
+
+    >>> size(1_234_567), size(999)
+    ('1.2 MB', '999 B')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if bytes_ < 1000:
+            return f"{bytes_:.0f} B" if unit == "B" else f"{bytes_:.1f} {unit}"
+        bytes_ /= 1000
+    return f"{bytes_:.1f} TB"

@@ -1,0 +1,142 @@
+"""`cfork train`: the options of a training run, its progress on the screen, and how it ends."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cfork_cli.console.console import REPORT_SECONDS, Console
+from cfork_cli.errors import CforkError, InputError, Interrupted, ModelError, OutputError, UsageError
+from cfork_cli.text import SPOKEN_ORDER, clock
+from model.hub.weights import WeightsError
+from model.train.config import configure
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PARTS = ("step", "time", "loss", "speed", "left")  # of the progress bar
+
+
+def run_training(given: dict[str, Any], recipe: str | None, processes: int, console: Console) -> dict[str, Any]:
+    """Check everything first, then train, here or in several processes."""
+    out = Path(given["out"])
+    try:
+        from model.dnr.dataset import Batches
+        from model.train.loop import train as work
+        from model.train.processes import launch
+        from model.train.state import StateError, stored_config
+    except ImportError as error:
+        raise UsageError(f"training needs the package '{error.name}': pip install 'cfork[train]'") from error
+    try:
+        config = configure(given, recipe, stored_config(out))
+        Batches(config.batch, 0, processes, config.accumulate)  # can the batch be shared?
+    except WeightsError as error:
+        raise ModelError(str(error)) from error
+    except StateError as error:
+        raise OutputError(str(error)) from error
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    try:
+        with Screen(console) as screen:
+            if processes > 1:
+                return launch(work, config, processes, screen.show)
+            return work(config, say=screen.show)
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"interrupted at once: what was saved last is in '{out}'") from error
+    except StateError as error:
+        raise OutputError(str(error)) from error
+    except WeightsError as error:
+        raise ModelError(str(error)) from error
+    except (FileNotFoundError, ValueError) as error:
+        # a process that reads scenes tells all of its traceback, and what went wrong at its end
+        said = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise InputError(re.sub(r"^\w+Error: ", "", said[0])) from error
+    except RuntimeError as error:
+        raise CforkError(f"training failed ({error}): what was saved last is in '{out}'") from error
+
+
+def plot(out: Path) -> Path:
+    """Draw the metrics of the run in `out` again."""
+    from model.train.curves import draw_run, read_run, write_picture
+
+    picture = out / "metrics.png"
+    try:
+        write_picture(draw_run(read_run(out / "metrics.jsonl")), picture)
+    except ImportError as error:
+        raise UsageError(f"drawing needs the package '{error.name}': pip install 'cfork[train]'") from error
+    except FileNotFoundError as error:
+        raise InputError(f"'{out}' has no metrics.jsonl: train into it first") from error
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return picture
+
+
+class Screen:
+    """What `train` says, shown: a bar on a terminal, lines in a log file, JSON lines with --json."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bar: Progress | None = None
+        self.task: TaskID | None = None
+        self.began, self.reported, self.first = time.monotonic(), 0.0, -1.0
+
+    def __enter__(self) -> Screen:
+        rich = self.console.rich
+        if not self.console.quiet and not self.console.as_json and rich.is_terminal and not rich.is_dumb_terminal:
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            columns = [TextColumn(f"{{task.fields[{name}]}}") for name in PARTS]
+            self.bar = Progress(BarColumn(20), *columns, console=rich, transient=True)
+            self.bar.start()
+            empty: dict[str, Any] = dict.fromkeys(PARTS, "")
+            self.task = self.bar.add_task("train", total=1.0, **empty)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def show(self, line: dict[str, Any]) -> None:
+        """One line: a step (`done`), a report (`loss`) or a validation."""
+        if "done" in line:
+            self._step(line)
+            return
+        self.console.event(event="metrics", **line)
+        if "loss" in line:
+            words = f"loss {_stems(line['loss'], 2)} dB", f"{line['speed']:.1f} s of audio a second"
+            if self.bar is not None and self.task is not None:
+                self.bar.update(self.task, loss=words[0], speed=words[1])
+            else:
+                self.console.say(f"step {line['step']:,}, {line['minutes']:.1f} min: {', '.join(words)}")
+        if "validation" in line:
+            figures = line["validation"]
+            gains = {stem: figures.get(f"si_sdri_{stem}") for stem in SPOKEN_ORDER}
+            words = f"SI-SDR {_stems(gains, 1, sign=True)} dB", f"loss {_number(figures['loss'], 2)} dB"
+            self.console.say(f"step {line['step']:,}, {line['minutes']:.1f} min: validation, {', '.join(words)}")
+
+    def _step(self, line: dict[str, Any]) -> None:
+        now = time.monotonic()
+        if self.first < 0:
+            self.first, self.began = line["done"], now
+        new = line["done"] - self.first  # what an earlier run has done was not done now
+        left = (now - self.began) * (1 - line["done"]) / new if new > 0 else None
+        if self.bar is not None and self.task is not None:
+            self.bar.update(
+                self.task, completed=line["done"], step=f"step {line['step']:,}", time=clock(line["minutes"] * 60),
+                left="" if left is None else f"{clock(left)} left",
+            )  # fmt: skip
+        elif now - self.reported >= REPORT_SECONDS:
+            self.reported = now
+            self.console.event(event="progress", stage="train", total=1.0, **line,
+                               eta_seconds=None if left is None else round(left, 1))  # fmt: skip
+
+
+def _stems(values: dict[str, float | None], digits: int, *, sign: bool = False) -> str:
+    """ "dialogue -5.21, music -1.30, effects -1.12"."""
+    return ", ".join(f"{stem} {_number(values.get(stem), digits, sign=sign)}" for stem in SPOKEN_ORDER)
+
+
+def _number(value: float | None, digits: int, *, sign: bool = False) -> str:
+    return "-" if value is None else f"{value:{'+' if sign else ''}.{digits}f}"

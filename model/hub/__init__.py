@@ -1,0 +1,1 @@
+"""Files of weights: found, downloaded, verified, described, converted."""
