@@ -10,22 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cfork_cli.codecs.pipe_format import check_format, takes_picture
-from cfork_cli.console.console import Console
 from cfork_cli.errors import CforkError, UsageError
+from cfork_cli.flows.jobs import PipeOptions
+from cfork_cli.flows.report import Report
 from cfork_cli.input import live
 from cfork_cli.input.decode import Decoder, decode
 from cfork_cli.input.spool import spooled
-from cfork_cli.media import pipes
+from cfork_cli.media import pipes, tracks
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Media, Stream
-
-
-@dataclass(frozen=True)
-class PipeOptions:
-    """What the user says about pipes. raw: None where the input tells what it is. output_format: None chooses."""
-
-    raw: pipes.RawFormat | None = None
-    output_format: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,8 +38,19 @@ class Source:
 
     @property
     def media(self) -> Media:
-        """What is in it."""
+        """Return what is in it."""
         return probe(self.path) if self.head is None or self.head.media is None else self.head.media
+
+    def track(self, media: Media, asked: str | None) -> Stream:
+        """Return the track that a word names; None is the one that a player would play.
+
+        Raises:
+            InputError, UsageError: there is no such track, or nobody knows its rate or channels.
+        """
+        track = tracks.one(media, asked)
+        if self.head is None:
+            decode(media, track)  # starts nothing, but refuses a track whose rate or channels nobody knows
+        return track
 
     def decoder(
         self, media: Media, track: Stream, begin: int | None = None, *, bits: int = 32
@@ -60,7 +64,7 @@ class Source:
 
 @contextlib.contextmanager
 def source_of(
-    path: Path, output: Path | None, options: PipeOptions, console: Console, *, sound_only: bool = False
+    path: Path, output: Path | None, options: PipeOptions, report: Report, *, sound_only: bool = False
 ) -> Iterator[Source]:
     """Look at the input, and save it if it has to be read twice; the copy is gone when the context ends.
 
@@ -88,7 +92,7 @@ def source_of(
     with contextlib.ExitStack() as stack:
         descriptor = pipes.open_input(path)
         stack.callback(os.close, descriptor)
-        console.stage("listen")
+        report.stage("listen")
         head = live.listen(descriptor, name, options.raw)
         has_picture = head.media is not None and any(
             one.kind == "video" and not one.is_cover for one in head.media.streams
@@ -97,9 +101,9 @@ def source_of(
             yield Source(name, head, descriptor, options.raw)
             return
         beside = None if into_pipe or output is None else _existing(output)
-        console.note(f"'{name}' has to be read twice: it is saved in '{beside or tempfile.gettempdir()}' first")
-        console.stage("receive", is_sound=False)
-        saved = stack.enter_context(spooled(descriptor, head.data, options.raw, name, beside, console.at))
+        report.note(f"'{name}' has to be read twice: it is saved in '{beside or tempfile.gettempdir()}' first")
+        report.stage("receive", is_sound=False)
+        saved = stack.enter_context(spooled(descriptor, head.data, options.raw, name, beside, report.at))
         try:
             yield Source(saved)
         except CforkError as error:  # nobody knows the copy
