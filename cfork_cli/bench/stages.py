@@ -88,7 +88,7 @@ def decoded(film: Film, seconds: float | None) -> list[np.ndarray]:
 
 def codec_of(film: Film) -> AudioCodec:
     """The codec that a remix into a film of the same kind chooses."""
-    return choose_codec(film.track, container_for(film.path, film.media), find_ffmpeg())
+    return choose_codec(film.track, container_for(film.path, film.media))
 
 
 def _resample(film: Film, blocks: Sequence[np.ndarray], network: Any) -> None:

@@ -18,13 +18,13 @@ from cfork_cli.codecs.bit_rate import with_bit_rate
 from cfork_cli.codecs.choose import choose_codec, is_wide
 from cfork_cli.console.console import Console
 from cfork_cli.errors import UsageError
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.flows.plans import RemixJob, RemixPlan, levels
 from cfork_cli.flows.separator import Separator, check_levels, check_lufs, check_model, peak_notes, report
 from cfork_cli.flows.sidecar import sidecar_paths
 from cfork_cli.input.decode import Decoder, decode
 from cfork_cli.media import timeline, tracks
 from cfork_cli.media.containers import container_for
+from cfork_cli.media.layouts import speakers
 from cfork_cli.media.pipes import is_output_pipe
 from cfork_cli.media.probe import probe
 from cfork_cli.media.samples import Cuts
@@ -98,7 +98,6 @@ def _paths(job: RemixJob, media: Media, chosen: tuple[Stream, ...]) -> list[Path
 
 def _films(job: RemixJob, media: Media, chosen: tuple[Stream, ...], output: Path) -> list[FilmPlan]:
     """What each file will hold."""
-    program = find_ffmpeg()
     container = "matroska" if job.sidecar else container_for(output, media)
     beside = job.keep_original or job.sidecar
     title = job.title
@@ -108,19 +107,23 @@ def _films(job: RemixJob, media: Media, chosen: tuple[Stream, ...], output: Path
     new = []
     for track in chosen:
         sound = track
-        if job.downmix and stereo_matrix(track, program) is not None:
+        if job.downmix and _folding(track) is not None:
             sound = replace(track, channels=2, layout="stereo", bit_rate=None)
         elif job.bit_rate is None and job.codec is None:
-            sound = with_bit_rate(media, track, program)
-        codec = choose_codec(sound, container, program, wanted=job.codec, bit_rate=job.bit_rate)
+            sound = with_bit_rate(media, track)
+        codec = choose_codec(sound, container, wanted=job.codec, bit_rate=job.bit_rate)
         new.append(NewTrack(track, sound, codec, title, job.keep_original))
     if job.sidecar:
-        return [fit.plan_sidecar(media, one, program) for one in new]
+        return [fit.plan_sidecar(media, one) for one in new]
     default = None
     if job.keep_original and job.default:
         usual = media.default_audio()
         default = usual if usual in chosen else chosen[0]
-    return [fit.plan(media, new, container, program, suffix=output.suffix, default=default)]
+    return [fit.plan(media, new, container, suffix=output.suffix, default=default)]
+
+
+def _folding(track: Stream) -> np.ndarray | None:
+    return stereo_matrix(track, speakers(track.layout))
 
 
 def remix(plan: RemixPlan, console: Console) -> None:
@@ -194,7 +197,7 @@ class _Voice:
                 bits=64 if separator is None and is_wide(new.source) else 32,
             )
         )
-        matrix = None if new.sound.channels == new.source.channels else stereo_matrix(new.source)
+        matrix = None if new.sound.channels == new.source.channels else _folding(new.source)
         sound: Iterator[np.ndarray] = iter(blocks)
         guard = None
         if separator is not None or matrix is not None:

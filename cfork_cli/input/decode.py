@@ -12,7 +12,6 @@ from cfork_cli.errors import DamagedInputError, FfmpegError, InputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
 from cfork_cli.ffmpeg.complaints import complaint
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.input.blocks import Blocks, defects
 from cfork_cli.media import timeline, truncation
 from cfork_cli.media.timeline import clock_streams, on_film_time, tells_its_length
@@ -82,7 +81,7 @@ class Decoder(Blocks):
         graph = ffmpeg.merge_outputs(nothing, samples).global_args("-progress", "pipe:2", "-stats_period", "100000")
         if timeline.keeps_time_stamps(media):
             graph = graph.global_args("-copyts")
-        return compile_graph(find_ffmpeg(), graph, {"FILM": url(media.path)})
+        return compile_graph(graph, {"FILM": url(media.path)})
 
     def _check(self, status: int, log: str) -> None:
         check_status(self.media, self.track, status, log)

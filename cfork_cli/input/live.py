@@ -21,7 +21,6 @@ from cfork_cli.errors import DamagedInputError, InputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph
 from cfork_cli.ffmpeg.complaints import complaint
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.input.blocks import Blocks, defects
 from cfork_cli.input.decode import MISSING_SECONDS, check_status
 from cfork_cli.input.loudness import lufs_of
@@ -237,4 +236,4 @@ class StreamDecoder(Blocks):
             source[str(self.track.index)], "pipe:1", f="f32le", af=on_film_time(self.track), flush_packets=1,
             **{"c:a": "pcm_f32le"},
         )  # fmt: skip
-        return compile_graph(find_ffmpeg(), graph, {})
+        return compile_graph(graph, {})

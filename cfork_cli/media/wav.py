@@ -77,13 +77,13 @@ def _chunk_start(name: bytes, size: int) -> bytes:
     return name + struct.pack("<I", size)
 
 
-def channel_mask(layout: str | None, program: str | None = None) -> int:
+def channel_mask(layout: str | None) -> int:
     """The speakers of one of ffmpeg's layouts as WAV's bits; 0 if it is unknown, or has others than WAV has.
 
     Raises:
         FfmpegError: ffmpeg cannot be run.
     """
-    places = layouts.speakers(layout, program) or ()
+    places = layouts.speakers(layout) or ()
     bits = [_SPEAKERS.index(speaker) for speaker in places if speaker in _SPEAKERS]
     # a mask says nothing of the order, which is always that of the bits
     return sum(1 << bit for bit in bits) if len(bits) == len(places) and bits == sorted(set(bits)) else 0

@@ -12,7 +12,6 @@ from cfork_cli.codecs.choose import AudioCodec, choose_codec, is_lossless
 from cfork_cli.errors import CforkError, FfmpegError, OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.complaints import write_error, write_failure
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.media import timeline
 from cfork_cli.media.containers import container_for
 from cfork_cli.media.probe import probe
@@ -69,11 +68,10 @@ class FilmSink(Sink):
             OutputError, UsageError, FfmpegError: see `check_destination` and `fitting`.
         """
         super().__init__(output, source=media.path, force=force)
-        program = find_ffmpeg()
         if plan is None:
             container = container_for(output, media)
-            new = NewTrack(track, track, codec or choose_codec(track, container, program), title)
-            plan = fit.plan(media, [new], container, program, suffix=output.suffix)
+            new = NewTrack(track, track, codec or choose_codec(track, container), title)
+            plan = fit.plan(media, [new], container, suffix=output.suffix)
         self.plan, self.codec = plan, plan.codec
         self.notes = plan.all_notes
         self._raw = remux.raw_tracks(plan)
@@ -90,8 +88,8 @@ class FilmSink(Sink):
         try:
             # made by us, with the permissions that the user's umask gives to any new file
             self._temporary.touch(exist_ok=False)
-            files = remux.extract(program, self.plan, Path(self._folder.name))
-            arguments = remux.build(program, self.plan, self._temporary, files, starts=starts)
+            files = remux.extract(self.plan, Path(self._folder.name))
+            arguments = remux.build(self.plan, self._temporary, files, starts=starts)
             self._child = process.Child(arguments, stdin=True)
         except BaseException as error:
             self._discard()

@@ -23,7 +23,6 @@ from cfork_cli.errors import CforkError, OutputClosed, OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import write_failure
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.media import timeline, wav
 from cfork_cli.media.samples import packed
 from cfork_cli.media.types import Stream
@@ -156,12 +155,11 @@ class FilmPipe(FfmpegPipe):
 
     def __init__(self, descriptor: int, name: Path, film: FilmPlan, begin: int) -> None:
         skipped, start = timeline.placed(begin, film.codec.late, film.codec.shift)
-        program = find_ffmpeg()
         self._folder = tempfile.TemporaryDirectory(prefix="cfork-")
         try:
             target = Path(self._folder.name) / "out"
-            files = remux.extract(program, film, Path(self._folder.name))
-            command = remux.build(program, film, target, files, starts=[start])
+            files = remux.extract(film, Path(self._folder.name))
+            command = remux.build(film, target, files, starts=[start])
             to_pipe = ["pipe:1" if word == url(target) else word for word in command]
             super().__init__(descriptor, name, to_pipe, film.codec, skipped)
         except BaseException:
@@ -192,5 +190,5 @@ def sound_sink(descriptor: int, name: Path, form: PipeFormat, track: Stream) -> 
         **{"metadata:s:a:0": "TAGS"},
         **options,
     )
-    command = compile_graph(find_ffmpeg(), graph, values)
+    command = compile_graph(graph, values)
     return FfmpegPipe(descriptor, name, command, form.codec, max(0, form.codec.late))

@@ -36,7 +36,6 @@ _STALE_TAGS = ("bps", "duration", "number_of_frames", "number_of_bytes", "_stati
 
 
 def build(
-    program: str,
     film: FilmPlan,
     target: Path,
     files: Mapping[int, Path],
@@ -47,7 +46,6 @@ def build(
     """The whole command line. It reads the samples of the new tracks from standard input, see `raw_tracks`.
 
     Args:
-        program: path of ffmpeg.
         target: the file to write; it is overwritten.
         files: for every "attach" or "picture" entry, by its stream's index, the file that holds it (see `extract`).
         starts: the time stamps of the new tracks' first samples, in samples on the time line; none means zero.
@@ -121,7 +119,7 @@ def build(
         graph = ffmpeg.merge_outputs(ffmpeg.output(*clock, "-", f="null", c="copy", **clock_options), graph)
     if keeps_time_stamps(media):
         graph = graph.global_args("-copyts")
-    arguments = compile_graph(program, graph.global_args("-y"), values)
+    arguments = compile_graph(graph.global_args("-y"), values)
     return covers.with_picture_comment(arguments, url(target), film, files)
 
 
@@ -166,7 +164,7 @@ def _clock(film: FilmPlan, source: Any, sparse: Any, streams: Sequence[Any]) -> 
     return [], {}
 
 
-def extract(program: str, film: FilmPlan, folder: Path) -> dict[int, Path]:
+def extract(film: FilmPlan, folder: Path) -> dict[int, Path]:
     """Write every "attach" and "picture" entry to a file of its own in `folder`; stream index -> file.
 
     A picture that Matroska holds as an attachment would become a plain video stream if it were mapped like any other.
@@ -186,7 +184,7 @@ def extract(program: str, film: FilmPlan, folder: Path) -> dict[int, Path]:
         if s.is_cover
     ]
     graph = ffmpeg.merge_outputs(*pictures).global_args("-y")
-    finished = process.run(compile_graph(program, graph, {"FILM": url(film.media.path)}))
+    finished = process.run(compile_graph(graph, {"FILM": url(film.media.path)}))
     if finished.status != 0:
         raise OutputError(
             f"the cover and attachments of '{film.media.path}' could not be taken out ({complaint(finished.log)}): "

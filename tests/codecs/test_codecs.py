@@ -78,8 +78,8 @@ def test_aac_of_usual_rates_takes_the_quantizers_that_are_closer(
 def test_an_ffmpeg_without_these_quantizers_keeps_the_bit_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = codecs.trial
 
-    def refuse(track: Stream, container: str, program: str, encoder: str, options: dict, *more: object) -> object:
-        return None if "aac_coder" in options else tried(track, container, program, encoder, options, *more)  # type: ignore[arg-type]
+    def refuse(track: Stream, container: str, encoder: str, options: dict, *more: object) -> object:
+        return None if "aac_coder" in options else tried(track, container, encoder, options, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(codecs, "trial", refuse)
     assert choose_codec(sound("aac"), "matroska").options == {"b": "256k"}

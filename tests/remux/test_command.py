@@ -14,7 +14,6 @@ from support.rewritten import rewritten
 
 from cfork_cli.codecs.choose import choose_codec, encoders
 from cfork_cli.errors import OutputError, UsageError
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.input.decode import decode
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Media, Stream
@@ -94,10 +93,9 @@ def test_a_recording_keeps_the_name_of_its_channel(tmp_path: Path, service: dict
 def test_ffmpeg_keeps_seconds_of_new_sound(tmp_path: Path, tracks: int) -> None:
     """Else it sleeps whenever its queue is empty, and takes no more than 50 seconds of sound a second."""
     media = probe(make(tmp_path / "film.mkv", *[Sound("flac")] * tracks))
-    program = find_ffmpeg()
-    new = [NewTrack(track, track, choose_codec(track, "matroska", program), None) for track in media.audio]
-    film = fit.plan(media, new, "matroska", program, suffix=".mkv")
-    command = build(program, film, tmp_path / "new.mkv", {})
+    new = [NewTrack(track, track, choose_codec(track, "matroska"), None) for track in media.audio]
+    film = fit.plan(media, new, "matroska", suffix=".mkv")
+    command = build(film, tmp_path / "new.mkv", {})
     before = command[: command.index("pipe:0")]
     assert int(before[before.index("-thread_queue_size") + 1]) * 1024 > 5 * 48_000
 
@@ -327,7 +325,7 @@ def test_a_codec_of_the_users_choice() -> None:
 
 
 def test_encoders_are_those_of_this_ffmpeg(route: str) -> None:
-    have = encoders(find_ffmpeg())
+    have = encoders()
     assert have["aac"][0] == "aac"
     assert have["mp3"][0] == "libmp3lame"
     assert "dts" not in have  # experimental

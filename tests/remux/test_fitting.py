@@ -82,7 +82,8 @@ def test_planning_reads_no_more_of_a_large_film(route: str, tmp_path: Path, monk
     media = probe(film)
     track = media.audio[0]
     new = NewTrack(track, track, choose_codec(track, "matroska"))
-    whole = plan(media, [new], "matroska", str(wrapper), suffix=".mkv")
+    monkeypatch.setenv("CFORK_FFMPEG", str(wrapper))
+    whole = plan(media, [new], "matroska", suffix=".mkv")
     assert [entry.stream.kind for entry in whole.entries] == ["video", "audio", "subtitle"]
     most = max(map(int, log.read_text().split()))
     assert film.stat().st_size > 25_000_000
