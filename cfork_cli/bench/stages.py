@@ -114,7 +114,7 @@ def _encode(film: Film, blocks: Sequence[np.ndarray], codec: AudioCodec) -> None
     source = [part for name, value in raw_input_options(rate, channels, codec.layout).items()
               for part in (f"-{name}", value)]  # fmt: skip
     options = [part for name, value in codec.options.items() for part in (f"-{name}", str(value))]
-    command = [find_ffmpeg(), *QUIET, *source, "-i", "pipe:0", "-c:a", codec.name, *options,
+    command = [find_ffmpeg(), *QUIET, *source, "-i", "pipe:0", "-c:a", codec.encoder, *options,
                "-strict", "experimental", "-f", "null", "-"]  # fmt: skip
     with process.Child(command, stdin=True) as child, contextlib.suppress(OSError):
         for block in blocks:

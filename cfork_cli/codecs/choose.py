@@ -75,7 +75,7 @@ def choose_codec(
         raise InputError(f"sound track {track.number + 1} ({track}) cannot be decoded by this ffmpeg")
     written = _wanted(track, container, wanted, bit_rate) if wanted is not None else _best(track, container, bit_rate)
     codec = _with_note(written, track, asked=wanted is not None, bit_rate=bit_rate)
-    if keeps_all(codec.codec):
+    if keeps_all(codec.codec_name):
         return codec
     late, shift = lateness(track, container, codec)
     return replace(codec, late=late, shift=shift)
@@ -124,15 +124,15 @@ def _with_note(written: Written, track: Stream, *, asked: bool, bit_rate: int | 
     notes = []
     codec = written.codec
     rate = codec.bit_rate
-    if codec.codec != track.codec and not asked and bit_rate is not None and is_lossless(track):
-        notes.append(f"{track.codec} has no bit rate to choose, so the new track is {codec.codec}")
-    elif codec.codec != track.codec and not asked:
-        notes.append(f"{track.codec} cannot be written as it was, so the new track is {codec.codec}")
+    if codec.codec_name != track.codec and not asked and bit_rate is not None and is_lossless(track):
+        notes.append(f"{track.codec} has no bit rate to choose, so the new track is {codec.codec_name}")
+    elif codec.codec_name != track.codec and not asked:
+        notes.append(f"{track.codec} cannot be written as it was, so the new track is {codec.codec_name}")
     elif rate and not asked and bit_rate is None and not is_lossless(track) and rate < 0.95 * (track.bit_rate or 0):
         notes.append(f"its bit rate becomes {rate // 1000} kbit/s, from {(track.bit_rate or 0) // 1000}")
     if track.channels is not None and written.channels != track.channels:
         notes.append(
-            f"{codec.codec} in this container carries {written.channels} of the {track.channels} channels: "
+            f"{codec.codec_name} in this container carries {written.channels} of the {track.channels} channels: "
             "the others are folded into them"
         )
     elif written.loss(track) == 1:

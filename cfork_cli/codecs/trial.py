@@ -147,7 +147,7 @@ def lateness(track: Stream, container: str, codec: AudioCodec) -> tuple[int, int
     return _lateness(
         _Setting(
             "matroska" if container == "webm" else container,
-            codec.name,
+            codec.encoder,
             tuple(codec.options.items()),
             codec.layout,
             codec.bits,

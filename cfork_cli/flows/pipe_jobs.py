@@ -68,7 +68,7 @@ class PipePlan:
             **self.asked,
             "computed_stems": list(self.computed),
             "container": self.film.container if self.film else self.form.name if self.form else None,
-            "codec": self.film.codec.codec if self.film else self.form.codec_name if self.form else None,
+            "codec": self.film.codec.codec_name if self.film else self.form.codec_name if self.form else None,
             "sample_rate": self.track.sample_rate,
             "channels": self.track.channels,
             "duration_seconds": self.media.duration_seconds,

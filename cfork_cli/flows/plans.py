@@ -87,7 +87,7 @@ class RemixPlan:
             *(f"track:  {track.number + 1} of {count} ({track})" for track in self.tracks),
             f"levels: {levels(self.job.gains_db)}",
             *(
-                f"output: {path} ({film.container}, new track in {' and '.join(new.codec.codec for new in film.new)})"
+                f"output: {path} ({film.container}, new track in {' and '.join(film.codec_names)})"
                 for path, film in self.outputs
             ),
         ]
@@ -103,12 +103,12 @@ class RemixPlan:
             "gains_db": {stem: json_gain(self.job.gains_db[stem]) for stem in SPOKEN_ORDER},
             "computed_stems": list(self.stems),
             "container": film.container,
-            "codec": film.codec.codec,
+            "codec": film.codec.codec_name,
             "tracks": [
                 {
                     "track": new.source.number + 1, "language": new.source.language, "output": str(path),
-                    "codec": new.codec.codec, "bit_rate": new.codec.bit_rate, "channels": new.sound.channels,
-                    "layout": new.sound.layout, "sample_rate": new.sound.sample_rate, "beside": new.beside,
+                    "codec": new.codec.codec_name, "bit_rate": new.codec.bit_rate, "channels": new.delivered.channels,
+                    "layout": new.delivered.layout, "sample_rate": new.delivered.sample_rate, "beside": new.beside,
                 }
                 for path, film in self.outputs
                 for new in film.new

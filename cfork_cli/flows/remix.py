@@ -119,7 +119,7 @@ def _films(job: RemixJob, media: Media, chosen: tuple[Stream, ...], output: Path
     if job.keep_original and job.default:
         usual = media.default_audio()
         default = usual if usual in chosen else chosen[0]
-    return [fit.plan(media, new, container, suffix=output.suffix, default=default)]
+    return [fit.plan_film(media, new, container, suffix=output.suffix, default=default)]
 
 
 def _folding(track: Stream) -> np.ndarray | None:
@@ -197,18 +197,18 @@ class _Voice:
                 bits=64 if separator is None and is_wide(new.source) else 32,
             )
         )
-        matrix = None if new.sound.channels == new.source.channels else _folding(new.source)
+        matrix = None if new.delivered.channels == new.source.channels else _folding(new.source)
         sound: Iterator[np.ndarray] = iter(blocks)
         guard = None
         if separator is not None or matrix is not None:
-            guard = PeakGuard(blocks.sample_rate) if new.codec.clips else None
+            guard = PeakGuard(blocks.sample_rate) if new.codec.clips_over_full_scale else None
             if separator is not None:
                 pieces = separator.run(sound, plan.stems, weights=plan.weights)
             else:
                 pieces = ((block, np.zeros((0, *block.shape))) for block in sound)
             sound = mixdown(pieces, matrix, guard)
         cuts = Cuts()
-        if new.codec.cuts:
+        if new.codec.is_integer:
             sound = cuts.counted(sound)
         return cls(blocks, sound, guard, sink, number, cuts, is_only_folded=separator is None)
 

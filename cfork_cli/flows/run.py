@@ -116,7 +116,7 @@ def plan_remix(job: RemixJob, source: Source, options: PipeOptions, console: Con
     if picture and takes_picture(name):
         sound = track if job.bit_rate or job.codec else with_bit_rate(media, track)
         codec = choose_codec(sound, name, wanted=job.codec, bit_rate=job.bit_rate)
-        film = fit.plan(media, [NewTrack(track, sound, codec, job.title)], name, suffix="")
+        film = fit.plan_film(media, [NewTrack(track, sound, codec, job.title)], name, suffix="")
     else:
         form = pipe_format(name, track, codec=job.codec, bit_rate=job.bit_rate)
     output = job.output or Path("-")
@@ -205,11 +205,13 @@ def _begin(plan: PipePlan) -> int | None:
 
 
 def _clips(plan: PipePlan) -> bool:
-    return plan.film.codec.clips if plan.film is not None else plan.form is not None and plan.form.clips
+    if plan.film is not None:
+        return plan.film.codec.clips_over_full_scale
+    return plan.form is not None and plan.form.clips_over_full_scale
 
 
 def _cuts(plan: PipePlan) -> bool:
-    return plan.film.codec.cuts if plan.film is not None else plan.form is not None and plan.form.cuts
+    return plan.film.codec.is_integer if plan.film is not None else plan.form is not None and plan.form.is_integer
 
 
 def _told(plan: PipePlan, console: Console) -> PipePlan:

@@ -126,7 +126,7 @@ def separate(plan: SeparatePlan, console: Console) -> None:
     console.end()
     notes = [*blocks.notes, *written_notes()]
     # Where stems add up they were cut before they were written, else a sink without ffmpeg tells by itself.
-    if cut and plan.form.cuts and (plan.form.subtype is None or plan.takers):
+    if cut and plan.form.clips_over_full_scale and (plan.form.subtype is None or plan.takers):
         notes.append(f"{cut} samples were over full scale and were cut: use float32 WAV")
     seconds = samples / blocks.sample_rate
     pipeline.report(plan.facts(), tuple(notes), seconds, time.monotonic() - began, console, _names(plan))

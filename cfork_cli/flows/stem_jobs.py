@@ -99,7 +99,7 @@ class SeparatePlan:
             "track": self.track.number + 1,
             "files": {sound: str(path) for sound, path in self.files.items()},
             "residual_to": list(self.takers),
-            "codec": self.form.codec.codec if self.form.codec else self.form.subtype,
+            "codec": self.form.codec.codec_name if self.form.codec else self.form.subtype,
             "picture": self.picture,
             "sample_rate": self.track.sample_rate,
             "channels": self.track.channels,

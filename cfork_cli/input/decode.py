@@ -71,9 +71,9 @@ class Decoder(Blocks):
     def _command(self) -> list[str]:
         media, track = self.media, self.track
         film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS)
-        form = f"f{self._bits}le"
+        samples = f"f{self._bits}le"
         samples = ffmpeg.output(
-            film[str(track.index)], "pipe:1", af=on_film_time(track, self.begin), f=form, **{"c:a": f"pcm_{form}"}
+            film[str(track.index)], "pipe:1", af=on_film_time(track, self.begin), f=samples, **{"c:a": f"pcm_{samples}"}
         )
         # Reading all others into nothing anchors the time line, and tells at the end how far the film really went.
         others = [film[str(stream.index)] for stream in clock_streams(media)]

@@ -159,12 +159,12 @@ class StreamDecoder(Blocks):
         """
         if self._blocks is None:
             self._blocks = self._decoded()
-        heard = 0
-        while heard < LISTEN_SECONDS * self.sample_rate and (block := next(self._blocks, None)) is not None:
+        listened = 0
+        while listened < LISTEN_SECONDS * self.sample_rate and (block := next(self._blocks, None)) is not None:
             self._ahead.append(block)
-            heard += block.shape[1]
+            listened += block.shape[1]
             if progress is not None:
-                progress(heard / self.sample_rate)
+                progress(listened / self.sample_rate)
         return lufs_of(list(self._ahead), self.sample_rate, self.channels, self.track.layout)
 
     def __iter__(self) -> Iterator[np.ndarray]:

@@ -58,20 +58,20 @@ class FilmSink(Sink):
             track: the sound track to replace; blocks have its rate and channels.
             output: where the new film goes; its suffix says the kind of file.
             codec: from `codecs.choose_codec`; None chooses.
-            plan: from `fit.plan`, for this output's kind of file, with its new tracks; None plans for this track.
+            plan: from `fit.plan_film`, for this output's kind of file, with its new tracks; None plans for this track.
             force: whether a file that exists may be replaced.
             title: a new title for the track; None keeps the old one.
             begin: for each new track, the place of its first sample on the time line (see `timeline`); none means the
                 film's start.
 
         Raises:
-            OutputError, UsageError, FfmpegError: see `check_destination` and `fitting`.
+            OutputError, UsageError, FfmpegError: see `check_destination` and `remux.fit`.
         """
         super().__init__(output, source=media.path, force=force)
         if plan is None:
             container = container_for(output, media)
             new = NewTrack(track, track, codec or choose_codec(track, container), title)
-            plan = fit.plan(media, [new], container, suffix=output.suffix)
+            plan = fit.plan_film(media, [new], container, suffix=output.suffix)
         self.plan, self.codec = plan, plan.codec
         self.notes = plan.all_notes
         self._raw = remux.raw_tracks(plan)
@@ -200,7 +200,7 @@ class FilmSink(Sink):
 
 
 def _after_start_up(media: Media, new: NewTrack, begin: int) -> int:
-    if new.codec.codec != new.source.codec or is_lossless(new.source):
+    if new.codec.codec_name != new.source.codec or is_lossless(new.source):
         return begin
     return timeline.after_start_up(media, new.source, begin, new.codec.delay + min(0, new.codec.late))
 

@@ -177,7 +177,7 @@ def sound_sink(descriptor: int, name: Path, form: PipeFormat, track: Stream) -> 
         return SamplesPipe(descriptor, name, form, track)
     rate, channels = track.sample_rate or 0, track.channels or 0
     sound = ffmpeg.input("pipe:0", **raw_input_options(rate, channels, form.codec.layout, form.codec.raw_bits))
-    options = {"c:a": form.codec.name, **{f"{key}:a": value for key, value in form.codec.options.items()}}
+    options = {"c:a": form.codec.encoder, **{f"{key}:a": value for key, value in form.codec.options.items()}}
     values: dict[str, str | Sequence[str]] = {"TAGS": [f"language={track.language or 'und'}"]}
     if track.title:
         values["TAGS"] = [*values["TAGS"], f"title={track.title}"]

@@ -1,7 +1,7 @@
 """The ffmpeg command that writes the film: everything copied in its place, the chosen sound tracks new.
 
-`fitting.plan` finds out what can come along and what has to change for it; `build` makes the command of it. Nothing
-here opens the output; see `encode.FilmSink`.
+`fit.plan_film` finds out what can come along and what has to change for it; `build` makes the command of it. Nothing
+here opens the output; see `output.film.FilmSink`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def build(
         "map_metadata": -1 if film.alone else number,
         "f": film.container,
         **muxer_options(film.container, film.suffix, media),
-        **precise_options(film.container, film.new[0].sound.sample_rate or 1),
+        **precise_options(film.container, film.new[0].delivered.sample_rate or 1),
     }
     for place, entry in enumerate(entries):
         stream = entry.stream
@@ -126,7 +126,8 @@ def build(
 def raw_tracks(film: FilmPlan) -> list[interleave.RawTrack]:
     """How the samples of the new tracks go to ffmpeg: one as it is, several as `interleave` packs them."""
     return [
-        interleave.RawTrack(new.sound.sample_rate or 0, new.sound.channels or 0, new.codec.raw_bits) for new in film.new
+        interleave.RawTrack(new.delivered.sample_rate or 0, new.delivered.channels or 0, new.codec.raw_bits)
+        for new in film.new
     ]
 
 
@@ -134,7 +135,7 @@ def _sound_options(film: FilmPlan) -> dict[str, str]:
     if len(film.new) > 1:
         return {"f": "matroska", "protocol_whitelist": PROTOCOLS, "thread_queue_size": QUEUE_PACKETS}
     (new,) = film.new
-    rate, channels = new.sound.sample_rate or 0, new.sound.channels or 0
+    rate, channels = new.delivered.sample_rate or 0, new.delivered.channels or 0
     options = raw_input_options(rate, channels, new.codec.layout, new.codec.raw_bits)
     return {**options, "thread_queue_size": QUEUE_PACKETS}
 
@@ -144,7 +145,7 @@ def _new_track_options(film: FilmPlan, new: NewTrack, place: int, start: int) ->
     options = {f"{name}:{place}": value for name, value in new.codec.options.items()}
     filters = [f"asetpts=PTS+{start}/SR/TB"] if start else []
     if len(film.new) > 1 and new.codec.layout is not None and speakers(new.codec.layout) is not None:
-        channels = "|".join(str(channel) for channel in range(new.sound.channels or 0))
+        channels = "|".join(str(channel) for channel in range(new.delivered.channels or 0))
         filters.append(f"channelmap=map={channels}:channel_layout={new.codec.layout}")
     if filters:
         options[f"filter:{place}"] = ",".join(filters)

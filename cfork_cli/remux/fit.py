@@ -26,7 +26,7 @@ _TEXT_SUBTITLES = ("mov_text", "subrip", "webvtt", "ass")
 _LOSSLESS = ("flac", "alac", "pcm_s24le", "pcm_s16le")
 
 
-def plan(
+def plan_film(
     media: Media,
     new: Sequence[NewTrack],
     container: str,
@@ -69,7 +69,7 @@ def plan_sidecar(media: Media, new: NewTrack) -> FilmPlan:
     Raises:
         OutputError: it cannot be written.
     """
-    entry = Entry(new.source, "encode", new.codec.name, new=new, default=True)
+    entry = Entry(new.source, "encode", new.codec.encoder, new=new, default=True)
     film = FilmPlan(media, (new,), "matroska", (entry,), ".mka", alone=True)
     refused = _refusal(film)
     if refused is not None:
@@ -87,7 +87,7 @@ def plan_sounds(media: Media, new: Sequence[NewTrack], container: str, *, suffix
         OutputError: such a file cannot be written.
     """
     kept = [stream for stream in media.streams if picture and stream.kind == "video" and not stream.is_cover]
-    sounds = [Entry(one.source, "encode", one.codec.name, new=one, default=one is new[0]) for one in new]
+    sounds = [Entry(one.source, "encode", one.codec.encoder, new=one, default=one is new[0]) for one in new]
     entries = (*(Entry(stream, "copy") for stream in kept), *sounds)
     film = FilmPlan(media, tuple(new), container, entries, suffix, alone=not kept)
     refused = _refusal(film)
@@ -113,7 +113,7 @@ def _entries(stream: Stream, new: Sequence[NewTrack], container: str, default: S
             yield Entry(stream, "copy", default=flag)
     if made is not None:
         is_default = stream.index == default.index if default is not None else False if made.beside else None
-        yield Entry(stream, "encode", made.codec.name, new=made, default=is_default)
+        yield Entry(stream, "encode", made.codec.encoder, new=made, default=is_default)
 
 
 def _in_places(entries: list[Entry], container: str) -> tuple[list[Entry], list[str]]:

@@ -94,7 +94,7 @@ def test_ffmpeg_keeps_seconds_of_new_sound(tmp_path: Path, tracks: int) -> None:
     """Else it sleeps whenever its queue is empty, and takes no more than 50 seconds of sound a second."""
     media = probe(make(tmp_path / "film.mkv", *[Sound("flac")] * tracks))
     new = [NewTrack(track, track, choose_codec(track, "matroska"), None) for track in media.audio]
-    film = fit.plan(media, new, "matroska", suffix=".mkv")
+    film = fit.plan_film(media, new, "matroska", suffix=".mkv")
     command = build(film, tmp_path / "new.mkv", {})
     before = command[: command.index("pipe:0")]
     assert int(before[before.index("-thread_queue_size") + 1]) * 1024 > 5 * 48_000
@@ -301,7 +301,7 @@ def test_the_codec_is_chosen_by_asking(
     track = Stream(1, "audio", 0, codec, channels=CHANNELS[layout], layout=layout, sample_rate=48_000, bit_rate=384_000)
     chosen = choose_codec(track, container)
     if expected is not None:
-        assert chosen.codec == expected
+        assert chosen.codec_name == expected
     assert (chosen.note is None) == (said is None) or (codec, container) == ("eac3", "mpegts")
     if said is not None and chosen.note is not None:
         assert said in chosen.note or "the new track is" in chosen.note
@@ -315,9 +315,9 @@ def test_the_rate_is_at_least_the_old_one(codec: str, bit_rate: int) -> None:
 
 def test_a_codec_of_the_users_choice() -> None:
     track = Stream(1, "audio", 0, "aac", channels=2, layout="stereo", sample_rate=48_000)
-    assert choose_codec(track, "matroska", wanted="flac").codec == "flac"
-    assert choose_codec(track, "matroska", wanted="libopus").codec == "opus"
-    assert choose_codec(track, "matroska", wanted="opus").name == "libopus"
+    assert choose_codec(track, "matroska", wanted="flac").codec_name == "flac"
+    assert choose_codec(track, "matroska", wanted="libopus").codec_name == "opus"
+    assert choose_codec(track, "matroska", wanted="opus").encoder == "libopus"
     with pytest.raises(UsageError, match="cannot write 'dts' sound"):
         choose_codec(track, "matroska", wanted="dts")
     with pytest.raises(UsageError, match="does not go into a 'webm' file"):
