@@ -28,8 +28,8 @@ from cfork_cli.bench.cost import children_cpu_seconds
 from cfork_cli.bench.figures import rounded, scaled, spread
 from cfork_cli.bench.films import Film, make_film
 from cfork_cli.console.console import Console
+from cfork_cli.flows import network as networks
 from cfork_cli.flows import remix as remixing
-from cfork_cli.flows import separator as pipeline
 from cfork_cli.flows.plans import RemixJob
 from cfork_cli.input.loudness import integrated_lufs
 from model import STEMS
@@ -84,9 +84,9 @@ def _remix(film: Film, codec: str | None, lufs: float, output: Path) -> tuple[fl
     """One remix: times real time, CPU seconds of this process, CPU seconds of ffmpeg."""
     gains = {"dialogue": 6.0, "music": -10.0, "effects": 0.0}
     job = RemixJob(film.path, output, gains, codec=codec, device="cpu", input_lufs=lufs, force=True)
-    ready = mock.patch.object(pipeline, "load_network", return_value=(Nothing().eval(), "cpu"))
+    ready = mock.patch.object(networks, "load_network", return_value=(Nothing().eval(), "cpu"))
     with Console(quiet=True) as console, ready:
-        plan = remixing.plan_remix(job, console)
+        plan = remixing.plan_remix(job)
         own, children, wall = time.process_time(), children_cpu_seconds() or 0.0, time.perf_counter()
         remixing.remix(plan, console)
         own, wall = time.process_time() - own, time.perf_counter() - wall

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import math
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
 
 PATIENCE_SECONDS = 2.0
-"""From one interruption to the next that counts: one that comes at once (an impatient finger; a shell and its terminal
-both telling us) must not disturb the cleaning up after the first."""
+"""From one interruption to the next that counts. One that follows at once (a second Ctrl-C; a signal from the shell and
+one from its terminal) must not disturb the cleaning up after the first."""
+
+_holding = threading.local()
 
 
 @contextlib.contextmanager
@@ -23,13 +26,37 @@ def interruptible() -> Iterator[None]:
         nonlocal last
         before, last = last, time.monotonic()
         if last - before > PATIENCE_SECONDS:
-            raise KeyboardInterrupt
+            if getattr(_holding, "depth", 0):
+                _holding.interrupted = True
+            else:
+                raise KeyboardInterrupt
 
     with contextlib.ExitStack() as stack:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)  # Windows has no SIGHUP
             # nohup and background jobs of a script ignore some of them on purpose
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                with contextlib.suppress(ValueError):  # not in the main thread: whoever embeds us keeps his signals
+                with contextlib.suppress(ValueError):  # not in the main thread: a program that uses cfork keeps its own
                     stack.callback(signal.signal, number, signal.signal(number, interrupt))
         yield
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Let interruptions wait until the end of a step that must be done whole, such as giving several files their names.
+
+    An interruption that came meanwhile is raised at the end, if the step itself went wrong; where it went well, it
+    comes too late and is forgotten: what it would have stopped is done.
+    """
+    _holding.depth = getattr(_holding, "depth", 0) + 1
+    try:
+        yield
+    except BaseException:
+        if _holding.depth == 1 and getattr(_holding, "interrupted", False):
+            _holding.interrupted = False
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        _holding.depth -= 1
+        if not _holding.depth:
+            _holding.interrupted = False

@@ -130,7 +130,7 @@ def enough_seconds(network: Any, channels: int, device: str) -> float:
     """Sound that keeps all workers busy as a film of hours does: some rounds of batches, and the last one full.
 
     Args:
-        network: as `pipeline.load_network` gives it.
+        network: as `load_network` gives it.
         channels: that it hears.
     """
     from model.streaming.batches import Batches
@@ -157,7 +157,7 @@ def record(network: Any, blocks: Iterable[np.ndarray], **asked: Any) -> Recordin
     """Run the separator with a stand-in for the network.
 
     Args:
-        network: as `pipeline.load_network` gives it.
+        network: as `load_network` gives it.
         blocks, asked: see `model.streaming.separator.separate`.
     """
     from model.streaming.separator import separate

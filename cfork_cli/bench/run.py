@@ -26,7 +26,8 @@ from cfork_cli.bench.films import Film
 from cfork_cli.bench.machine import machine
 from cfork_cli.console.console import Console
 from cfork_cli.errors import UsageError
-from cfork_cli.flows import separator as pipeline
+from cfork_cli.flows import network as networks
+from cfork_cli.flows.checks import check_levels
 from cfork_cli.output.destination import check_destination, write_whole
 
 FILES = (".json", ".csv", ".md")
@@ -92,7 +93,7 @@ def _check(job: BenchJob) -> None:
     if not all(1 <= seconds < math.inf for seconds in job.seconds):  # a comparison with NaN is false
         raise UsageError("there is nothing to measure in less than a second, or in no end: give --seconds from 1 up")
     for model in job.models:
-        pipeline.check_levels(model, force=True)  # finds it, and reads no more than its header
+        check_levels(model, force=True)  # finds it, and reads no more than its header
     if job.output is not None:
         if job.output.suffix not in FILES:
             raise UsageError(f"'{job.output.name}' is no file that can be written: end it in .json, .csv or .md")
@@ -111,7 +112,7 @@ def _load(model: str, device: str, precision: str) -> Loaded:
     """As the command loads it, and as it is in its file."""
     from model.hub.weights import load
 
-    ready, device = pipeline.load_network(model, device, precision)
+    ready, device = networks.load_network(model, device, precision)
     return Loaded(model, device, load(model, device), ready)
 
 

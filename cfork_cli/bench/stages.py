@@ -23,6 +23,7 @@ from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.input.decode import decode
 from cfork_cli.input.loudness import integrated_lufs
 from cfork_cli.media.containers import container_for
+from cfork_cli.mix.gains import remix
 from cfork_cli.mix.limiter import PeakGuard
 from cfork_cli.mix.mixdown import mixdown
 
@@ -103,7 +104,7 @@ def _resample(film: Film, blocks: Sequence[np.ndarray], network: Any) -> None:
 
 def _mix(film: Film, blocks: Sequence[np.ndarray]) -> None:
     """The sum, and the guard against clipping."""
-    pieces = ((block, -0.3 * block[None]) for block in blocks)
+    pieces = ((block, remix(block, -0.3 * block[None])) for block in blocks)
     for _ in mixdown(pieces, None, PeakGuard(film.track.sample_rate or 0)):
         pass
 

@@ -125,14 +125,15 @@ def remix(
     Example: cfork remix movie.mkv --dialog +6 --music -10
     """
     from cfork_cli.codecs.bit_rate import parse_bit_rate
-    from cfork_cli.flows import remix as remixing
-    from cfork_cli.flows import run as piping
+    from cfork_cli.commands.finish import run_or_describe
+    from cfork_cli.flows import run as flow
+    from cfork_cli.flows.jobs import PipeOptions, RemixJob
     from cfork_cli.media import pipes
     from cfork_cli.mix.gains import parse_gains_db
 
     output = output or pipes.natural_output(input)
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
-        job = remixing.RemixJob(
+        job = RemixJob(
             input=input,
             output=output,
             gains_db=parse_gains_db(music=music, dialogue=dialog, effects=effects),
@@ -151,5 +152,11 @@ def remix(
             force=force,
             force_model=force_model,
         )
-        options = piping.PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)
-        piping.remix(job, options, console, dry_run=dry_run)
+        options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)
+        pipes.check_terminal(None if dry_run else job.output)
+        run_or_describe(
+            console,
+            dry_run,
+            lambda: flow.planned_remix(job, options, console),
+            lambda: flow.remix(job, options, console),
+        )

@@ -101,12 +101,13 @@ def separate(
     Example: cfork separate movie.mkv -o stems/ --residual music,effects
     """
 
-    from cfork_cli.flows import run as piping
-    from cfork_cli.flows import separate as separation
+    from cfork_cli.commands.finish import run_or_describe
+    from cfork_cli.flows import run as flow
+    from cfork_cli.flows.jobs import PipeOptions, SeparateJob
     from cfork_cli.media import pipes
 
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
-        job = separation.SeparateJob(
+        job = SeparateJob(
             input=input,
             output=output,
             stems=tuple(stem or ()),
@@ -123,5 +124,11 @@ def separate(
             input_lufs=input_lufs,
             force=force,
         )
-        raw = pipes.raw_format(input_format, rate, channels, layout)
-        piping.separate(job, raw, console, dry_run=dry_run)
+        options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout))
+        pipes.check_terminal(None if dry_run else job.output)
+        run_or_describe(
+            console,
+            dry_run,
+            lambda: flow.planned_separation(job, options, console),
+            lambda: flow.separate(job, options, console),
+        )

@@ -96,6 +96,10 @@ class Console:
                 self._bar.stop()
             self._bar = self._task = None
 
+    def cancelled(self) -> bool:
+        """Return False: a command is interrupted by a signal."""
+        return False
+
     def event(self, **values: Any) -> None:
         """One JSON line on stderr, with --json only."""
         if self.as_json and not self.quiet:

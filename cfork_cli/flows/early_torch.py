@@ -17,7 +17,7 @@ class _Import(threading.Thread):
 
     def run(self) -> None:
         try:
-            import torch  # noqa: F401
+            import model.inference.device  # noqa: F401  # which brings torch
         except BaseException as error:
             self.error = error
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cfork_cli.console.console import Console
 from cfork_cli.errors import CforkError
-from cfork_cli.flows import remix as remixing
+from cfork_cli.flows.jobs import PipeOptions, RemixJob
 from cfork_cli.flows.plans import RemixPlan
-from cfork_cli.flows.source import PipeOptions, source_of
+from cfork_cli.flows.remix import plan_remix
+from cfork_cli.flows.report import Report
+from cfork_cli.flows.source import source_of
 from cfork_cli.input import loudness
 from cfork_cli.input.loudness import Loudness
 from cfork_cli.media.probe import probe
@@ -83,7 +84,7 @@ def _plan_facts(plan: RemixPlan) -> dict[str, Any]:
     return {name: facts[name] for name in ("output", "track", "language", "container", "codec", "notes")}
 
 
-def gather(path: Path, console: Console, *, with_loudness: bool = True) -> Info:
+def gather(path: Path, report: Report, *, with_loudness: bool = True) -> Info:
     """Look into a film, and measure its sound tracks.
 
     Args:
@@ -93,22 +94,22 @@ def gather(path: Path, console: Console, *, with_loudness: bool = True) -> Info:
     Raises:
         InputError, OutputError, FfmpegError: it cannot be read at all.
     """
-    with source_of(path, None, PipeOptions(), console) as source:
+    with source_of(path, None, PipeOptions(), report) as source:
         media = probe(source.path)
         found: dict[int, Loudness | str] = {}
         for track in media.audio if with_loudness else ():
-            console.stage(f"track {track.number + 1}", track.duration_seconds or media.duration_seconds)
+            report.stage(f"track {track.number + 1}", track.duration_seconds or media.duration_seconds)
             try:
-                found[track.index] = loudness.measure(media, track, console.at, true_peak=True)
+                found[track.index] = loudness.measure(media, track, report.at, true_peak=True)
             except CforkError as error:
                 found[track.index] = str(error)
-        console.end()
+        report.end()
         plan: RemixPlan | str
         try:
             # 0 dB needs no network; an output that exists already is nobody's concern here
             nothing = {"music": 0.0, "dialogue": 0.0, "effects": 0.0}
-            job = remixing.RemixJob(input=source.path, output=None, gains_db=nothing, force=True)
-            plan = remixing.plan_remix(job, Console(quiet=True))
+            job = RemixJob(input=source.path, output=None, gains_db=nothing, force=True)
+            plan = plan_remix(job)
         except CforkError as error:
             plan = str(error)
         size = source.path.stat().st_size

@@ -1,4 +1,4 @@
-"""What was asked for, and what will be done: facts that every interface shares, in words and for machines."""
+"""What will be done, in words and as facts for machines."""
 
 from __future__ import annotations
 
@@ -7,72 +7,95 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cfork_cli.codecs.pipe_format import PipeFormat
+from cfork_cli.codecs.stem_format import StemFormat
+from cfork_cli.flows.jobs import RemixJob, SeparateJob
+from cfork_cli.flows.source import Source
+from cfork_cli.media.layouts import low_frequency
 from cfork_cli.media.types import Media, Stream
-from cfork_cli.mix.gains import weight
+from cfork_cli.mix.mixer import Mixer
 from cfork_cli.remux.plan import FilmPlan
 from cfork_cli.text import SPOKEN_ORDER, clock
 
 
 @dataclass(frozen=True)
-class RemixJob:
-    """What the user asked `cfork remix` for.
+class PipeTarget:
+    """What goes into a pipe: a film, or sound alone in a format."""
 
-    Attributes:
-        output: None for the usual name beside the input.
-        gains_db: one per stem.
-        tracks: words that name sound tracks, see `tracks.select`; none for the one that a player would play.
-        bit_rate: of the new tracks, bits a second.
-        downmix: whether surround sound becomes stereo.
-        keep_original: whether the new tracks come beside the old ones, not in their place.
-        sidecar: whether the new tracks go into files of their own beside the film.
-        title: of the new tracks; None keeps the old one, or tells the levels where both are there.
-        default: whether the new track takes the default flag, where the old one stays.
-        force_model: whether a model is taken whose stems do not have the film's level.
-    """
+    path: Path
+    film: FilmPlan | None
+    format: PipeFormat | None
 
-    input: Path
-    output: Path | None
-    gains_db: dict[str, float]
-    tracks: tuple[str, ...] = ()
-    codec: str | None = None
-    bit_rate: int | None = None
-    downmix: bool = False
-    keep_original: bool = False
-    sidecar: bool = False
-    title: str | None = None
-    default: bool = True
-    model: str = "cfork"
-    device: str = "auto"
-    precision: str = "auto"
-    input_lufs: float | None = None
-    force: bool = False
-    force_model: bool = False
+    @property
+    def name(self) -> str:
+        """The muxer or format."""
+        return self.film.container if self.film else self.format.name if self.format else ""
+
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        return f"film, {self.name}" if self.film else self.name
+
+    @property
+    def codec(self) -> str | None:
+        """ffmpeg's name of the codec, or of the samples."""
+        return self.film.codec.codec_name if self.film else self.format.codec_name if self.format else None
+
+    @property
+    def clips_over_full_scale(self) -> bool:
+        """Whether what is over full scale is cut off, so that peaks must be held."""
+        stored = self.film.codec if self.film else self.format
+        return stored is not None and stored.clips_over_full_scale
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether it holds integers, which cut off what is over full scale even where nothing was changed."""
+        stored = self.film.codec if self.film else self.format
+        return stored is not None and stored.is_integer
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What cannot be as it was."""
+        if self.film is not None:
+            return self.film.all_notes
+        codec = self.format.codec if self.format is not None else None
+        return (codec.note,) if codec is not None and codec.note else ()
+
+    def facts(self, track: Stream) -> dict[str, Any]:
+        """Return what comes out, for machines."""
+        return {
+            "container": self.name or None, "codec": self.codec, "sample_rate": track.sample_rate,
+            "channels": track.channels,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class RemixPlan:
-    """What will be done: the film, the files to write with their new tracks, and which stems have to be computed."""
+    """A remix: the film, its tracks that change, and where they go.
+
+    Attributes:
+        source: what is read.
+        tracks: the tracks that are remixed.
+        mixer: the new levels.
+        outputs: the files to write, with what they will hold; none where it goes into a pipe.
+        pipe: the pipe, if so.
+        warnings: what the user should know about the model.
+    """
 
     job: RemixJob
+    source: Source
     media: Media
-    outputs: tuple[tuple[Path, FilmPlan], ...]
-    stems: tuple[str, ...]
+    tracks: tuple[Stream, ...]
+    mixer: Mixer
+    outputs: tuple[tuple[Path, FilmPlan], ...] = ()
+    pipe: PipeTarget | None = None
     warnings: tuple[str, ...] = ()
 
     @property
-    def weights(self) -> tuple[float, ...]:
-        """How much of each computed stem is added to the film's sound."""
-        return tuple(weight(self.job.gains_db[stem]) for stem in self.stems)
-
-    @property
-    def tracks(self) -> tuple[Stream, ...]:
-        """The tracks that are remixed."""
-        return tuple(new.source for _, film in self.outputs for new in film.new)
-
-    @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know before."""
-        return (*self.warnings, *dict.fromkeys(note for _, film in self.outputs for note in film.all_notes))
+        """What the user should know before the work."""
+        about = self.pipe.notes if self.pipe else [note for _, film in self.outputs for note in film.all_notes]
+        return (*self.warnings, *self.source.notes, *dict.fromkeys(about))
 
     @property
     def names(self) -> str:
@@ -80,12 +103,14 @@ class RemixPlan:
         return ", ".join(str(path) for path, _ in self.outputs)
 
     def describe(self) -> list[str]:
-        """A few lines for people."""
-        count = len(self.media.audio)
+        """Return a few lines for people."""
+        count, streams = len(self.media.audio), f", {len(self.media.streams)} streams"
+        first = f"{self.media.path}" if self.pipe else f"{self.media.path} ({length(self.media)}{streams})"
         return [
-            f"input:  {self.media.path} ({length(self.media)}, {len(self.media.streams)} streams)",
+            f"input:  {first}",
             *(f"track:  {track.number + 1} of {count} ({track})" for track in self.tracks),
             f"levels: {levels(self.job.gains_db)}",
+            *([f"output: {self.pipe.path} ({self.pipe.words})"] if self.pipe else []),
             *(
                 f"output: {path} ({film.container}, new track in {' and '.join(film.codec_names)})"
                 for path, film in self.outputs
@@ -93,33 +118,122 @@ class RemixPlan:
         ]
 
     def facts(self) -> dict[str, Any]:
-        """The same for machines."""
-        path, film = self.outputs[0]
-        return {
+        """Return what will be done, for machines."""
+        track = self.tracks[0]
+        facts = {
             "input": str(self.media.path),
-            "output": str(path),
-            "track": film.track.number + 1,
-            "language": film.track.language,
+            "output": str(self.pipe.path if self.pipe else self.outputs[0][0]),
+            "track": track.number + 1,
+            "language": track.language,
             "gains_db": {stem: json_gain(self.job.gains_db[stem]) for stem in SPOKEN_ORDER},
-            "computed_stems": list(self.stems),
-            "container": film.container,
-            "codec": film.codec.codec_name,
-            "tracks": [
-                {
-                    "track": new.source.number + 1, "language": new.source.language, "output": str(path),
-                    "codec": new.codec.codec_name, "bit_rate": new.codec.bit_rate, "channels": new.delivered.channels,
-                    "layout": new.delivered.layout, "sample_rate": new.delivered.sample_rate, "beside": new.beside,
-                }
-                for path, film in self.outputs
-                for new in film.new
-            ],
+            "computed_stems": list(self.mixer.stems),
             "duration_seconds": self.media.duration_seconds,
             "notes": list(self.notes),
-        }  # fmt: skip
+            **self.source.facts(),
+        }
+        if self.pipe:
+            return facts | self.pipe.facts(track)
+        film = self.outputs[0][1]
+        tracks = [
+            {
+                "track": new.source.number + 1, "language": new.source.language, "output": str(path),
+                "codec": new.codec.codec_name, "bit_rate": new.codec.bit_rate, "channels": new.delivered.channels,
+                "layout": new.delivered.layout, "sample_rate": new.delivered.sample_rate, "beside": new.beside,
+            }
+            for path, film in self.outputs
+            for new in film.new
+        ]  # fmt: skip
+        return facts | {"container": film.container, "codec": film.codec.codec_name, "tracks": tracks}
+
+
+@dataclass(frozen=True)
+class SeparatePlan:
+    """A separation into stems.
+
+    Attributes:
+        source: what is read.
+        stems: those that the network has to find.
+        sounds: everything that is written, in order: mixture, stems, residual.
+        takers: those of the stems, or the residual, that get what is missing.
+        format: of the files; None where one stem goes into a pipe.
+        files: the file of each sound; one and the same for all where they become tracks; none for a pipe.
+        film: the one file of all tracks; None where every sound has a file of its own.
+        pipe: the pipe, if one stem goes there.
+    """
+
+    job: SeparateJob
+    source: Source
+    media: Media
+    track: Stream
+    stems: tuple[str, ...]
+    sounds: tuple[str, ...]
+    takers: tuple[str, ...] = ()
+    format: StemFormat | None = None
+    files: dict[str, Path] | None = None
+    film: FilmPlan | None = None
+    pipe: PipeTarget | None = None
+
+    @property
+    def picture(self) -> bool:
+        """Whether the film's picture comes along."""
+        return self.film is not None and not self.film.alone
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files, each once."""
+        return tuple(dict.fromkeys((self.files or {}).values()))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know before the work."""
+        if self.format is None:
+            return self.pipe.notes if self.pipe else ()
+        notes = [*self.source.notes, *self.format.notes, *(self.film.notes if self.film is not None else ())]
+        if not self.takers and low_frequency(self.track.layout):
+            notes.append("the low-frequency channel is in no stem: --residual effects puts it into the effects")
+        if self.takers and not self.format.is_lossless:
+            notes.append(f"{self.format.suffix} files are lossy, so the stems add up to the film only nearly")
+        return tuple(notes)
+
+    def describe(self) -> list[str]:
+        """Return a few lines for people."""
+        track = f"track:  {self.track.number + 1} of {len(self.media.audio)} ({self.track})"
+        if self.pipe:
+            stem, output = f"stem:   {self.stems[0]}", f"output: {self.pipe.path} ({self.pipe.words})"
+            return [f"input:  {self.media.path}", track, stem, output]
+        return [
+            f"input:  {self.media.path} ({length(self.media)})",
+            track,
+            *(f"output: {path}" for path in self.paths),
+            *([f"tracks: {', '.join(self.sounds)}"] if self.film is not None else []),
+        ]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what will be done, for machines."""
+        facts = {
+            "input": str(self.media.path),
+            "track": self.track.number + 1,
+            "duration_seconds": self.media.duration_seconds,
+            "notes": list(self.notes),
+            **self.source.facts(),
+        }
+        if self.pipe:
+            more = {"output": str(self.pipe.path), "language": self.track.language, "stem": self.stems[0],
+                    "computed_stems": list(self.stems)}  # fmt: skip
+            return facts | more | self.pipe.facts(self.track)
+        stored = self.format
+        return facts | {
+            "files": {sound: str(path) for sound, path in (self.files or {}).items()},
+            "residual_to": list(self.takers),
+            "codec": stored and (stored.codec.codec_name if stored.codec else stored.subtype),
+            "picture": self.picture,
+            "sample_rate": self.track.sample_rate,
+            "channels": self.track.channels,
+        }
 
 
 def levels(gains_db: dict[str, float], *, changed_only: bool = False) -> str:
-    """The gains as people read them.
+    """Return the gains as people read them.
 
     >>> levels({"music": -10.0, "dialogue": 6.0, "effects": 0.0})
     'dialogue +6 dB, music -10 dB, effects unchanged'
@@ -132,9 +246,10 @@ def levels(gains_db: dict[str, float], *, changed_only: bool = False) -> str:
 
 
 def length(media: Media) -> str:
+    """Return how long a film is, for people."""
     return clock(media.duration_seconds) if media.duration_seconds is not None else "of unknown length"
 
 
 def json_gain(gain_db: float) -> float | str:
-    """A gain as JSON can hold it."""
+    """Return a gain as JSON can hold it."""
     return "-inf" if gain_db == -math.inf else gain_db

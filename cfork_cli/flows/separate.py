@@ -1,4 +1,4 @@
-"""The flow of `cfork separate`: probe, decode, separate, make the stems add up, write.
+"""Separate a film into stems: checks before the work, and the way into the one loop.
 
 `plan_separate` does every check that needs no heavy work and returns a plan; `separate` carries it out.
 """
@@ -7,34 +7,37 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from cfork_cli.codecs.pipe_format import check_format, pipe_format
 from cfork_cli.codecs.stem_format import StemFormat, check_words, stem_format
-from cfork_cli.console.console import Console
 from cfork_cli.errors import UsageError
-from cfork_cli.flows import separator as pipeline
-from cfork_cli.flows.stem_jobs import SeparateJob, SeparatePlan
+from cfork_cli.flows.checks import check_lufs, check_model
+from cfork_cli.flows.jobs import PipeOptions, SeparateJob
+from cfork_cli.flows.network import LoadedNetwork
+from cfork_cli.flows.plans import PipeTarget, SeparatePlan
+from cfork_cli.flows.render import Lane, render
+from cfork_cli.flows.report import Report, Result
+from cfork_cli.flows.separator import TrackSeparator
+from cfork_cli.flows.source import Source
 from cfork_cli.flows.stem_names import MIXTURE, RESIDUAL, file_names, residual_takers, stem_names
-from cfork_cli.input.decode import decode
-from cfork_cli.media import tracks
+from cfork_cli.input.live import StreamDecoder
+from cfork_cli.media import pipes
 from cfork_cli.media.containers import muxer_named, sound_only
-from cfork_cli.media.pipes import is_output_pipe
-from cfork_cli.media.probe import probe
-from cfork_cli.media.samples import over_full_scale
+from cfork_cli.media.timeline import film_begin
 from cfork_cli.media.types import Media, Stream
-from cfork_cli.mix.residual import settle
+from cfork_cli.mix.mixer import StemMixer
 from cfork_cli.output.destination import check_destination
 from cfork_cli.output.film import FilmSink
+from cfork_cli.output.pipe import sound_sink
 from cfork_cli.output.sink import Sink
 from cfork_cli.output.sound_file import SoundFileSink
-from cfork_cli.output.stem_files import StemFiles, check_folder
+from cfork_cli.output.stem_folder import check_folder, made_folder
 from cfork_cli.remux import fit
 from cfork_cli.remux.plan import NewTrack
-
-__all__ = ["SeparateJob", "SeparatePlan", "add_up", "plan_separate", "separate"]
 
 _ONE_TRACK = {"wav", "w64", "flac", "mp3", "mp2", "adts", "ac3", "eac3", "aiff", "caf", "opus", "au", "wv", "tta"}
 """Containers that hold one sound."""
@@ -46,143 +49,170 @@ def check_early(job: SeparateJob) -> None:
     Raises:
         OutputError, UsageError, ModelError: see `plan_separate`.
     """
-    residual_takers(job.residual, stem_names(job.stems))
-    pipeline.check_lufs(job.input_lufs)
-    if not is_output_pipe(job.output):
-        check_words(_format_word(job), job.bits, job.codec)
+    _check_words(job)
+    if not pipes.is_output_pipe(job.output):
         if _is_file(job.output):
             check_destination(job.output, force=job.force)
         else:
             check_folder(job.output)
-    pipeline.check_model(job.model)
+    check_model(job.model)
 
 
-def check_template(template: str) -> None:
-    """Refuse names for files where there is one output.
-
-    Raises:
-        UsageError: they were given.
-    """
-    if template != SeparateJob.template:
+def _check_words(job: SeparateJob) -> None:
+    """Refuse options that make no sense, alone or together."""
+    stems = stem_names(job.stems)
+    residual_takers(job.residual, stems)
+    into_pipe = pipes.is_output_pipe(job.output)
+    if into_pipe and (len(stems) != 1 or job.mixture or job.residual.strip().lower() != "none"):
+        raise UsageError("a pipe carries one sound: choose one --stem, and leave --mixture and --residual away")
+    if not into_pipe:
+        check_words(_format_word(job), job.bits, job.codec)
+    if (into_pipe or _is_file(job.output)) and job.template != SeparateJob.template:
         raise UsageError("--template names the files in a folder: give a folder with -o, or leave --template away")
+    check_lufs(job.input_lufs)
 
 
-def plan_separate(job: SeparateJob, console: Console) -> SeparatePlan:
+def plan_separate(job: SeparateJob, source: Source | None = None, options: PipeOptions | None = None) -> SeparatePlan:
     """Probe the film and check all that can be checked before the work.
+
+    Args:
+        source: what is read, from `source_of`; None is the job's input, a file.
 
     Raises:
         InputError, OutputError, UsageError, FfmpegError, ModelError: see `cfork_cli.errors`.
     """
+    source = source or Source(job.input)
+    _check_words(job)
     stems = stem_names(job.stems)
+    media = source.media
+    track = source.track(media, job.track)
+    written = source.written(media)
+    copied = written.audio_track(track.number)
+    if pipes.is_output_pipe(job.output):
+        check_model(job.model)
+        name = check_format(options.output_format if options else None) or "wav"
+        stored = pipe_format(name, track, codec=job.codec, bits=job.bits, is_stem=True)
+        return SeparatePlan(job, source, media, track, stems, stems, pipe=PipeTarget(job.output, None, stored))
     takers = residual_takers(job.residual, stems)
     sounds = (*([MIXTURE] if job.mixture else []), *stems, *([RESIDUAL] if RESIDUAL in takers else []))
     word = _format_word(job)
-    check_words(word, job.bits, job.codec)
-    if _is_file(job.output):
-        check_template(job.template)
-    pipeline.check_lufs(job.input_lufs)
-    media = probe(job.input)
-    track = tracks.one(media, job.track)
-    decode(media, track)  # starts nothing, but refuses a track whose rate or channels nobody knows
     files = _files(job, media, track, sounds, word)
-    pipeline.check_model(job.model)
+    check_model(job.model)
     form = stem_format(track, word, bits=job.bits, codec=job.codec)
     film = None
     if _is_file(job.output) and form.container not in _ONE_TRACK and form.codec is not None:
-        picture = not sound_only(form.container, job.output.suffix)
-        new = [NewTrack(track, track, form.codec, sound.capitalize()) for sound in sounds]
-        film = fit.plan_sounds(media, new, form.container, suffix=job.output.suffix, picture=picture)
+        picture = takes_picture(job)
+        new = [NewTrack(copied, track, form.codec, sound.capitalize()) for sound in sounds]
+        film = fit.plan_sounds(written, new, form.container, suffix=job.output.suffix, picture=picture)
     elif _is_file(job.output) and len(sounds) > 1:
         raise UsageError(
             f"a '{job.output.suffix}' file holds one sound, not {', '.join(sounds)}: "
             "give a folder with -o, a file such as stems.mka, or one --stem"
         )
-    plan = SeparatePlan(job, media, track, stems, sounds, takers, form, files, film)
-    for note in plan.notes:
-        console.note(note)
-    return plan
+    return SeparatePlan(job, source, media, track, stems, sounds, takers, form, files, film)
 
 
-def separate(plan: SeparatePlan, console: Console) -> None:
+def separate(plan: SeparatePlan, report: Report, *, loaded: LoadedNetwork | None = None) -> Result:
     """Write the stems.
 
+    Args:
+        loaded: a network that was loaded before.
+
     Raises:
+        OutputClosed: nobody reads the pipe any more.
         CforkError: whatever went wrong; none of the files exists then, or each is what it was before.
     """
-    job, track = plan.job, plan.track
     began = time.monotonic()
-    separator = pipeline.Separator.open(job, plan.media, track, console, mixes_back=False)
-    cut, samples = 0, 0
-    with decode(plan.media, track) as blocks:
-        with _written(plan) as (write, written_notes):
-            console.stage("separate", track.duration_seconds or plan.media.duration_seconds)
-            for mixture, stems in separator.run(iter(blocks), plan.computed):
-                sounds = add_up(mixture, stems, plan)
-                cut += over_full_scale(mixture if plan.takers else sounds)
-                write(sounds)
-                samples += mixture.shape[-1]
-                console.at(samples / blocks.sample_rate)
-            console.stage("finish")
-    console.end()
-    notes = [*blocks.notes, *written_notes()]
-    # Where stems add up they were cut before they were written, else a sink without ffmpeg tells by itself.
-    if cut and plan.form.clips_over_full_scale and (plan.form.subtype is None or plan.takers):
-        notes.append(f"{cut} samples were over full scale and were cut: use float32 WAV")
-    seconds = samples / blocks.sample_rate
-    pipeline.report(plan.facts(), tuple(notes), seconds, time.monotonic() - began, console, _names(plan))
+    if plan.pipe:
+        return _into_pipe(plan, plan.pipe, report, loaded, began)
+    separator = TrackSeparator.open(
+        plan.job, plan.media, plan.track, report, loaded=loaded, mixes_back=False, span=plan.source.span
+    )  # fmt: skip
+    total = plan.source.seconds(plan.media, plan.track)
+    with contextlib.ExitStack() as stack:
+        blocks = stack.enter_context(plan.source.decoder(plan.media, plan.track))
+        sinks, targets = _sinks(plan, stack)
+        lane = Lane(blocks, mixer_of(plan), targets, separator)
+        notes = render([lane], sinks, report, stage="separate", total=total)
+    if plan.film is None and plan.format is not None and plan.format.codec is None:
+        notes = (*notes, *(note for sink in sinks for note in sink.notes))  # films said theirs before
+    return Result(plan.paths, plan.facts(), notes, lane.seconds, time.monotonic() - began, _names(plan))
 
 
-def add_up(mixture: np.ndarray, stems: np.ndarray, plan: SeparatePlan) -> np.ndarray:
-    """Everything that is written, `[sounds, channels, samples]`, the stems summing to the mixture if that was asked.
+def _into_pipe(
+    plan: SeparatePlan, target: PipeTarget, report: Report, loaded: LoadedNetwork | None, began: float
+) -> Result:
+    descriptor = pipes.open_output(target.path)
+    if target.format is None:
+        raise ValueError("a stem needs a format")
+    sink = sound_sink(descriptor, target.path, target.format, plan.track)
+    with sink, plan.source.decoder(plan.media, plan.track) as blocks:
+        measure = blocks.lufs if isinstance(blocks, StreamDecoder) else None
+        separator = TrackSeparator.open(
+            plan.job, plan.media, plan.track, report, loaded=loaded, mixes_back=False, measure=measure,
+            span=plan.source.span,
+        )  # fmt: skip
+        live = plan.source.head is not None
+        lane = Lane(blocks, StemMixer(plan.stems), [(sink, 0)], separator, counted=target.is_integer, live=live)
+        notes = render([lane], [sink], report, stage="separate", total=plan.source.seconds(plan.media))
+    done = f"{'to the pipe' if pipes.is_stdout(target.path) else target.path}: {plan.stems[0]}"
+    return Result((), plan.facts(), notes, lane.seconds, time.monotonic() - began, done)
 
-    Args:
-        mixture: `[channels, samples]`.
-        stems: those that were computed, `[stems, channels, samples]`.
-    """
-    if plan.takers:
-        from model.streaming.consistency import share_residual
 
-        if plan.takers == (RESIDUAL,):
-            stems = np.concatenate((stems, np.zeros_like(mixture)[None]))
-            places = [len(stems) - 1]
-        else:
-            places = [plan.computed.index(taker) for taker in plan.takers]
-            stems = share_residual(mixture, stems, among=places)
-        stems = settle(mixture, stems, places, plan.form.bits)
-    return np.concatenate((mixture[None], stems)) if MIXTURE in plan.sounds else stems
+def mixer_of(plan: SeparatePlan) -> StemMixer:
+    """Return the mixer that makes the sounds of a plan, the stems summing to the mixture if that was asked."""
+    form = plan.format
+    takers = [len(plan.stems) if taker == RESIDUAL else plan.stems.index(taker) for taker in plan.takers]
+    # Where stems add up they are cut before they are written; else a sink without ffmpeg counts by itself.
+    counts = form is not None and form.clips_over_full_scale and (form.subtype is None or bool(takers))
+    bits = None if form is None else form.bits
+    return StemMixer(
+        plan.stems, mixture=MIXTURE in plan.sounds, takers=takers, bits=bits, cuts=counts, share=_share
+    )  # fmt: skip
 
 
-@contextlib.contextmanager
-def _written(plan: SeparatePlan) -> Iterator[tuple[Callable[[np.ndarray], None], Callable[[], Iterable[str]]]]:
-    """Open what is written: a function that takes all sounds, and one that tells notes after the end."""
+def _share(mixture: np.ndarray, stems: np.ndarray, takers: Sequence[int]) -> np.ndarray:
+    from model.streaming.consistency import share_residual
+
+    return share_residual(mixture, stems, among=takers)
+
+
+def _sinks(plan: SeparatePlan, stack: contextlib.ExitStack) -> tuple[list[Sink], list[tuple[Sink, int]]]:
+    """Open what is written to: the sinks, and the sink and track of each sound."""
     job, track = plan.job, plan.track
     if plan.film is not None:
-        with FilmSink(plan.media, track, job.output, plan=plan.film, force=job.force) as film:
+        rate = track.sample_rate or 0
+        begins = plan.source.begin(plan.film.media, rate, film_begin(plan.film.media, rate))
+        film = stack.enter_context(
+            FilmSink(
+                plan.film.media, track, job.output, plan=plan.film, force=job.force, begin=[begins] * len(plan.sounds)
+            )
+        )
+        return [film], [(film, number) for number in range(len(plan.sounds))]
+    files = plan.files or {}
+    if not _is_file(job.output):
+        stack.enter_context(made_folder(job.output))
+    sinks: list[Sink] = [stack.enter_context(_sink(plan, sound, path)) for sound, path in files.items()]
+    return sinks, [(sink, 0) for sink in sinks]
 
-            def write(sounds: np.ndarray) -> None:
-                for number, sound in enumerate(sounds):
-                    film.write(sound, number)
 
-            yield write, tuple
-        return
-
-    def open_sink(sound: str, path: Path) -> Sink:
-        form = plan.form
-        if form.codec is not None:
-            new = NewTrack(track, track, form.codec, sound.capitalize())
-            alone = fit.plan_sounds(plan.media, [new], form.container, suffix=path.suffix, picture=False)
-            return FilmSink(plan.media, track, path, plan=alone, force=job.force)
-        return SoundFileSink(
-            path, sample_rate=track.sample_rate or 0, channels=track.channels or 0, subtype=form.subtype or "float32",
-            layout=track.layout, source=plan.media.path, force=job.force,
-        )  # fmt: skip
-
-    with StemFiles(plan.files, open_sink) as files:
-        yield files.write, lambda: () if plan.form.codec is not None else files.notes
+def _sink(plan: SeparatePlan, sound: str, path: Path) -> Sink:
+    """Open the file of one sound."""
+    job, track, form = plan.job, plan.track, plan.format
+    if form is not None and form.codec is not None:
+        film = plan.source.written(plan.media)
+        new = NewTrack(film.audio_track(track.number), track, form.codec, sound.capitalize())
+        alone = fit.plan_sounds(film, [new], form.container, suffix=path.suffix, picture=False)
+        return FilmSink(film, track, path, plan=alone, force=job.force)
+    return SoundFileSink(
+        path, sample_rate=track.sample_rate or 0, channels=track.channels or 0,
+        subtype=(form.subtype if form else None) or "float32", layout=track.layout, source=plan.media.path,
+        force=job.force,
+    )  # fmt: skip
 
 
 def _files(job: SeparateJob, media: Media, track: Stream, sounds: tuple[str, ...], word: str) -> dict[str, Path]:
-    """Where each sound goes, after a look whether it can."""
+    """Return where each sound goes, after a look whether it can."""
     if _is_file(job.output):
         check_destination(job.output, source=media.path, force=job.force)
         return dict.fromkeys(sounds, job.output)
@@ -197,18 +227,27 @@ def _files(job: SeparateJob, media: Media, track: Stream, sounds: tuple[str, ...
 
 
 def _names(plan: SeparatePlan) -> str:
+    """Return what was written, for people."""
     if _is_file(plan.job.output):
         return str(plan.job.output)
-    return f"{', '.join(path.name for path in plan.files.values())} in {plan.job.output}"
+    return f"{', '.join(path.name for path in plan.paths)} in {plan.job.output}"
+
+
+def takes_picture(job: SeparateJob) -> bool:
+    """Return whether the stems go into a file that takes the film's picture along."""
+    container = None if pipes.is_output_pipe(job.output) else muxer_named(job.output.suffix)
+    if container is None or job.output.is_dir() or container in _ONE_TRACK:
+        return False
+    return not sound_only(container, job.output.suffix)
 
 
 def _is_file(output: Path) -> bool:
-    """Whether an output is a file by its name, rather than a folder."""
+    """Return whether an output is a file by its name, rather than a folder."""
     return muxer_named(output.suffix) is not None and not output.is_dir()
 
 
 def _format_word(job: SeparateJob) -> str:
-    """The kind of file, as the user said it: with --format, or by the suffix of -o."""
+    """Return the kind of file, as the user said it: with --format, or by the suffix of -o."""
     asked = job.format.lower().removeprefix(".") if job.format else None
     if not _is_file(job.output):
         return asked or "wav"

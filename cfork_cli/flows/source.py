@@ -6,26 +6,39 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cfork_cli.codecs.pipe_format import check_format, takes_picture
-from cfork_cli.console.console import Console
 from cfork_cli.errors import CforkError, UsageError
+from cfork_cli.flows.jobs import PipeOptions
+from cfork_cli.flows.report import Report
 from cfork_cli.input import live
 from cfork_cli.input.decode import Decoder, decode
 from cfork_cli.input.spool import spooled
-from cfork_cli.media import pipes
+from cfork_cli.media import pipes, tracks
 from cfork_cli.media.probe import probe
+from cfork_cli.media.span import Span, samples_of
+from cfork_cli.media.timeline import film_begin
 from cfork_cli.media.types import Media, Stream
 
 
 @dataclass(frozen=True)
-class PipeOptions:
-    """What the user says about pipes. raw: None where the input tells what it is. output_format: None chooses."""
+class Piece:
+    """A piece of a film, as it can be cut.
 
-    raw: pipes.RawFormat | None = None
-    output_format: str | None = None
+    Attributes:
+        span: the piece; where a picture is copied, it begins at a key frame.
+        media: the piece as a film of its own, whose streams are copied; None where only sound is written.
+        picture_seconds: where the picture begins in that film.
+        note: what the user should know.
+    """
+
+    span: Span
+    media: Media | None = None
+    picture_seconds: float = 0.0
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,24 +48,88 @@ class Source:
     Attributes:
         path: the file to read; of a stream, its name.
         head: the beginning of a stream that is decoded as it comes; None for files.
-        descriptor: of that live.
+        descriptor: of that stream.
+        piece: the piece of the film that is wanted; None is all of it.
     """
 
     path: Path
     head: live.Head | None = None
     descriptor: int = -1
     raw: pipes.RawFormat | None = None
+    piece: Piece | None = None
+
+    @property
+    def span(self) -> Span | None:
+        """The piece that is wanted; None is the whole film."""
+        return self.piece.span if self.piece is not None else None
+
+    def seconds(self, media: Media, track: Stream | None = None) -> float | None:
+        """Return how much sound of a track is wanted; None if nobody knows."""
+        whole = (track.duration_seconds if track is not None else None) or media.duration_seconds
+        return whole if self.span is None else self.span.seconds(whole)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the piece."""
+        return (self.piece.note,) if self.piece is not None and self.piece.note else ()
+
+    def facts(self) -> dict[str, Any]:
+        """Return the piece, for machines; nothing if all of the film is wanted."""
+        if self.span is None:
+            return {}
+        end = None if self.span.end is None else round(self.span.end, 6)
+        return {"piece": {"start_seconds": round(self.span.begin, 6), "end_seconds": end}}
+
+    def written(self, media: Media) -> Media:
+        """Return the film whose streams are copied: the piece, if one is wanted, else the film itself."""
+        if self.piece is None:
+            return media
+        if self.piece.media is not None:
+            return self.piece.media
+        # only sound is written: how long the film is says nothing about it
+        streams = tuple(replace(stream, duration_seconds=None) for stream in media.streams)
+        return replace(media, duration_seconds=None, streams=streams, chapters=0)
+
+    def begin(self, film: Media, sample_rate: int, usual: int) -> int:
+        """Return where a new track begins on the time line of the film that is written, in samples.
+
+        Args:
+            film: from `written`.
+            usual: where it begins if all of the film is wanted.
+        """
+        if self.piece is None:
+            return usual
+        first = 0 if self.piece.media is None else round(self.piece.picture_seconds * sample_rate)
+        return max(film_begin(film, sample_rate), first)
 
     @property
     def media(self) -> Media:
-        """What is in it."""
+        """Return what is in it."""
         return probe(self.path) if self.head is None or self.head.media is None else self.head.media
+
+    def track(self, media: Media, asked: str | None) -> Stream:
+        """Return the track that a word names; None is the one that a player would play.
+
+        Raises:
+            InputError, UsageError: there is no such track, or nobody knows its rate or channels.
+        """
+        track = tracks.one(media, asked)
+        if self.head is None:
+            decode(media, track)  # starts nothing, but refuses a track whose rate or channels nobody knows
+        return track
 
     def decoder(
         self, media: Media, track: Stream, begin: int | None = None, *, bits: int = 32
     ) -> Decoder | live.StreamDecoder:
-        """The samples of one of its tracks; of a file, from `begin` on the film's time line (see `timeline`), as floats
-        of so many bits."""
+        """Return the samples of one of its tracks.
+
+        Args:
+            begin: the first sample, on the film's time line (see `timeline`); a stream or a piece has its own.
+            bits: of the floats.
+        """
+        if self.span is not None:
+            first, end = samples_of(media, track.sample_rate or 0, self.span)
+            return decode(media, track, begin=first, end=end, bits=bits)
         if self.head is None:
             return decode(media, track, begin=begin, bits=bits)
         return live.StreamDecoder(self.descriptor, self.head, track, self.raw)
@@ -60,7 +137,7 @@ class Source:
 
 @contextlib.contextmanager
 def source_of(
-    path: Path, output: Path | None, options: PipeOptions, console: Console, *, sound_only: bool = False
+    path: Path, output: Path | None, options: PipeOptions, report: Report, *, sound_only: bool = False
 ) -> Iterator[Source]:
     """Look at the input, and save it if it has to be read twice; the copy is gone when the context ends.
 
@@ -88,7 +165,7 @@ def source_of(
     with contextlib.ExitStack() as stack:
         descriptor = pipes.open_input(path)
         stack.callback(os.close, descriptor)
-        console.stage("listen")
+        report.stage("listen")
         head = live.listen(descriptor, name, options.raw)
         has_picture = head.media is not None and any(
             one.kind == "video" and not one.is_cover for one in head.media.streams
@@ -96,16 +173,16 @@ def source_of(
         if into_pipe and head.media is not None and not (has_picture and takes_picture(wanted) and not sound_only):
             yield Source(name, head, descriptor, options.raw)
             return
-        beside = None if into_pipe or output is None else _existing(output)
-        console.note(f"'{name}' has to be read twice: it is saved in '{beside or tempfile.gettempdir()}' first")
-        console.stage("receive", is_sound=False)
-        saved = stack.enter_context(spooled(descriptor, head.data, options.raw, name, beside, console.at))
+        beside = None if into_pipe or output is None else existing(output)
+        report.note(f"'{name}' has to be read twice: it is saved in '{beside or tempfile.gettempdir()}' first")
+        report.stage("receive", is_sound=False)
+        saved = stack.enter_context(spooled(descriptor, head.data, options.raw, name, beside, report.at))
         try:
             yield Source(saved)
         except CforkError as error:  # nobody knows the copy
             raise type(error)(str(error).replace(str(saved), str(name))) from error
 
 
-def _existing(output: Path) -> Path:
-    """The folder that an output will be in, or its nearest that exists."""
+def existing(output: Path) -> Path:
+    """Return the folder that an output will be in, or its nearest that exists."""
     return next((folder for folder in (output.parent, *output.parents) if folder.is_dir()), Path())

@@ -35,6 +35,10 @@ class Blocks:
     ) -> None:
         self.close()
 
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield the blocks, `[channels, samples]`, once."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """End ffmpeg if it still runs. Stopping early is no error."""
         if self._child is not None:

@@ -1,4 +1,4 @@
-"""One sound track on its way from the separator to the sink: levels, stereo if wanted, peaks held."""
+"""One sound track on its way from the mixer to the sink: stereo if wanted, peaks held."""
 
 from __future__ import annotations
 
@@ -6,30 +6,26 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from cfork_cli.mix.gains import remix
 from cfork_cli.mix.limiter import PeakGuard, guard_peaks
 
 
 def mixdown(
-    pieces: Iterable[tuple[np.ndarray, np.ndarray]],
-    matrix: np.ndarray | None,
-    guard: PeakGuard | None,
+    pieces: Iterable[tuple[np.ndarray, np.ndarray]], matrix: np.ndarray | None, guard: PeakGuard | None
 ) -> Iterator[np.ndarray]:
-    """Blocks for the sink.
+    """Fold the channels and hold the peaks of a remix.
 
     Args:
-        pieces: mixture and change, as `mix.remix` takes them.
+        pieces: the film's own samples and the remixed ones, both `[channels, samples]`.
         matrix: `[new channels, channels]`, from `downmix`; None keeps the channels.
-        guard: holds peaks; it tells afterwards what it did. None where nothing clips.
+        guard: holds peaks; it says afterwards what it did. None where nothing clips.
 
     Yields:
-        `[channels, samples]`, together as long as the mixture.
+        `[channels, samples]`, together as long as the pieces.
     """
-    blocks = ((mixture, remix(mixture, change)) for mixture, change in pieces)
     if matrix is not None:
         # folded together, the film's own channels may go over full scale as well: nothing may then stay as loud
-        folded = (matrix @ remixed for _, remixed in blocks)
-        blocks = ((np.zeros_like(block), block) for block in folded)
+        folded = (matrix @ remixed for _, remixed in pieces)
+        pieces = ((np.zeros_like(block), block) for block in folded)
     if guard is None:
-        return (block for _, block in blocks)
-    return guard_peaks(blocks, guard)
+        return (block for _, block in pieces)
+    return guard_peaks(pieces, guard)

@@ -46,7 +46,7 @@ def check_destination(output: Path, *, source: Path | None = None, force: bool =
         if mode is not None and not force:
             raise OutputError(f"'{output}' exists already: choose another name with -o, or replace it with --force")
         # Permission bits do not tell about read-only disks or network shares; trying does.
-        trial = _temporary_name(output)
+        trial = temporary_name(output)
         trial.touch(exist_ok=False)
         trial.unlink()
     except OSError as error:
@@ -62,7 +62,7 @@ def write_whole(output: Path, text: str, *, force: bool = False) -> None:
         OutputError: see `check_destination`.
     """
     check_destination(output, force=force)
-    temporary = _temporary_name(output)
+    temporary = temporary_name(output)
     try:
         temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, output)
@@ -73,6 +73,6 @@ def write_whole(output: Path, text: str, *, force: bool = False) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _temporary_name(output: Path) -> Path:
+def temporary_name(output: Path) -> Path:
     """A new name beside the output, with its suffix (which tells some muxers what to write), short and hidden."""
     return output.with_name(f".cfork-{secrets.token_hex(6)}{output.suffix}")

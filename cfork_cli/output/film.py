@@ -1,4 +1,4 @@
-"""Where samples go: into a film (through ffmpeg, here) or into a sound file (`SoundFileSink`). Both are `Sink`s."""
+"""Write a film with new sound tracks, through ffmpeg."""
 
 from __future__ import annotations
 
@@ -15,23 +15,18 @@ from cfork_cli.ffmpeg.complaints import write_error, write_failure
 from cfork_cli.media import timeline
 from cfork_cli.media.containers import container_for
 from cfork_cli.media.probe import probe
-from cfork_cli.media.samples import Subtype
 from cfork_cli.media.timeline import tells_its_length
 from cfork_cli.media.types import Media, Stream
-from cfork_cli.output.destination import check_destination
-from cfork_cli.output.sink import Sink
-from cfork_cli.output.sound_file import SoundFileSink
+from cfork_cli.output.file_sink import FileSink
 from cfork_cli.remux import command as remux
 from cfork_cli.remux import fit, interleave
 from cfork_cli.remux.plan import FilmPlan, NewTrack
-
-__all__ = ["FilmSink", "Sink", "SoundFileSink", "Subtype", "check_destination"]
 
 DURATION_TOLERANCE_SECONDS = 1.0
 """A finished film may differ by this much from what it should be: muxers round, and codecs pad."""
 
 
-class FilmSink(Sink):
+class FilmSink(FileSink):
     """Writes the film with new sound tracks: `write` blocks, then `close`; or `abort`. A context manager.
 
     Attributes:

@@ -11,8 +11,6 @@ import signal
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import ffmpeg
 import numpy as np
@@ -26,56 +24,21 @@ from cfork_cli.ffmpeg.complaints import write_failure
 from cfork_cli.media import timeline, wav
 from cfork_cli.media.samples import packed
 from cfork_cli.media.types import Stream
+from cfork_cli.output.sink import Sink
 from cfork_cli.remux import command as remux
 from cfork_cli.remux.plan import FilmPlan
 
 
-class PipeSink:
-    """Writes to an open pipe, in order and for good. A context manager.
-
-    Attributes:
-        samples: how many (of each channel) were written.
-    """
+class PipeSink(Sink):
+    """Writes to an open pipe, in order and for good; the pipe is closed in the end."""
 
     def __init__(self, descriptor: int, name: Path) -> None:
-        self.samples = 0
+        super().__init__()
         self.name = name
         self._descriptor = descriptor
-        self._open = True
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self.finish()
-        finally:
-            self._stop()
-            if self._open:
-                self._open = False
-                os.close(self._descriptor)
-
-    def write(self, block: np.ndarray) -> None:
-        """Write samples, float32 `[channels, samples]`, now; waits while nobody reads.
-
-        Raises:
-            OutputClosed: nobody will read any more.
-            OutputError, FfmpegError: it cannot be written.
-        """
-        raise NotImplementedError
-
-    def finish(self) -> None:
-        """Write what is left to write.
-
-        Raises:
-            OutputClosed, OutputError, FfmpegError: see `write`.
-        """
-
-    def _stop(self) -> None:
-        """End whatever writes."""
+    def _discard(self) -> None:
+        os.close(self._descriptor)
 
     def _put(self, data: bytes) -> None:
         view = memoryview(data)
@@ -100,14 +63,14 @@ class SamplesPipe(PipeSink):
             mask = wav.channel_mask(track.layout)
             self._header = wav.Format(track.sample_rate or 0, track.channels or 0, bits, mask).header(None)
 
-    def write(self, block: np.ndarray) -> None:
+    def write(self, block: np.ndarray, number: int = 0) -> None:
         if self._header:
             self._put(self._header)
             self._header = b""
         self._put(packed(block, self._samples))
         self.samples += block.shape[1]
 
-    def finish(self) -> None:
+    def _complete(self) -> None:
         if self._header:
             self._put(self._header)
 
@@ -120,7 +83,7 @@ class FfmpegPipe(PipeSink):
         self._codec, self._skipped = codec, skipped  # samples to leave out, see `timeline.placed`
         self._child = process.Child(command, stdin=True, stdout=descriptor)
 
-    def write(self, block: np.ndarray) -> None:
+    def write(self, block: np.ndarray, number: int = 0) -> None:
         samples = self._codec.handed(block[:, max(0, self._skipped - self.samples) :])
         try:
             self._child.stdin.write(np.ascontiguousarray(samples.T).data)
@@ -129,7 +92,7 @@ class FfmpegPipe(PipeSink):
             raise self._failure() from error
         self.samples += block.shape[1]
 
-    def finish(self) -> None:
+    def _complete(self) -> None:
         with contextlib.suppress(OSError):  # its exit status tells
             self._child.stdin.close()
         if self._child.wait() != 0:

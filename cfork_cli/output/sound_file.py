@@ -12,13 +12,13 @@ import soundfile
 from cfork_cli.errors import CforkError, OutputError, UsageError
 from cfork_cli.media import wav
 from cfork_cli.media.samples import Subtype, over_full_scale, packed
-from cfork_cli.output.sink import Sink
+from cfork_cli.output.file_sink import FileSink
 
 _BITS: dict[str, int] = {"float32": 32, "pcm24": 24, "pcm16": 16}
 _RAW = {32: "f32le", 24: "s24le", 16: "s16le"}
 
 
-class SoundFileSink(Sink):
+class SoundFileSink(FileSink):
     """Writes a WAV or FLAC file: `write` blocks, then `close`; or `abort`. A context manager.
 
     Integer samples are rounded; what is over full scale is cut to it, counted and told, never silently.
@@ -88,7 +88,7 @@ class SoundFileSink(Sink):
             self._discard()
             raise OutputError(f"'{output}' cannot be written ({error}): choose another place with -o") from error
 
-    def write(self, block: np.ndarray) -> None:
+    def write(self, block: np.ndarray, number: int = 0) -> None:
         """Write samples, float32 `[channels, samples]`.
 
         Raises:

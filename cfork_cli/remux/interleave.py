@@ -57,7 +57,7 @@ def in_step(sounds: Sequence[tuple[Iterable[np.ndarray], int, int]]) -> Iterator
     """Blocks of several sounds, each time one of the sound that is furthest behind.
 
     Args:
-        sounds: blocks `[channels, samples]`, the sample rate, and the place of the first sample in time, in samples.
+        sounds: blocks `[..., samples]`, the sample rate, and the place of the first sample in time, in samples.
 
     Yields:
         The sound's place, and the block.
@@ -75,7 +75,7 @@ def in_step(sounds: Sequence[tuple[Iterable[np.ndarray], int, int]]) -> Iterator
         if block is None:
             del running[place]
             continue
-        reached[place] += block.shape[1] / rate
+        reached[place] += block.shape[-1] / rate
         yield place, block
 
 

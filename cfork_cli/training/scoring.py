@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from cfork_cli.console.console import Console
 from cfork_cli.errors import CforkError, InputError, UsageError
-from cfork_cli.flows import separator as pipeline
+from cfork_cli.flows import network as networks
 from cfork_cli.output.destination import check_destination, write_whole
 from cfork_cli.training import scoreboard
 
@@ -140,11 +140,11 @@ def _check(job: ScoringJob) -> None:
 def _score_all(job: ScoringJob, groups: Sequence[Group], console: Console) -> dict[str, list[list[SceneScores]]]:
     """Scores by model, group and scene, in their order."""
     console.stage("load")
-    networks: dict[str, Any] = {}
+    ready: dict[str, Any] = {}
     place = "cpu"
     for model in job.models:  # all of them before the work: one that is missing is told at once
-        networks[model], place = pipeline.load_network(model, job.device, job.precision)
-        if not networks[model].level_matched:
+        ready[model], place = networks.load_network(model, job.device, job.precision)
+        if not ready[model].level_matched:
             console.note(f"the stems of '{model}' do not keep the level: its SNR and its remix suffer from that")
     if job.workers > 1 and place != "cpu":
         raise UsageError("--workers is for the CPU: leave it away, or use --device cpu")
@@ -155,10 +155,10 @@ def _score_all(job: ScoringJob, groups: Sequence[Group], console: Console) -> di
         for model in job.models
     ]
     if job.workers > 1:
-        networks.clear()
+        ready.clear()
         results = _in_processes(tasks, min(job.workers, len(tasks)), job.gains_db)
     else:
-        results = _here(tasks, networks, place, job.gains_db)
+        results = _here(tasks, ready, place, job.gains_db)
     found: dict[_Task, SceneScores] = {}
     console.stage("evaluate", len(tasks), is_sound=False)
     for task, scores in results:
@@ -215,15 +215,15 @@ def _begin_worker() -> None:
     """Once in each worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and ends us
     os.environ["OMP_NUM_THREADS"] = "1"
-    import torch
+    from model.inference.device import use_one_thread
 
-    torch.set_num_threads(1)
+    use_one_thread()
 
 
 def _score_in_worker(task: _Task, gains_db: dict[str, float]) -> SceneScores:
     """One scene, with a network that stays for the next."""
     if task.model not in _worker_networks:
-        _worker_networks[task.model] = pipeline.load_network(task.model, "cpu", task.precision)[0]
+        _worker_networks[task.model] = networks.load_network(task.model, "cpu", task.precision)[0]
     ((_, scores),) = _here([task], _worker_networks, "cpu", gains_db)
     return scores
 

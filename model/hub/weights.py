@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -266,7 +267,7 @@ def _architecture_of(network: nn.Module) -> str:
     """The key of the network's class in `ARCHITECTURES`."""
     kind = type(network)
     for name, (module, attribute) in ARCHITECTURES.items():
-        if kind.__module__ == f"{__package__}{module}" and kind.__qualname__ == attribute:
+        if kind.__module__ == resolve_name(module, __package__) and kind.__qualname__ == attribute:
             return name
     raise WeightsError(f"{kind.__qualname__} is no known architecture; add it to ARCHITECTURES")
 

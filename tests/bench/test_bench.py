@@ -39,7 +39,7 @@ from cfork_cli.bench.machine import available_bytes, cores, lines, machine
 from cfork_cli.bench.network import INVERSE, LSTM, PARTS, PRODUCTS, REST, TRANSFORM
 from cfork_cli.bench.stages import STAGES
 from cfork_cli.errors import CforkError, InputError, UsageError
-from cfork_cli.flows import separator as pipeline
+from cfork_cli.flows import network as networks
 from model import SAMPLE_RATE, STEMS
 from model.inference.transform import Transform
 from model.networks.mrx import MRX
@@ -309,7 +309,7 @@ def test_our_own_transforms_are_told_apart_too(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_every_sequence_counts(tiny_model: Path) -> None:
-    network = pipeline.load_network(str(tiny_model), "cpu")[0]
+    network = networks.load_network(str(tiny_model), "cpu")[0]
 
     def call(sequences: int, samples: int) -> bench_network.Call:
         return bench_network.Call(torch.randn(sequences, samples), ("music",), None)

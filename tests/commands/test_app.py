@@ -30,7 +30,7 @@ from support.films import Sound, ffmpeg, make, packets, samples
 
 from cfork_cli import __version__
 from cfork_cli.app import app
-from cfork_cli.flows import separator as pipeline
+from cfork_cli.flows import network as networks
 from cfork_cli.media.probe import probe
 from cfork_cli.signals import interruptible
 
@@ -373,7 +373,7 @@ def test_a_fault_of_our_own_is_one_line_too(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(pipeline, "load_network", broken)
+    monkeypatch.setattr(networks, "load_network", broken)
     arguments = ["remix", films_here / "plain.mkv", "-o", "new.mkv", "--music", "3"]
     with pytest.raises(ZeroDivisionError):
         cfork(*arguments)
@@ -538,7 +538,7 @@ def test_odd_names(cfork: Command, refused: Refused, place: Path, films_here: Pa
 
 def test_odd_folder_for_stems(cfork: Command, place: Path, films_here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = echo_network()
-    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
     assert cfork("separate", films_here / "plain.mkv", "-o", "100%: \N{CLAPPER BOARD}\n").code == 0
     assert len(os.listdir(place / "100%: \N{CLAPPER BOARD}\n")) == 3
 

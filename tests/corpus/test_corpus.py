@@ -20,7 +20,7 @@ from support.commands import ROOT, echo_network
 from support.portraits import look, sound
 
 from cfork_cli.app import run
-from cfork_cli.flows import separator as pipeline
+from cfork_cli.flows import network as networks
 
 sys.path.append(str(ROOT / "benchmarks"))
 
@@ -61,7 +61,7 @@ def test_the_promises(trials: Trials, case: Case, maker: Maker, runner: Maker) -
 def test_new_levels_keep_the_sound_in_step(films: Films, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a network that hears everything as dialogue, the new sound is the old one, softer; all else as at 0 dB."""
     network = echo_network()
-    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
     broken = tried(films, BY_ID[name], "system", "system", ["--dialog=-6", "--input-lufs=-27"]).broken
     broken.pop("sound", None) if "samples of" in broken.get("sound", "") else None  # they differ, as they should
     assert not broken

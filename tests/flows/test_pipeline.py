@@ -17,7 +17,9 @@ from support.processes import SLOW
 from cfork_cli.errors import ModelError, UsageError
 from cfork_cli.ffmpeg.command import QUIET
 from cfork_cli.ffmpeg.find import find_ffmpeg
-from cfork_cli.flows import separator as pipeline
+from cfork_cli.flows import network as networks
+from cfork_cli.flows import separator as separators
+from cfork_cli.flows.report import peak_notes
 from cfork_cli.input import loudness
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Stream
@@ -33,7 +35,7 @@ def echo(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[float]], None]:
 
     def put(shares: Sequence[float]) -> None:
         network = echo_network(shares)
-        monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
+        monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
 
     return put
 
@@ -114,7 +116,7 @@ def test_gains_of_stems_add_up(cfork: Command, place: Path, echo: Callable) -> N
 def test_the_network_hears_the_middle_of_stereo(cfork: Command, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network, heard = echo_network(), []
     network.register_forward_pre_hook(lambda _, given: heard.extend(given[0].numpy().copy()))
-    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
     middle, side = noise(2, RATE, level=0.05, bits=24)
     told = np.stack([middle + 0.02 * side, middle - 0.02 * side])
     film = make(place / "film.mkv", Sound("pcm_s24le", sample_rate=RATE, samples=told), seconds=1)
@@ -171,8 +173,8 @@ def test_the_films_own_overs_that_integers_cut_are_told(
 
 
 def test_peaks_within_full_scale_leave_no_note() -> None:
-    assert pipeline.peak_notes(None, RATE) == []
-    assert pipeline.peak_notes(PeakGuard(RATE), RATE) == []
+    assert peak_notes(None, RATE) == []
+    assert peak_notes(PeakGuard(RATE), RATE) == []
 
 
 def test_silence_stays_silence(cfork: Command, place: Path, tiny_model: Path) -> None:
@@ -192,7 +194,7 @@ def test_known_loudness_saves_the_measuring(
         "remix",
         "finish",
     ]
-    monkeypatch.delattr(pipeline, "measuring_lufs")
+    monkeypatch.delattr(separators, "measuring_lufs")
     ran = cfork("remix", films_here / "plain.mkv", "--dialog", "3", "-o", "b.mkv", "--json", "--input-lufs", "-23")
     assert [event["stage"] for event in ran.events if event["event"] == "stage"] == ["load", "remix", "finish"]
     np.testing.assert_allclose(samples(place / "a.mkv"), samples(place / "b.mkv"), atol=2**-14)
@@ -201,7 +203,7 @@ def test_known_loudness_saves_the_measuring(
 def test_stems_at_zero_are_not_computed(cfork: Command, place: Path, films_here: Path, echo: Callable) -> None:
     asked: list[Sequence[str]] = []
     echo((0.3, 0.3, 0.3))
-    network, _ = pipeline.load_network("cfork", "cpu")
+    network, _ = networks.load_network("cfork", "cpu")
     network.register_forward_pre_hook(lambda _module, _args, kwargs: asked.append(kwargs["stems"]), with_kwargs=True)
     ran = cfork("remix", films_here / "plain.mkv", "--effects", "3", "-o", "new.mkv", "--json")
     assert ran.result["computed_stems"] == ["effects"]
@@ -217,7 +219,7 @@ def test_the_network_is_asked_for_the_change_alone(
     gains = ["--dialog", "6", "--music", "-inf"]
     echo((0.2, 0.3, 0.4))
     assert cfork("remix", film, *gains, "-o", "summed.mkv").code == 0
-    network, _ = pipeline.load_network("cfork", "cpu")
+    network, _ = networks.load_network("cfork", "cpu")
     stems, asked = network.forward, []
 
     def mix(x: Any, weights: dict[str, float]) -> Any:
@@ -246,7 +248,7 @@ def test_the_precision_is_handed_on(
         asked.append(arguments)
         return network, "cpu"
 
-    monkeypatch.setattr(pipeline, "load_network", load)
+    monkeypatch.setattr(networks, "load_network", load)
     film = films_here / "plain.mkv"
     assert cfork("remix", film, "--music", "3", "-o", "new.mkv", *given).code == 0
     assert cfork("separate", film, "-o", "stems", *given).code == 0
@@ -254,7 +256,7 @@ def test_the_precision_is_handed_on(
 
 
 def test_the_network_that_films_get_is_made_ready(tiny_model: Path) -> None:
-    network, _ = pipeline.load_network(str(tiny_model), "cpu", "float32")
+    network, _ = networks.load_network(str(tiny_model), "cpu", "float32")
     assert network.precision == "float32"
     assert not network.training
     assert callable(network.mix)
@@ -272,7 +274,7 @@ def test_what_fails_first_ends_the_rest(
     film = make(place / "long.mkv", Sound(sample_rate=RATE))
     slow = [find_ffmpeg(), *QUIET, *SLOW[:-1], "-metadata", f"comment={film}", "-"]
     monkeypatch.setattr(loudness, "_command", lambda *_: slow)
-    monkeypatch.setattr(pipeline, "load_network", broken)
+    monkeypatch.setattr(networks, "load_network", broken)
     ran = cfork("remix", film, "--music", "3", "-o", "new.mkv")
     assert (ran.code, ran.lines) == (7, ["cfork: the weights are damaged"])
     assert processes_about(film) == {}
@@ -312,7 +314,7 @@ def test_stems_without_level_cannot_be_mixed_back(
     cfork: Command, place: Path, films_here: Path, echo: Callable
 ) -> None:
     echo((0.3, 0.3, 0.3))
-    network, _ = pipeline.load_network("cfork", "cpu")
+    network, _ = networks.load_network("cfork", "cpu")
     network.level_matched = False
     ran = cfork("remix", films_here / "plain.mkv", "--music", "3", "-o", "new.mkv")
     assert ran.code == ModelError.exit_code
@@ -326,8 +328,8 @@ def test_no_cuda_where_there_is_none() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
     with pytest.raises(UsageError, match="no CUDA device"):
-        pipeline.load_network("cfork", "cuda")
-    assert pipeline.load_network("cfork", "auto")[1] == "cpu"
+        networks.load_network("cfork", "cuda")
+    assert networks.load_network("cfork", "auto")[1] == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -353,7 +355,7 @@ def test_too_little_memory_on_the_device_is_told(
 
     monkeypatch.setattr(network, "forward", full)
     monkeypatch.setattr(separator, "separate", here)
-    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, device))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, device))
     ran = cfork("remix", films_here / "plain.mkv", "--music", "3", "-o", "new.mkv")
     assert (ran.code, ran.lines) == (1, [ran.err.strip()])
     assert todo in ran.err

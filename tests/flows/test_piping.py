@@ -20,7 +20,7 @@ from support.films import Sound, ffmpeg, make, noise, packets, samples
 from support.pipe_ends import piped
 
 from cfork_cli.errors import InputError, UsageError
-from cfork_cli.flows import separator as pipeline
+from cfork_cli.flows import network as networks
 from cfork_cli.input import live
 from cfork_cli.media import wav
 from cfork_cli.media.pipes import RawFormat, raw_format, redirected_file, stdout_is_taken
@@ -37,7 +37,7 @@ F32 = ("--input-format", "f32le", "--rate", str(RATE), "--channels", "2", "--out
 def echo(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
     """A network that puts half of the film into the music."""
     network = echo_network((0.5, 0.3, 0.2))
-    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from support.commands import Ran, echo_network, listing
 from support.films import Sound, make, noise, packets, samples
 
-from cfork_cli.flows import separator as pipeline
+from cfork_cli.flows import network as networks
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Stream
 from cfork_cli.output import destination
@@ -25,7 +25,7 @@ RATE = 44_100  # the network's own
 def echo(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A network whose dialogue is all that it hears. Remembers what it was asked."""
     network = echo_network((0.0, 1.0, 0.0))
-    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
     return network
 
 

@@ -13,13 +13,13 @@ from support.films import Sound, make, noise, packets, samples
 
 from cfork_cli.codecs.stem_format import check_words, stem_format, subtype
 from cfork_cli.errors import OutputError, UsageError
-from cfork_cli.flows import separator as pipeline
+from cfork_cli.flows import network as networks
 from cfork_cli.flows.stem_names import file_names, residual_takers, stem_name
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Stream
 from cfork_cli.output.sink import Sink
 from cfork_cli.output.sound_file import SoundFileSink
-from cfork_cli.output.stem_files import StemFiles, check_folder
+from cfork_cli.output.stem_folder import check_folder, made_folder
 
 Command = Callable[..., Ran]
 RATE = 44_100
@@ -30,14 +30,14 @@ STEM_NAMES = ("dialogue", "music", "effects")
 def echo(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that puts half of the film into the music, 0.3 into the dialogue and 0.2 into the effects."""
     network = echo_network((0.5, 0.3, 0.2))
-    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
 
 
 @pytest.fixture
 def leaky(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that loses two fifths of the film."""
     network = echo_network((0.3, 0.2, 0.1))
-    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
 
 
 def read(path: Path) -> np.ndarray:
@@ -98,7 +98,7 @@ def test_only_the_wanted_stems(cfork: Command, place: Path, films_here: Path, ec
 
 def test_what_is_over_full_scale_is_told(cfork: Command, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = echo_network((20.0, 0.0, 0.0))
-    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
     film = make(place / "film.wav", Sound(sample_rate=RATE), picture=None)
     ran = cfork("separate", film, "-o", "stems", "--stem", "music", "--bits", "16")
     assert ran.code == 0
@@ -202,25 +202,30 @@ def sound_file(_: str, path: Path) -> Sink:
 
 
 def test_a_full_disk_while_opening(place: Path) -> None:
-    def fail_second(name: str, path: Path) -> Sink:
-        if name == "music":
-            raise OutputError("no room")
-        return sound_file(name, path)
+    folder = place / "stems"
 
-    files = {name: place / "stems" / f"{name}.wav" for name in STEM_NAMES}
+    def fail_second() -> None:
+        with made_folder(folder), sound_file("music", folder / "music.wav"):
+            assert listing(place).keys() > {"stems"}
+            raise OutputError("no room")
+
     with pytest.raises(OutputError, match="no room"):
-        StemFiles(files, fail_second)
+        fail_second()
     assert listing(place) == {}
 
 
 def test_files_of_others_stay_in_a_folder_that_we_made(place: Path) -> None:
-    files = {"music": place / "stems" / "music.wav"}
-    sinks = StemFiles(files, sound_file)
-    sinks.write(np.zeros((1, 1, 100), np.float32))
-    (place / "stems" / "music.wav").write_text("somebody else's")
-    with pytest.raises(OutputError, match="appeared while we worked"), sinks:
-        sinks.write(np.zeros((1, 1, 100), np.float32))
-    assert (place / "stems" / "music.wav").read_text() == "somebody else's"
+    path = place / "stems" / "music.wav"
+
+    def write() -> None:
+        with made_folder(path.parent), sound_file("music", path) as sink:
+            sink.write(np.zeros((1, 100), np.float32))
+            path.write_text("somebody else's")
+            sink.write(np.zeros((1, 100), np.float32))
+
+    with pytest.raises(OutputError, match="appeared while we worked"):
+        write()
+    assert path.read_text() == "somebody else's"
 
 
 def test_a_folder_that_cannot_be_made(place: Path) -> None:

@@ -22,7 +22,9 @@ from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Media
 from cfork_cli.media.wav import RIFF_BYTES
 from cfork_cli.output import film as encode
-from cfork_cli.output.film import FilmSink, SoundFileSink, check_destination
+from cfork_cli.output.destination import check_destination
+from cfork_cli.output.film import FilmSink
+from cfork_cli.output.sound_file import SoundFileSink
 
 SECOND = noise(2, 48_000, bits=16)
 

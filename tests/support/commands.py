@@ -131,10 +131,10 @@ def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> bool:
 
 def main() -> None:
     from cfork_cli import app
-    from cfork_cli.flows import separator as pipeline
+    from cfork_cli.flows import network as networks
 
     network = echo_network(seconds_each=float(os.environ[SECONDS_EACH]))
-    pipeline.load_network = lambda model, *_: (network, "cpu")
+    networks.load_network = lambda model, *_: (network, "cpu")
     app.main()
 
 

@@ -17,7 +17,7 @@ import soundfile
 from support.commands import Ran, echo_network, listing
 
 from cfork_cli.errors import CforkError, InputError
-from cfork_cli.flows import separator as pipeline
+from cfork_cli.flows import network as networks
 from cfork_cli.training import scoring
 from model import SAMPLE_RATE
 
@@ -59,7 +59,7 @@ def echoes(monkeypatch: pytest.MonkeyPatch) -> None:
     shares = {"whole": (1.0, 1.0, 1.0), "half": (0.5, 0.5, 0.5)}
     networks = {name: echo_network(found) for name, found in shares.items()}
     tenth = echo_network((1.0, 0.1, 0.1))
-    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (networks.get(model, tenth), "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (networks.get(model, tenth), "cpu"))
 
 
 @pytest.mark.usefixtures("echoes")
@@ -214,8 +214,8 @@ def test_workers_find_the_same_and_end_with_the_first_error(scenes: Path, tiny_m
     folders = [scenes / "0", scenes / "1", scenes / "broken"]
     tasks = [scoring._Task(str(tiny_model), 0, number, folder) for number, folder in enumerate(folders)]
     gains_db = {"music": -6.0, "dialogue": 6.0, "effects": -6.0}
-    networks = {str(tiny_model): pipeline.load_network(str(tiny_model), "cpu")[0]}
-    alone = dict(scoring._here(tasks[:2], networks, "cpu", gains_db))
+    loaded = {str(tiny_model): networks.load_network(str(tiny_model), "cpu")[0]}
+    alone = dict(scoring._here(tasks[:2], loaded, "cpu", gains_db))
     found = {}
     before = set(multiprocessing.active_children())  # other tests' own
 
@@ -234,7 +234,7 @@ def test_workers_find_the_same_and_end_with_the_first_error(scenes: Path, tiny_m
 
 def test_workers_get_all_that_is_to_be_done(cfork: Command, cases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = echo_network()
-    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
 
     def backwards(tasks: Any, workers: int, gains_db: Any) -> Any:
         assert (len(tasks), workers) == (4, 4)  # no more workers than work
@@ -277,7 +277,7 @@ def test_what_cannot_be_scored(
     assert "given twice" in refused(2, scenes, "--model", "cfork", "--model", "cfork")
     assert "all gains are 0 dB" in refused(2, scenes, "--dialog", "0", "--music", "0", "--effects", "0")
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "load_network", lambda model, *_: (echo_network(), "cuda"))
+        patch.setattr(networks, "load_network", lambda model, *_: (echo_network(), "cuda"))
         assert "--workers is for the CPU" in refused(2, scenes, "--workers", "2")
     (place / "set" / "cv" / "0").mkdir(parents=True)
     (place / "set" / "cv" / "0" / "mix.wav").touch()
@@ -309,7 +309,7 @@ def test_models_that_do_not_keep_the_level_are_told(
 ) -> None:
     network = echo_network((1.0, 1.0, 1.0))
     network.level_matched = False
-    monkeypatch.setattr(pipeline, "load_network", lambda model, *_: (network, "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
     ran = cfork("evaluate", scenes, "--model", "paper")
     assert ran.code == 0
     assert "note: the stems of 'paper' do not keep the level" in ran.err

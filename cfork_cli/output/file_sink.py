@@ -1,0 +1,49 @@
+"""Files that appear under their names when they are complete and checked; what was there before stays until then."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from cfork_cli.errors import OutputError
+from cfork_cli.output.destination import check_destination, temporary_name
+from cfork_cli.output.sink import Sink
+
+
+class FileSink(Sink):
+    """A temporary file that becomes the output, or disappears.
+
+    Args:
+        output: the file's name.
+        source: the film that is read; it is never overwritten.
+        force: whether a file that exists may be replaced.
+
+    Raises:
+        OutputError: see `check_destination`.
+    """
+
+    def __init__(self, output: Path, *, source: Path | None, force: bool) -> None:
+        super().__init__()
+        check_destination(output, source=source, force=force)
+        self.output = output
+        self._force = force
+        self._replaces = output.exists()
+        self._temporary = temporary_name(output)
+
+    def withdraw(self) -> None:
+        if not self._replaces:
+            with contextlib.suppress(OSError):
+                self.output.unlink(missing_ok=True)
+
+    def _appear(self) -> None:
+        try:
+            if not self._force and self.output.exists():
+                raise OutputError(f"'{self.output}' appeared while we worked: replace it with --force")
+            os.replace(self._temporary, self.output)
+        except OSError as error:
+            raise OutputError(f"'{self.output}' cannot be written ({error.strerror}): choose another place") from error
+
+    def _discard(self) -> None:
+        with contextlib.suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
