@@ -402,7 +402,7 @@ def test_a_film_whose_length_nobody_wrote_down(tmp_path: Path) -> None:
 
 
 def test_the_sound_is_always_the_same_and_nowhere_twice() -> None:
-    one, other = (np.concatenate(list(bench_sound.sound(3, 2.25)), axis=1) for _ in range(2))
+    one, other = (np.concatenate(list(bench_sound.film_sound(3, 2.25)), axis=1) for _ in range(2))
     assert one.shape == (3, round(2.25 * 48_000))
     assert one.dtype == np.float32
     assert np.array_equal(one, other)
@@ -411,7 +411,7 @@ def test_the_sound_is_always_the_same_and_nowhere_twice() -> None:
     seconds = [one[channel, at : at + 48_000] for channel in range(3) for at in (0, 48_000)]
     assert len({second.tobytes() for second in seconds}) == 6
     # a longer one begins with the shorter
-    assert np.array_equal(np.concatenate(list(bench_sound.sound(3, 3)), axis=1)[:, : one.shape[1]], one)
+    assert np.array_equal(np.concatenate(list(bench_sound.film_sound(3, 3)), axis=1)[:, : one.shape[1]], one)
 
 
 def test_the_machine_in_words() -> None:

@@ -79,9 +79,9 @@ def test_a_program_that_cannot_run_is_told(tmp_path: Path) -> None:
 def test_command_repeats_an_option_for_each_value_and_keeps_odd_names() -> None:
     odd = os.fsdecode(b"file:caf\xe9 %d.mkv")
     graph = ffmpeg.input("IN").output("OUT", metadata="M", c="copy")
-    built = compile_graph("/bin/ffmpeg", graph, {"IN": odd, "OUT": "file:o", "M": ["a=1", "b=IN"]})
+    built = compile_graph(graph, {"IN": odd, "OUT": "file:o", "M": ["a=1", "b=IN"]})
     assert built == [
-        *("/bin/ffmpeg", *QUIET, "-i", odd),
+        *(find_ffmpeg(), *QUIET, "-i", odd),
         *("-c", "copy", "-metadata", "a=1", "-metadata", "b=IN", "file:o"),
     ]
 
@@ -164,8 +164,8 @@ def test_a_child_lives_on_when_the_thread_that_started_it_ends() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
 def test_no_ffmpeg_survives_a_parent_that_is_killed() -> None:
     code = (
-        "from cfork_cli import process\nimport time\n"
-        f"child = process.Child([process.find_ffmpeg(), *process.QUIET, *{SLOW!r}])\n"
+        "from cfork_cli.ffmpeg import process\nimport time\n"
+        f"child = process.Child([{find_ffmpeg()!r}, *{QUIET!r}, *{SLOW!r}])\n"
         "print(child.pid, flush=True)\ntime.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
