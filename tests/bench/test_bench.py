@@ -484,7 +484,7 @@ def test_the_sound_of_one_pass_is_the_whole_film(tmp_path: Path) -> None:
 def test_the_peak_is_not_the_parents(tmp_path: Path) -> None:
     """A parent that held much would make every pass look as if it needed nothing."""
     code = (
-        "from cfork_cli import bench_authors\n"
+        "from cfork_cli.bench import one_pass as bench_authors\n"
         "bench_authors._forget_peak('cpu')\n"
         "before = bench_authors._peak_bytes('cpu')\n"
         "held = b'x' * 30_000_000\n"

@@ -528,7 +528,7 @@ def test_without_ffprobe(route: str, sound: Path, told: np.ndarray) -> None:
 def test_in_a_shell(sound: Path, told: np.ndarray) -> None:
     """Real pipes on both sides, and nothing but sound in them."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), SECONDS_EACH: "0"}
-    program = [sys.executable, str(ROOT / "tests" / "commands.py"), "remix", "-", "--music", "6", "--json"]
+    program = [sys.executable, str(ROOT / "tests" / "support" / "commands.py"), "remix", "-", "--music", "6", "--json"]
     done = subprocess.run(program, input=sound.read_bytes(), capture_output=True, env=environment, timeout=100)
     assert done.returncode == 0, done.stderr
     assert done.stdout[:4] == b"RIFF"

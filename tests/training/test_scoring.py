@@ -57,9 +57,9 @@ def cases(place: Path) -> Path:
 def echoes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Models whose stems are shares of the mixture: "whole" all of it, "half" half, others a tenth to the dialogue."""
     shares = {"whole": (1.0, 1.0, 1.0), "half": (0.5, 0.5, 0.5)}
-    networks = {name: echo_network(found) for name, found in shares.items()}
+    ready = {name: echo_network(found) for name, found in shares.items()}
     tenth = echo_network((1.0, 0.1, 0.1))
-    monkeypatch.setattr(networks, "load_network", lambda model, *_: (networks.get(model, tenth), "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (ready.get(model, tenth), "cpu"))
 
 
 @pytest.mark.usefixtures("echoes")
