@@ -57,9 +57,9 @@ def cases(place: Path) -> Path:
 def echoes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Models whose stems are shares of the mixture: "whole" all of it, "half" half, others a tenth to the dialogue."""
     shares = {"whole": (1.0, 1.0, 1.0), "half": (0.5, 0.5, 0.5)}
-    networks = {name: echo_network(found) for name, found in shares.items()}
+    made = {name: echo_network(found) for name, found in shares.items()}
     tenth = echo_network((1.0, 0.1, 0.1))
-    monkeypatch.setattr(networks, "load_network", lambda model, *_: (networks.get(model, tenth), "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (made.get(model, tenth), "cpu"))
 
 
 @pytest.mark.usefixtures("echoes")
@@ -300,7 +300,7 @@ def test_scoring_without_its_packages(cfork: Command, scenes: Path, monkeypatch:
     monkeypatch.setattr(builtins, "__import__", without)
     ran = cfork("evaluate", scenes)
     assert ran.code == 2
-    assert ran.err == "cfork: scoring needs the package 'pyloudnorm': pip install pyloudnorm\n"
+    assert ran.err == "cfork: scoring needs the package 'pyloudnorm': pip install 'cfork[train]'\n"
 
 
 @pytest.mark.usefixtures("echoes")
