@@ -71,8 +71,8 @@ def cut_out(
     if key is not None:
         if span.begin - key.seconds > 0.05:
             note = (
-                f"the piece begins at the picture's key frame, {clock(key.seconds)}, {span.begin - key.seconds:.1f} s "
-                "before the time that was asked for: a copied picture can begin nowhere else"
+                f"the piece begins at {key.seconds:.2f} s, {span.begin - key.seconds:.2f} s before the time that was "
+                "asked for: a copied picture can begin only at a key frame"
             )
         span = replace(span, begin=key.seconds)
     if not with_film or only_plan:
