@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import shutil
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import soundfile
 from support.commands import Ran, echo_network, listing
 
-from cfork_cli.errors import CforkError, InputError
+from cfork_cli.errors import CforkError, InputError, translated
 from cfork_cli.flows import network as networks
 from cfork_cli.training import scoring
 from model import SAMPLE_RATE
@@ -253,12 +254,12 @@ def test_a_worker_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         def __init__(self, *_: Any, **__: Any) -> None: ...
         def submit(self, *_: Any) -> None:
-            raise scoring.BrokenProcessPool("a process in the process pool was terminated abruptly")
+            raise BrokenProcessPool("a process in the process pool was terminated abruptly")
 
         def shutdown(self, **_: Any) -> None: ...
 
     monkeypatch.setattr(scoring, "ProcessPoolExecutor", Broken)
-    with pytest.raises(CforkError, match="use fewer --workers"):
+    with pytest.raises(CforkError, match="try fewer --workers"), translated("scoring"):
         list(scoring._in_processes([scoring._Task("cfork", 0, 0, Path("0"))], 2, {}))
 
 
