@@ -23,7 +23,7 @@ RANKS = {
     },
     "model": {
         "stems": 0, "__init__": 1, "loudness": 1, "cpus": 1, "hub": 2, "networks": 2,
-        "dnr": 3, "streaming": 3, "inference": 3, "metrics": 4, "train": 5,
+        "dnr": 3, "streaming": 3, "inference": 3, "metrics": 4, "train": 5, "curves": 6, "package": 6,
     },
 }  # fmt: skip
 """A file imports from lower ranks, or from its own room."""
