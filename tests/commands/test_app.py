@@ -26,7 +26,8 @@ from support.commands import (
     wait_for_stage,
     wait_until,
 )
-from support.films import Sound, ffmpeg, make, packets, samples
+from support.films import Sound, ffmpeg, make
+from support.readings import packets, samples
 
 from cfork_cli import __version__
 from cfork_cli.app import app

@@ -164,8 +164,8 @@ def test_a_child_lives_on_when_the_thread_that_started_it_ends() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
 def test_no_ffmpeg_survives_a_parent_that_is_killed() -> None:
     code = (
-        "from cfork_cli import process\nimport time\n"
-        f"child = process.Child([process.find_ffmpeg(), *process.QUIET, *{SLOW!r}])\n"
+        "import time\nfrom cfork_cli.ffmpeg import find, process\nfrom cfork_cli.ffmpeg.command import QUIET\n"
+        f"child = process.Child([find.find_ffmpeg(), *QUIET, *{SLOW!r}])\n"
         "print(child.pid, flush=True)\ntime.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from support.commands import ROOT, Ran, echo_network, listing, processes_about, wait_until
-from support.films import Sound, make, noise, packets, samples
+from support.films import Sound, make, noise
 from support.processes import SLOW
+from support.readings import packets, samples
 
 from cfork_cli.errors import ModelError, UsageError
 from cfork_cli.ffmpeg.command import QUIET

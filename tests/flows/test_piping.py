@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import soundfile
 from support.commands import ROOT, SECONDS_EACH, Ran, echo_network, finish, listing, processes_about, start, wait_until
-from support.films import Sound, ffmpeg, make, noise, packets, samples
+from support.films import Sound, ffmpeg, make, noise
 from support.pipe_ends import piped
+from support.readings import packets, samples
 
 from cfork_cli.errors import InputError, UsageError
 from cfork_cli.flows import network as networks

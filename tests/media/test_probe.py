@@ -73,7 +73,7 @@ def test_both_routes_agree(
     layout = "5.1" if codec in ("flac", "aac") else "stereo"
     path = make(tmp_path / name, Sound(codec, layout), picture=picture, subtitles=None, cover=name == "a.mp4")
     one = probe(path)
-    monkeypatch.setattr("cfork_cli.ffmpeg.find.find_ffprobe", lambda: None)
+    monkeypatch.setattr("cfork_cli.media.probe.find_ffprobe", lambda: None)
     other = probe(path)
     assert simple(other) == simple(one)
 
@@ -177,8 +177,8 @@ def test_neither_ffprobe_nor_pyav(film: Path, tmp_path: Path, monkeypatch: pytes
 
     (tmp_path / "av.py").write_text("raise ImportError('no av here')")
     code = (
-        "from pathlib import Path; import sys; from cfork_cli import process, probe\n"
-        "process.find_ffprobe = lambda: None\n"
+        "from pathlib import Path; import sys; from cfork_cli.media import probe\n"
+        "probe.find_ffprobe = lambda: None\n"
         f"try: probe.probe(Path({str(film)!r}))\nexcept probe.FfmpegError as error: sys.exit(str(error))"
     )
     done = subprocess.run(
@@ -203,7 +203,7 @@ def test_a_recording_of_unknown_length_is_whole(
     with decode(media, media.audio[0]) as blocks:
         assert sum(block.shape[1] for block in blocks) / 48_000 == pytest.approx(2, abs=0.1)
     assert math.isfinite(integrated_lufs(media, media.audio[0]))
-    monkeypatch.setattr("cfork_cli.ffmpeg.find.find_ffprobe", lambda: None)
+    monkeypatch.setattr("cfork_cli.media.probe.find_ffprobe", lambda: None)
     assert probe(path).duration_seconds is None
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from support.films import Sound, digest, make, noise
+from support.films import Sound, make, noise
 from support.processes import gone, script, wait_until
+from support.readings import digest
 
 from cfork_cli.errors import CforkError, FfmpegError, OutputError, UsageError
 from cfork_cli.ffmpeg.find import find_ffmpeg
