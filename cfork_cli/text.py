@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from cfork_cli.errors import UsageError
+
 SPOKEN_ORDER = ("dialogue", "music", "effects")
 """The stems as people name them; networks have an order of their own."""
 
@@ -15,6 +19,22 @@ def clock(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def parse_time(text: str) -> float:
+    """Read a moment or a length: seconds, "m:ss" or "h:mm:ss", with a fraction or not.
+
+    Raises:
+        UsageError: it is anything else.
+
+    >>> parse_time("90"), parse_time("1:30.5"), parse_time("1:02:03")
+    (90.0, 90.5, 3723.0)
+    """
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?", text.strip())
+    if match is None:
+        raise UsageError(f"'{text}' is not a time: give seconds, such as 90, or h:mm:ss, such as 0:01:30")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def megabytes(size: int) -> str:

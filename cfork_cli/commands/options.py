@@ -107,3 +107,37 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but erro
 def gain_option(*names: str, help: str) -> Any:
     """An option that takes decibels."""
     return typer.Option(*names, metavar="DB", help=help)
+
+
+_PIECE = "Seconds or h:mm:ss from the film's start."
+Start = Annotated[
+    str | None,
+    typer.Option("--start", "-ss", metavar="TIME", help=f"Begin here. {_PIECE} A copied picture begins at the "
+                 "key frame before.", show_default=False),
+]  # fmt: skip
+End = Annotated[
+    str | None, typer.Option("--end", "-to", metavar="TIME", help=f"End here. {_PIECE}", show_default=False)
+]  # fmt: skip
+Duration = Annotated[
+    str | None,
+    typer.Option("--duration", "-t", metavar="TIME", help="End so long after --start; in place of --end.",
+                 show_default=False),
+]  # fmt: skip
+
+
+def piece(start: str | None, end: str | None, duration: str | None) -> dict[str, float | None]:
+    """Return the piece of a film that the options name, in seconds from its start.
+
+    Raises:
+        UsageError: one of them is no time, or both --end and --duration are given.
+    """
+    from cfork_cli.errors import UsageError
+    from cfork_cli.text import parse_time
+
+    if end is not None and duration is not None:
+        raise UsageError("--end and --duration both say where the piece ends: give one of them")
+    first = None if start is None else parse_time(start)
+    last = None if end is None else parse_time(end)
+    if duration is not None:
+        last = (first or 0.0) + parse_time(duration)
+    return {"start": first, "end": last}

@@ -13,6 +13,8 @@ from cfork_cli.commands.options import (
     DeviceOption,
     Downmix,
     DryRun,
+    Duration,
+    End,
     Force,
     InputFile,
     InputFormat,
@@ -24,8 +26,10 @@ from cfork_cli.commands.options import (
     PrecisionOption,
     Quiet,
     Rate,
+    Start,
     Tracks,
     gain_option,
+    piece,
 )
 from cfork_cli.console.console import Console
 
@@ -92,6 +96,9 @@ def remix(
         Downmix | None,
         typer.Option(help="Fold surround sound to stereo (ITU-R BS.775), without clipping.", show_default=False),
     ] = None,
+    start: Start = None,
+    end: End = None,
+    duration: Duration = None,
     model: Model = "cfork",
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = Precision.auto,
@@ -151,6 +158,7 @@ def remix(
             input_lufs=input_lufs,
             force=force,
             force_model=force_model,
+            **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)
         pipes.check_terminal(None if dry_run else job.output)

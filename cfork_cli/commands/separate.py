@@ -12,6 +12,8 @@ from cfork_cli.commands.options import (
     Device,
     DeviceOption,
     DryRun,
+    Duration,
+    End,
     Force,
     InputFile,
     InputFormat,
@@ -23,7 +25,9 @@ from cfork_cli.commands.options import (
     PrecisionOption,
     Quiet,
     Rate,
+    Start,
     Track,
+    piece,
 )
 from cfork_cli.console.console import Console
 
@@ -83,6 +87,9 @@ def separate(
         ),
     ] = "none",
     track: Track = None,
+    start: Start = None,
+    end: End = None,
+    duration: Duration = None,
     model: Model = "cfork",
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = Precision.auto,
@@ -123,6 +130,7 @@ def separate(
             precision=precision.value,
             input_lufs=input_lufs,
             force=force,
+            **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout))
         pipes.check_terminal(None if dry_run else job.output)

@@ -45,6 +45,7 @@ class RemixJob:
         title: of the new tracks; None keeps the old one, or names the levels where both are there.
         default: whether the new track takes the default flag, where the old one stays.
         force_model: whether a model is taken whose stems do not have the film's level.
+        start, end: the piece of the film that is written, in seconds from its start; None is its start and its end.
     """
 
     input: Path
@@ -64,6 +65,8 @@ class RemixJob:
     input_lufs: float | None = None
     force: bool = False
     force_model: bool = False
+    start: float | None = None
+    end: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class SeparateJob:
         mixture: whether the film's own sound is written too.
         residual: who gets what is missing from the stems; see `stem_names.residual_takers`.
         track: a word that names one sound track, see `tracks.one`; None for the one that a player would play.
+        start, end: the piece of the film that is separated, in seconds from its start; None is its start and its end.
     """
 
     input: Path
@@ -97,3 +101,5 @@ class SeparateJob:
     precision: str = "auto"
     input_lufs: float | None = None
     force: bool = False
+    start: float | None = None
+    end: float | None = None

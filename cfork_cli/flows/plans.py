@@ -93,7 +93,7 @@ class RemixPlan:
     def notes(self) -> tuple[str, ...]:
         """What the user should know before the work."""
         about = self.pipe.notes if self.pipe else [note for _, film in self.outputs for note in film.all_notes]
-        return (*self.warnings, *dict.fromkeys(about))
+        return (*self.warnings, *self.source.notes, *dict.fromkeys(about))
 
     @property
     def names(self) -> str:
@@ -127,6 +127,7 @@ class RemixPlan:
             "computed_stems": list(self.mixer.stems),
             "duration_seconds": self.media.duration_seconds,
             "notes": list(self.notes),
+            **self.source.facts(),
         }
         if self.pipe:
             return facts | self.pipe.facts(track)
@@ -185,7 +186,7 @@ class SeparatePlan:
         """What the user should know before the work."""
         if self.format is None:
             return self.pipe.notes if self.pipe else ()
-        notes = [*self.format.notes, *(self.film.notes if self.film is not None else ())]
+        notes = [*self.source.notes, *self.format.notes, *(self.film.notes if self.film is not None else ())]
         if not self.takers and low_frequency(self.track.layout):
             notes.append("the low-frequency channel is in no stem: --residual effects puts it into the effects")
         if self.takers and not self.format.is_lossless:
@@ -212,6 +213,7 @@ class SeparatePlan:
             "track": self.track.number + 1,
             "duration_seconds": self.media.duration_seconds,
             "notes": list(self.notes),
+            **self.source.facts(),
         }
         if self.pipe:
             more = {"output": str(self.pipe.path), "language": self.track.language, "stem": self.stems[0],

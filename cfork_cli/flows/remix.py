@@ -91,9 +91,9 @@ def plan_remix(job: RemixJob, source: Source | None = None, options: PipeOptions
     for path in paths:
         check_destination(path, source=media.path, force=job.force)
     warnings = _check_network(job)
-    films = _films(job, media, chosen, paths[0])
+    films = _films(job, source, media, chosen, paths[0])
     outputs = tuple(zip(paths, films, strict=True))
-    remixed = tuple(new.source for film in films for new in film.new)
+    remixed = tuple(media.audio_track(new.source.number) for film in films for new in film.new)
     return RemixPlan(job, source, media, remixed, GainMixer(job.gains_db, STEMS), outputs, warnings=warnings)
 
 
@@ -108,7 +108,10 @@ def _plan_pipe(job: RemixJob, source: Source, options: PipeOptions) -> RemixPlan
     if picture and takes_picture(name):
         sound = track if job.bit_rate or job.codec else with_bit_rate(media, track)
         codec = choose_codec(sound, name, wanted=job.codec, bit_rate=job.bit_rate)
-        film = fit.plan(media, [NewTrack(track, sound, codec, job.title)], name, suffix="")
+        written = source.written(media)
+        film = fit.plan(
+            written, [NewTrack(written.audio_track(track.number), sound, codec, job.title)], name, suffix=""
+        )
         target = PipeTarget(job.output or Path("-"), film, None)
     else:
         stored = pipe_format(name, track, codec=job.codec, bit_rate=job.bit_rate)
@@ -127,8 +130,10 @@ def _paths(job: RemixJob, media: Media, chosen: tuple[Stream, ...]) -> list[Path
     return [job.output]
 
 
-def _films(job: RemixJob, media: Media, chosen: tuple[Stream, ...], output: Path) -> list[FilmPlan]:
+def _films(job: RemixJob, source: Source, media: Media, chosen: tuple[Stream, ...], output: Path) -> list[FilmPlan]:
     """Return what each file will hold."""
+    media = source.written(media)
+    chosen = tuple(media.audio_track(track.number) for track in chosen)
     container = "matroska" if job.sidecar else container_for(output, media)
     beside = job.keep_original or job.sidecar
     title = job.title
@@ -172,12 +177,19 @@ def remix(plan: RemixPlan, report: Report, *, loaded: LoadedNetwork | None = Non
     if plan.mixer.stems:
         mixes_back = not job.force_model
         separators = TrackSeparator.open_all(
-            job, media, plan.tracks, report, loaded=loaded, mixes_back=mixes_back
+            job, media, plan.tracks, report, loaded=loaded, mixes_back=mixes_back, span=plan.source.span
         )  # fmt: skip
     with contextlib.ExitStack() as stack:
         sinks = [
             stack.enter_context(
-                FilmSink(media, film.track, path, plan=film, force=job.force, begin=[_begin(film, n) for n in film.new])
+                FilmSink(
+                    film.media,
+                    film.track,
+                    path,
+                    plan=film,
+                    force=job.force,
+                    begin=[_begin(plan.source, film, new) for new in film.new],
+                )
             )
             for path, film in plan.outputs
         ]
@@ -186,7 +198,7 @@ def remix(plan: RemixPlan, report: Report, *, loaded: LoadedNetwork | None = Non
             for sink, (_, film) in zip(sinks, plan.outputs, strict=True)
             for number, new in enumerate(film.new)
         ]
-        lengths = [track.duration_seconds or media.duration_seconds for track in plan.tracks]
+        lengths = [plan.source.seconds(media, track) for track in plan.tracks]
         total = max((one for one in lengths if one), default=None)
         notes = render(lanes, sinks, report, stage="remix", total=total)
     seconds = sum(lane.seconds for lane in lanes)
@@ -200,7 +212,7 @@ def _into_pipe(
 ) -> Result:
     descriptor = pipes.open_output(target.path)
     job, track = plan.job, plan.tracks[0]
-    begin = None if target.film is None else timeline.track_begin(plan.media, track, target.film.container)
+    begin = None if target.film is None else _begin(plan.source, target.film, target.film.new[0])
     sink: Sink
     if target.film is not None:
         sink = FilmPipe(descriptor, target.path, target.film, begin or 0)
@@ -216,23 +228,25 @@ def _into_pipe(
         if needs_stems:
             measure = blocks.lufs if isinstance(blocks, StreamDecoder) else None
             separator = TrackSeparator.open(
-                job, plan.media, track, report, loaded=loaded, mixes_back=not plan.warnings, measure=measure
+                job, plan.media, track, report, loaded=loaded, mixes_back=not plan.warnings, measure=measure,
+                span=plan.source.span,
             )  # fmt: skip
         lane = Lane(
             blocks, plan.mixer, [(sink, 0)], separator, guarded=target.clips and needs_stems, counted=target.cuts,
             live=plan.source.head is not None,
         )  # fmt: skip
-        notes = render([lane], [sink], report, stage="remix", total=plan.media.duration_seconds)
+        notes = render([lane], [sink], report, stage="remix", total=plan.source.seconds(plan.media))
     name = "to the pipe" if pipes.is_stdout(target.path) else target.path
     done = f"{name}: {levels(job.gains_db)}"
     return Result((), plan.facts(), notes, lane.seconds, time.monotonic() - began, done)
 
 
-def _begin(film: FilmPlan, new: NewTrack) -> int:
+def _begin(source: Source, film: FilmPlan, new: NewTrack) -> int:
     """Return where a new track begins on the time line: a file of its own with the film, since players line up both."""
+    rate = new.source.sample_rate or 0
     if film.alone:
-        return timeline.film_begin(film.media, new.source.sample_rate or 0)
-    return timeline.track_begin(film.media, new.source, film.container)
+        return source.begin(film.media, rate, timeline.film_begin(film.media, rate))
+    return source.begin(film.media, rate, timeline.track_begin(film.media, new.source, film.container))
 
 
 def _lane(
@@ -245,10 +259,11 @@ def _lane(
 ) -> Lane:
     """Make one track of one film ready."""
     new = film.new[number]
-    begin = _begin(film, new)
+    begin = _begin(plan.source, film, new)
+    track = plan.media.audio_track(new.source.number)
     # what no 32-bit float can hold exactly passes only where nothing is computed
     bits = 64 if separator is None and is_wide(new.source) else 32
-    blocks = stack.enter_context(plan.source.decoder(plan.media, new.source, begin, bits=bits))
+    blocks = stack.enter_context(plan.source.decoder(plan.media, track, begin, bits=bits))
     matrix = None if new.sound.channels == new.source.channels else stereo_matrix(new.source)
     guarded = new.codec.clips and (separator is not None or matrix is not None)
     return Lane(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +42,27 @@ class Report(Protocol):
 
 class Silent(Report):
     """Listens to nothing."""
+
+
+class Callbacks(Report):
+    """Calls back with stage, how far it has come, and its total; asks whether the work is to end."""
+
+    def __init__(
+        self, listener: Callable[[str, float, float | None], object], cancelled: Callable[[], bool] | None = None
+    ) -> None:
+        self._listener, self._cancelled = listener, cancelled
+        self._stage = ""
+        self._total: float | None = None
+
+    def stage(self, name: str, total: float | None = None, *, is_sound: bool = True, is_bytes: bool = False) -> None:
+        self._stage, self._total = name, total
+        self._listener(name, 0.0, total)
+
+    def at(self, done: float) -> None:
+        self._listener(self._stage, done, self._total)
+
+    def cancelled(self) -> bool:
+        return self._cancelled is not None and self._cancelled()
 
 
 class Cancellable(Report):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from cfork_cli.flows import early_torch
@@ -11,6 +11,7 @@ from cfork_cli.flows import remix as remixes
 from cfork_cli.flows import separate as separations
 from cfork_cli.flows.jobs import PipeOptions, RemixJob, SeparateJob
 from cfork_cli.flows.network import LoadedNetwork
+from cfork_cli.flows.piece import cut_out
 from cfork_cli.flows.plans import RemixPlan, SeparatePlan
 from cfork_cli.flows.report import Report, Result, cancellable
 from cfork_cli.flows.source import source_of
@@ -19,12 +20,12 @@ from cfork_cli.media import pipes
 
 @contextmanager
 def planned_remix(
-    job: RemixJob, options: PipeOptions, report: Report, *, begin_torch: bool = False
+    job: RemixJob, options: PipeOptions, report: Report, *, only_plan: bool = True
 ) -> Iterator[RemixPlan]:
     """Plan a remix, all that can be checked before the work being checked; what came from a pipe is kept meanwhile.
 
     Args:
-        begin_torch: whether to begin to import torch if the network is needed.
+        only_plan: whether nothing will be written.
 
     Raises:
         InputError, OutputError, UsageError, FfmpegError, ModelError: see `cfork_cli.errors`.
@@ -33,9 +34,13 @@ def planned_remix(
         job = replace(job, output=job.input.with_name(f"{job.input.stem}.cfork{'.mka' if job.sidecar else '.wav'}"))
     if pipes.is_input_pipe(job.input):
         remixes.check_early(job)
-    if begin_torch and any(job.gains_db.values()):
+    if not only_plan and any(job.gains_db.values()):
         early_torch.begin()
-    with source_of(job.input, job.output, options, report) as source:
+    with ExitStack() as stack:
+        source = stack.enter_context(source_of(job.input, job.output, options, report))
+        with_film = not job.sidecar and not (pipes.is_output_pipe(job.output) and options.output_format == "wav")
+        piece = cut_out(source, job.start, job.end, job.output, report, with_film=with_film, only_plan=only_plan)
+        source = stack.enter_context(piece)
         plan = remixes.plan_remix(replace(job, input=source.path), source, options)
         for note in plan.notes:
             report.note(note)
@@ -44,16 +49,20 @@ def planned_remix(
 
 @contextmanager
 def planned_separation(
-    job: SeparateJob, options: PipeOptions, report: Report, *, begin_torch: bool = False
+    job: SeparateJob, options: PipeOptions, report: Report, *, only_plan: bool = True
 ) -> Iterator[SeparatePlan]:
     """Plan a separation into stems; see `planned_remix`."""
     if pipes.is_output_pipe(job.output):
         options = replace(options, output_format=job.format or "wav")
     if pipes.is_input_pipe(job.input):
         separations.check_early(job)
-    if begin_torch:
+    if not only_plan:
         early_torch.begin()
-    with source_of(job.input, job.output, options, report, sound_only=True) as source:
+    with ExitStack() as stack:
+        source = stack.enter_context(source_of(job.input, job.output, options, report, sound_only=True))
+        with_film = separations.takes_picture(job)
+        piece = cut_out(source, job.start, job.end, job.output, report, with_film=with_film, only_plan=only_plan)
+        source = stack.enter_context(piece)
         plan = separations.plan_separate(replace(job, input=source.path), source, options)
         for note in plan.notes:
             report.note(note)
@@ -76,7 +85,7 @@ def remix(
         CforkError: whatever went wrong.
     """
     listener = cancellable(report)
-    with planned_remix(job, options or PipeOptions(), listener, begin_torch=loaded is None) as plan:
+    with planned_remix(job, options or PipeOptions(), listener, only_plan=False) as plan:
         return remixes.remix(plan, listener, loaded=loaded)
 
 
@@ -89,5 +98,5 @@ def separate(
 ) -> Result:
     """Plan and carry out a separation into stems; see `remix`."""
     listener = cancellable(report)
-    with planned_separation(job, options or PipeOptions(), listener, begin_torch=loaded is None) as plan:
+    with planned_separation(job, options or PipeOptions(), listener, only_plan=False) as plan:
         return separations.separate(plan, listener, loaded=loaded)

@@ -27,6 +27,7 @@ from cfork_cli.flows.stem_names import MIXTURE, RESIDUAL, file_names, residual_t
 from cfork_cli.input.live import StreamDecoder
 from cfork_cli.media import pipes
 from cfork_cli.media.containers import muxer_named, sound_only
+from cfork_cli.media.timeline import film_begin
 from cfork_cli.media.types import Media, Stream
 from cfork_cli.mix.mixer import StemMixer
 from cfork_cli.output.destination import check_destination
@@ -85,6 +86,8 @@ def plan_separate(job: SeparateJob, source: Source | None = None, options: PipeO
     stems = stem_names(job.stems)
     media = source.media
     track = source.track(media, job.track)
+    written = source.written(media)
+    copied = written.audio_track(track.number)
     if pipes.is_output_pipe(job.output):
         check_model(job.model)
         name = check_format(options.output_format if options else None) or "wav"
@@ -98,9 +101,9 @@ def plan_separate(job: SeparateJob, source: Source | None = None, options: PipeO
     form = stem_format(track, word, bits=job.bits, codec=job.codec)
     film = None
     if _is_file(job.output) and form.container not in _ONE_TRACK and form.codec is not None:
-        picture = not sound_only(form.container, job.output.suffix)
-        new = [NewTrack(track, track, form.codec, sound.capitalize()) for sound in sounds]
-        film = fit.plan_sounds(media, new, form.container, suffix=job.output.suffix, picture=picture)
+        picture = takes_picture(job)
+        new = [NewTrack(copied, track, form.codec, sound.capitalize()) for sound in sounds]
+        film = fit.plan_sounds(written, new, form.container, suffix=job.output.suffix, picture=picture)
     elif _is_file(job.output) and len(sounds) > 1:
         raise UsageError(
             f"a '{job.output.suffix}' file holds one sound, not {', '.join(sounds)}: "
@@ -122,8 +125,10 @@ def separate(plan: SeparatePlan, report: Report, *, loaded: LoadedNetwork | None
     began = time.monotonic()
     if plan.pipe:
         return _into_pipe(plan, plan.pipe, report, loaded, began)
-    separator = TrackSeparator.open(plan.job, plan.media, plan.track, report, loaded=loaded, mixes_back=False)
-    total = plan.track.duration_seconds or plan.media.duration_seconds
+    separator = TrackSeparator.open(
+        plan.job, plan.media, plan.track, report, loaded=loaded, mixes_back=False, span=plan.source.span
+    )  # fmt: skip
+    total = plan.source.seconds(plan.media, plan.track)
     with contextlib.ExitStack() as stack:
         blocks = stack.enter_context(plan.source.decoder(plan.media, plan.track))
         sinks, targets = _sinks(plan, stack)
@@ -144,11 +149,12 @@ def _into_pipe(
     with sink, plan.source.decoder(plan.media, plan.track) as blocks:
         measure = blocks.lufs if isinstance(blocks, StreamDecoder) else None
         separator = TrackSeparator.open(
-            plan.job, plan.media, plan.track, report, loaded=loaded, mixes_back=False, measure=measure
+            plan.job, plan.media, plan.track, report, loaded=loaded, mixes_back=False, measure=measure,
+            span=plan.source.span,
         )  # fmt: skip
         live = plan.source.head is not None
         lane = Lane(blocks, StemMixer(plan.stems), [(sink, 0)], separator, counted=target.cuts, live=live)
-        notes = render([lane], [sink], report, stage="separate", total=plan.media.duration_seconds)
+        notes = render([lane], [sink], report, stage="separate", total=plan.source.seconds(plan.media))
     done = f"{'to the pipe' if pipes.is_stdout(target.path) else target.path}: {plan.stems[0]}"
     return Result((), plan.facts(), notes, lane.seconds, time.monotonic() - began, done)
 
@@ -175,7 +181,13 @@ def _sinks(plan: SeparatePlan, stack: contextlib.ExitStack) -> tuple[list[Sink],
     """Open what is written to: the sinks, and the sink and track of each sound."""
     job, track = plan.job, plan.track
     if plan.film is not None:
-        film = stack.enter_context(FilmSink(plan.media, track, job.output, plan=plan.film, force=job.force))
+        rate = track.sample_rate or 0
+        begins = plan.source.begin(plan.film.media, rate, film_begin(plan.film.media, rate))
+        film = stack.enter_context(
+            FilmSink(
+                plan.film.media, track, job.output, plan=plan.film, force=job.force, begin=[begins] * len(plan.sounds)
+            )
+        )
         return [film], [(film, number) for number in range(len(plan.sounds))]
     files = plan.files or {}
     if not _is_file(job.output):
@@ -188,9 +200,10 @@ def _sink(plan: SeparatePlan, sound: str, path: Path) -> Sink:
     """Open the file of one sound."""
     job, track, form = plan.job, plan.track, plan.format
     if form is not None and form.codec is not None:
-        new = NewTrack(track, track, form.codec, sound.capitalize())
-        alone = fit.plan_sounds(plan.media, [new], form.container, suffix=path.suffix, picture=False)
-        return FilmSink(plan.media, track, path, plan=alone, force=job.force)
+        film = plan.source.written(plan.media)
+        new = NewTrack(film.audio_track(track.number), track, form.codec, sound.capitalize())
+        alone = fit.plan_sounds(film, [new], form.container, suffix=path.suffix, picture=False)
+        return FilmSink(film, track, path, plan=alone, force=job.force)
     return SoundFileSink(
         path, sample_rate=track.sample_rate or 0, channels=track.channels or 0,
         subtype=(form.subtype if form else None) or "float32", layout=track.layout, source=plan.media.path,
@@ -218,6 +231,14 @@ def _names(plan: SeparatePlan) -> str:
     if _is_file(plan.job.output):
         return str(plan.job.output)
     return f"{', '.join(path.name for path in plan.paths)} in {plan.job.output}"
+
+
+def takes_picture(job: SeparateJob) -> bool:
+    """Return whether the stems go into a file that takes the film's picture along."""
+    container = None if pipes.is_output_pipe(job.output) else muxer_named(job.output.suffix)
+    if container is None or job.output.is_dir() or container in _ONE_TRACK:
+        return False
+    return not sound_only(container, job.output.suffix)
 
 
 def _is_file(output: Path) -> bool:

@@ -18,6 +18,7 @@ from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.report import Report
 from cfork_cli.input.loudness import integrated_lufs, measuring_lufs
 from cfork_cli.media.layouts import low_frequency, pairs
+from cfork_cli.media.span import Span
 from cfork_cli.media.types import Media, Stream
 
 SHARED_LU = 3.0
@@ -53,6 +54,7 @@ class TrackSeparator:
         loaded: LoadedNetwork | None = None,
         mixes_back: bool = True,
         measure: Measure | None = None,
+        span: Span | None = None,
     ) -> TrackSeparator:
         """Load the network, and meanwhile measure the track (unless its loudness is given).
 
@@ -60,6 +62,7 @@ class TrackSeparator:
             loaded: a network that was loaded before; then none is loaded.
             mixes_back: whether the stems must keep the film's level.
             measure: used where the file cannot be read before.
+            span: the piece of the film that is separated, and measured; None is all of it.
 
         Raises:
             ModelError, UsageError: see `network.load_network`, or the stems do not keep the film's level.
@@ -67,13 +70,13 @@ class TrackSeparator:
         """
         lufs = job.input_lufs
         if lufs is None and measure is not None:  # measured while torch is imported
-            lufs = _measured(measure, media, track, report)
+            lufs = _measured(measure, media, track, report, span)
         if lufs is not None:
             ready = _load(job, report, loaded, mixes_back)
         else:
-            with measuring_lufs(media, track) as measured:
+            with measuring_lufs(media, track, span) as measured:
                 ready = _load(job, report, loaded, mixes_back)
-                lufs = _measured(measured, media, track, report)
+                lufs = _measured(measured, media, track, report, span)
         return cls.of(ready, track, lufs)
 
     @classmethod
@@ -86,14 +89,15 @@ class TrackSeparator:
         *,
         loaded: LoadedNetwork | None = None,
         mixes_back: bool = True,
+        span: Span | None = None,
     ) -> dict[int, TrackSeparator]:
         """Open one for each of several tracks of a film, with one network: stream index -> separator."""
-        first = cls.open(job, media, chosen[0], report, loaded=loaded, mixes_back=mixes_back)
+        first = cls.open(job, media, chosen[0], report, loaded=loaded, mixes_back=mixes_back, span=span)
         found = {first.track.index: first}
         for track in chosen[1:]:
             lufs = job.input_lufs
             if lufs is None:
-                lufs = _measured(partial(integrated_lufs, media, track), media, track, report)
+                lufs = _measured(partial(integrated_lufs, media, track, span=span), media, track, report, span)
             found[track.index] = cls.of(first.loaded, track, lufs)
         return found
 
@@ -157,7 +161,8 @@ def _load(job: NetworkOptions, report: Report, loaded: LoadedNetwork | None, mix
     return ready
 
 
-def _measured(measure: Measure, media: Media, track: Stream, report: Report) -> float:
+def _measured(measure: Measure, media: Media, track: Stream, report: Report, span: Span | None) -> float:
     """Measure the loudness of a track now, in LUFS."""
-    report.stage("measure", track.duration_seconds or media.duration_seconds)
+    whole = track.duration_seconds or media.duration_seconds
+    report.stage("measure", whole if span is None else span.seconds(whole))
     return measure(report.at)

@@ -6,8 +6,9 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cfork_cli.codecs.pipe_format import check_format, takes_picture
 from cfork_cli.errors import CforkError, UsageError
@@ -18,7 +19,26 @@ from cfork_cli.input.decode import Decoder, decode
 from cfork_cli.input.spool import spooled
 from cfork_cli.media import pipes, tracks
 from cfork_cli.media.probe import probe
+from cfork_cli.media.span import Span, samples_of
+from cfork_cli.media.timeline import film_begin
 from cfork_cli.media.types import Media, Stream
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a film, as it can be cut.
+
+    Attributes:
+        span: the piece; where a picture is copied, it begins at a key frame.
+        media: the piece as a film of its own, whose streams are copied; None where only sound is written.
+        picture_seconds: where the picture begins in that film.
+        note: what the user should know.
+    """
+
+    span: Span
+    media: Media | None = None
+    picture_seconds: float = 0.0
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -28,13 +48,59 @@ class Source:
     Attributes:
         path: the file to read; of a stream, its name.
         head: the beginning of a stream that is decoded as it comes; None for files.
-        descriptor: of that live.
+        descriptor: of that stream.
+        piece: the piece of the film that is wanted; None is all of it.
     """
 
     path: Path
     head: live.Head | None = None
     descriptor: int = -1
     raw: pipes.RawFormat | None = None
+    piece: Piece | None = None
+
+    @property
+    def span(self) -> Span | None:
+        """The piece that is wanted; None is the whole film."""
+        return self.piece.span if self.piece is not None else None
+
+    def seconds(self, media: Media, track: Stream | None = None) -> float | None:
+        """Return how much sound of a track is wanted; None if nobody knows."""
+        whole = (track.duration_seconds if track is not None else None) or media.duration_seconds
+        return whole if self.span is None else self.span.seconds(whole)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the piece."""
+        return (self.piece.note,) if self.piece is not None and self.piece.note else ()
+
+    def facts(self) -> dict[str, Any]:
+        """Return the piece, for machines; nothing if all of the film is wanted."""
+        if self.span is None:
+            return {}
+        end = None if self.span.end is None else round(self.span.end, 6)
+        return {"piece": {"start_seconds": round(self.span.begin, 6), "end_seconds": end}}
+
+    def written(self, media: Media) -> Media:
+        """Return the film whose streams are copied: the piece, if one is wanted, else the film itself."""
+        if self.piece is None:
+            return media
+        if self.piece.media is not None:
+            return self.piece.media
+        # only sound is written: how long the film is says nothing about it
+        streams = tuple(replace(stream, duration_seconds=None) for stream in media.streams)
+        return replace(media, duration_seconds=None, streams=streams, chapters=0)
+
+    def begin(self, film: Media, sample_rate: int, usual: int) -> int:
+        """Return where a new track begins on the time line of the film that is written, in samples.
+
+        Args:
+            film: from `written`.
+            usual: where it begins if all of the film is wanted.
+        """
+        if self.piece is None:
+            return usual
+        first = 0 if self.piece.media is None else round(self.piece.picture_seconds * sample_rate)
+        return max(film_begin(film, sample_rate), first)
 
     @property
     def media(self) -> Media:
@@ -55,8 +121,15 @@ class Source:
     def decoder(
         self, media: Media, track: Stream, begin: int | None = None, *, bits: int = 32
     ) -> Decoder | live.StreamDecoder:
-        """The samples of one of its tracks; of a file, from `begin` on the film's time line (see `timeline`), as floats
-        of so many bits."""
+        """Return the samples of one of its tracks.
+
+        Args:
+            begin: the first sample, on the film's time line (see `timeline`); a stream or a piece has its own.
+            bits: of the floats.
+        """
+        if self.span is not None:
+            first, end = samples_of(media, track.sample_rate or 0, self.span)
+            return decode(media, track, begin=first, end=end, bits=bits)
         if self.head is None:
             return decode(media, track, begin=begin, bits=bits)
         return live.StreamDecoder(self.descriptor, self.head, track, self.raw)
@@ -100,7 +173,7 @@ def source_of(
         if into_pipe and head.media is not None and not (has_picture and takes_picture(wanted) and not sound_only):
             yield Source(name, head, descriptor, options.raw)
             return
-        beside = None if into_pipe or output is None else _existing(output)
+        beside = None if into_pipe or output is None else existing(output)
         report.note(f"'{name}' has to be read twice: it is saved in '{beside or tempfile.gettempdir()}' first")
         report.stage("receive", is_sound=False)
         saved = stack.enter_context(spooled(descriptor, head.data, options.raw, name, beside, report.at))
@@ -110,6 +183,6 @@ def source_of(
             raise type(error)(str(error).replace(str(saved), str(name))) from error
 
 
-def _existing(output: Path) -> Path:
-    """The folder that an output will be in, or its nearest that exists."""
+def existing(output: Path) -> Path:
+    """Return the folder that an output will be in, or its nearest that exists."""
     return next((folder for folder in (output.parent, *output.parents) if folder.is_dir()), Path())

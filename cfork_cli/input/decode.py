@@ -15,6 +15,7 @@ from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.input.blocks import Blocks, defects
 from cfork_cli.media import timeline, truncation
+from cfork_cli.media.span import Reach, reach
 from cfork_cli.media.timeline import clock_streams, on_film_time, tells_its_length
 from cfork_cli.media.types import Media, Stream
 
@@ -38,7 +39,14 @@ class Decoder(Blocks):
     """
 
     def __init__(
-        self, media: Media, track: Stream, *, block_seconds: float = 1.0, begin: int | None = None, bits: int = 32
+        self,
+        media: Media,
+        track: Stream,
+        *,
+        block_seconds: float = 1.0,
+        begin: int | None = None,
+        end: int | None = None,
+        bits: int = 32,
     ) -> None:
         if not track.channels or not track.sample_rate:
             raise InputError(
@@ -48,7 +56,9 @@ class Decoder(Blocks):
         self.media = media
         self.track = track
         self.begin = timeline.film_begin(media, track.sample_rate) if begin is None else begin
+        self.end = end
         self._block_seconds, self._bits = block_seconds, bits
+        self._reach = reach(media, track.sample_rate, self.begin, end) if begin is not None else Reach(self.begin, end)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield the blocks, then check that nothing was missing.
@@ -71,14 +81,13 @@ class Decoder(Blocks):
 
     def _command(self) -> list[str]:
         media, track = self.media, self.track
-        film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS)
+        film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **self._reach.options)
         form = f"f{self._bits}le"
-        samples = ffmpeg.output(
-            film[str(track.index)], "pipe:1", af=on_film_time(track, self.begin), f=form, **{"c:a": f"pcm_{form}"}
-        )
+        how = on_film_time(track, self._reach.begin, self._reach.end)
+        samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, f=form, **{"c:a": f"pcm_{form}"})
         # Reading all others into nothing anchors the time line, and tells at the end how far the film really went.
         others = [film[str(stream.index)] for stream in clock_streams(media)]
-        nothing = ffmpeg.output(*others, "-", f="null", c="copy")
+        nothing = ffmpeg.output(*others, "-", f="null", c="copy", **self._reach.limit)
         graph = ffmpeg.merge_outputs(nothing, samples).global_args("-progress", "pipe:2", "-stats_period", "100000")
         if timeline.keeps_time_stamps(media):
             graph = graph.global_args("-copyts")
@@ -91,7 +100,11 @@ class Decoder(Blocks):
         reached = _last_seconds(log)
         if reached is not None and timeline.keeps_time_stamps(self.media):
             reached -= max(0.0, self.media.start_seconds)
-        check_length(self.media, self.track, late + self.samples / self.sample_rate, reached)
+        elif reached is not None:
+            reached += self._reach.skipped
+        wanted = None if self.end is None else self.end - self.begin - MISSING_SECONDS * self.sample_rate
+        if wanted is None or self.samples < wanted:  # else all of the piece is there
+            check_length(self.media, self.track, late + self.samples / self.sample_rate, reached)
         if self.samples == 0:
             why = complaint(log) or "no samples in it"
             raise DamagedInputError(f"'{self.media.path}': sound track {self.track.number + 1} is empty ({why})")
@@ -101,18 +114,25 @@ class Decoder(Blocks):
 
 
 def decode(
-    media: Media, track: Stream, *, block_seconds: float = 1.0, begin: int | None = None, bits: int = 32
+    media: Media,
+    track: Stream,
+    *,
+    block_seconds: float = 1.0,
+    begin: int | None = None,
+    end: int | None = None,
+    bits: int = 32,
 ) -> Decoder:
     """Decode one sound track: `with decode(media, track) as blocks: for block in blocks: ...`.
 
     Args:
         begin: the first sample, on the time line of `timeline`; None is the film's start.
+        end: the first sample that is not wanted; None is the track's end.
         bits: of the floats, 32 or 64; 32 hold integers of up to 25 bits exactly.
 
     Raises:
         InputError: the track's rate or channels are unknown.
     """
-    return Decoder(media, track, block_seconds=block_seconds, begin=begin, bits=bits)
+    return Decoder(media, track, block_seconds=block_seconds, begin=begin, end=end, bits=bits)
 
 
 def check_status(media: Media, track: Stream, status: int, log: str) -> None:

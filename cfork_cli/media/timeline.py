@@ -84,7 +84,7 @@ def placed(begin: int, late: int, shift: int, least: int | None = None) -> tuple
 _TELLS_ITS_LENGTH = MIXES | {"wav", "w64", "flac", "caf", "aiff"}
 
 
-def on_film_time(track: Stream, begin: int = 0) -> str:
+def on_film_time(track: Stream, begin: int = 0, end: int | None = None) -> str:
     """The filter that puts a track on the film's time line, at its own rate and layout; the first sample is `begin`.
 
     A plain decode drops the start delay and closes gaps; `min_hard_comp` at its default leaves errors of 64 ms.
@@ -93,7 +93,7 @@ def on_film_time(track: Stream, begin: int = 0) -> str:
     if track.layout is not None and re.fullmatch(r"[0-9A-Za-z.()+-]+", track.layout):
         # Broadcasts change from stereo to 5.1 and back; the pipe must not.
         filters += f",aformat=channel_layouts={track.layout}"
-    return filters
+    return filters if end is None else f"{filters},atrim=end_pts={end}"
 
 
 def tells_its_length(media: Media) -> bool:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 RANKS = {
     "cfork": {"": 10},
     "cfork_cli": {
-        "__init__": 0, "errors": 0, "text": 0, "signals": 0, "ffmpeg": 1, "console": 1, "media": 2,
+        "__init__": 0, "errors": 0, "text": 0, "signals": 0, "foreign": 0, "ffmpeg": 1, "console": 1, "media": 2,
         "input": 3, "mix": 3, "codecs": 3, "remux": 4, "output": 5, "flows": 6,
         "api": 7, "bench": 7, "batch": 7, "player": 7, "training": 7, "commands": 8, "app": 9,
     },

@@ -1,0 +1,60 @@
+"""Three sliders for any film: dialogue, music, effects.
+
+    import cfork
+
+    cfork.remix("movie.mkv", dialogue=6, music=-10)          # writes movie.cfork.mkv
+    cfork.separate("movie.mkv", "stems/")                    # dialogue.wav, music.wav, effects.wav
+    cfork.Separator().separate(sound, 48_000).stems["dialogue"]
+
+Importing it is cheap: torch comes with the first film.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cfork_cli import __version__
+    from cfork_cli.api import Gain, Plan, Progress, Separator, Stems, plan, probe, remix, separate
+    from cfork_cli.errors import (
+        CforkError,
+        DamagedInputError,
+        FfmpegError,
+        InputError,
+        Interrupted,
+        ModelError,
+        OutputError,
+        UsageError,
+    )
+    from cfork_cli.flows.report import Result
+    from cfork_cli.media.types import Media, Stream
+
+__all__ = [
+    "CforkError", "DamagedInputError", "FfmpegError", "Gain", "InputError", "Interrupted", "Media", "ModelError",
+    "OutputError", "Plan", "Progress", "Result", "Separator", "Stems", "Stream", "UsageError", "__version__", "plan",
+    "probe", "remix", "separate",
+]  # fmt: skip
+
+_HOMES = {
+    "__version__": "cfork_cli", "Result": "cfork_cli.flows.report", "Media": "cfork_cli.media.types",
+    "Stream": "cfork_cli.media.types",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Hand a public name on when it is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module 'cfork' has no attribute '{name}'")
+    from importlib import import_module
+
+    from cfork_cli.foreign import hidden_model
+
+    if (hidden := hidden_model()) is not None:
+        raise ImportError(hidden)
+    is_error = name.endswith("Error") or name == "Interrupted"
+    home = _HOMES.get(name, "cfork_cli.errors" if is_error else "cfork_cli.api")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

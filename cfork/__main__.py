@@ -1,0 +1,22 @@
+"""`python -m cfork`, and the entry point of the `cfork` command."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command; if the package `model` is hidden by another one, say so in one line."""
+    from cfork_cli.foreign import hidden_model
+
+    if (hidden := hidden_model()) is not None:
+        print(f"cfork: {hidden}", file=sys.stderr)
+        sys.exit(1)
+    from cfork_cli.app import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

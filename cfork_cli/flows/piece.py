@@ -1,0 +1,94 @@
+"""A piece of a film for `--start` and `--end`: sound cut to the sample, and the copied rest at a key frame."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from cfork_cli.errors import OutputError, UsageError
+from cfork_cli.flows.report import Report
+from cfork_cli.flows.source import Piece, Source, existing
+from cfork_cli.media.containers import container_for
+from cfork_cli.media.keyframes import key_frame_before
+from cfork_cli.media.probe import probe
+from cfork_cli.media.span import Span
+from cfork_cli.media.timeline import keeps_time_stamps
+from cfork_cli.media.types import Media
+from cfork_cli.remux.cut import cut
+from cfork_cli.text import clock
+
+
+def span_of(start: float | None, end: float | None, media: Media) -> Span | None:
+    """Return the piece of a film that was asked for; None is the whole film.
+
+    Raises:
+        UsageError: it is empty, or lies after the film's end.
+    """
+    if start is None and end is None:
+        return None
+    begin = start or 0.0
+    if begin < 0 or (end is not None and end <= begin):
+        raise UsageError(f"the piece from {clock(begin)} to {clock(end or 0)} is empty: give --end after --start")
+    if media.duration_seconds is not None and begin >= media.duration_seconds:
+        raise UsageError(f"'{media.path}' is {clock(media.duration_seconds)} long, so nothing begins at {clock(begin)}")
+    return Span(begin, end)
+
+
+@contextlib.contextmanager
+def cut_out(
+    source: Source,
+    start: float | None,
+    end: float | None,
+    output: Path | None,
+    report: Report,
+    *,
+    with_film: bool = True,
+    only_plan: bool = False,
+) -> Iterator[Source]:
+    """Make a source of a piece of a film; the copy of its other streams is gone when the context ends.
+
+    Args:
+        output: the copy lies beside it, since that disk has to hold as much anyway.
+        with_film: whether the film's other streams are wanted too.
+        only_plan: whether nothing is written: the plan is then that of the whole film.
+
+    Raises:
+        UsageError: there is no such piece, or it is one of a stream that nobody can seek in.
+        DamagedInputError, OutputError, FfmpegError: it cannot be cut out.
+    """
+    if start is None and end is None:
+        yield source
+        return
+    if source.head is not None:
+        raise UsageError("a stream cannot be cut: save it to a file first, or leave --start and --end away")
+    media = source.media
+    span = span_of(start, end, media) or Span()
+    key = key_frame_before(media, span.begin) if with_film else None
+    note = None
+    if key is not None:
+        if span.begin - key.seconds > 0.05:
+            note = (
+                f"the piece begins at {key.seconds:.2f} s, {span.begin - key.seconds:.2f} s before the time that was "
+                "asked for: a copied picture can begin only at a key frame"
+            )
+        span = replace(span, begin=key.seconds)
+    if not with_film or only_plan:
+        yield replace(source, piece=Piece(span, note=note))
+        return
+    container = container_for(Path(f"x{media.path.suffix}"), media)
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=".cfork-", dir=existing(output or media.path))
+    except OSError as error:
+        raise OutputError(f"a piece of '{media.path}' cannot be saved ({error.strerror}): choose another -o") from error
+    with folder as place:
+        report.stage("cut", is_sound=False)
+        path = Path(place) / media.path.name
+        cut(media, span, key.seek_seconds if key is not None else span.begin, path, container)
+        film = probe(path)
+        picture = next((one for one in film.streams if one.kind == "video" and not one.is_cover), None)
+        zero = 0.0 if keeps_time_stamps(film) else film.start_seconds
+        begins = max(0.0, (film.start_seconds if picture is None else picture.start_seconds) - zero)
+        yield replace(source, piece=Piece(span, film, begins, note))
