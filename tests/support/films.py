@@ -74,8 +74,13 @@ def ffmpeg_of(maker: str, *arguments: str | Path) -> bytes:
 
     Where the system has none, both are the same.
     """
+    return ffmpeg(*arguments, program=ffmpeg_program(maker))
+
+
+def ffmpeg_program(maker: str) -> str:
+    """Return the path of that ffmpeg."""
     found = shutil.which("ffmpeg") if maker == "system" else None
-    return ffmpeg(*arguments, program=found or imageio_ffmpeg.get_ffmpeg_exe())
+    return found or imageio_ffmpeg.get_ffmpeg_exe()
 
 
 def noise(channels: int, samples: int, *, level: float = 0.1, bits: int | None = None, seed: int = 0) -> np.ndarray:
