@@ -61,7 +61,7 @@ class Case:
         facts = {
             "model": loaded.model, "device": loaded.device, "precision": loaded.precision, "layout": film.layout,
             "channels": film.track.channels, "heard_channels": film.heard_channels, "seconds": film.seconds,
-            "sample_rate": film.track.sample_rate, "codec": film.track.codec, "new_codec": codec.codec,
+            "sample_rate": film.track.sample_rate, "codec": film.track.codec, "new_codec": codec.codec_name,
         }  # fmt: skip
         if not brief:
             return {**facts, **self._in_full(codec, name, console)}

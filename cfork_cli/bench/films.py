@@ -66,7 +66,7 @@ def open_film(path: Path) -> Film:
     return Film(path, media, track, seconds)
 
 
-def sound(channels: int, seconds: float) -> Iterator[np.ndarray]:
+def film_sound(channels: int, seconds: float) -> Iterator[np.ndarray]:
     """Something like a film: `[channels, up to a second]`, float32. No two channels and no two seconds are equal, or
     the separator would compute only one of them.
     """
@@ -96,7 +96,7 @@ def make_film(path: Path, layout: str, seconds: float) -> Film:
     ]  # fmt: skip
     with process.Child([find_ffmpeg(), *QUIET, *arguments], stdin=True) as child:
         try:
-            for block in sound(channels, seconds):
+            for block in film_sound(channels, seconds):
                 child.stdin.write(np.ascontiguousarray(block.T, "<f4").data)
             child.stdin.close()
         except OSError:  # it has ended, and its status tells why

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.find import find_ffmpeg
 
 TELLING = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8", "asimddp",
            "i8mm", "bf16", "sve")  # fmt: skip
@@ -73,8 +72,7 @@ def ffmpeg_version() -> str:
     Raises:
         FfmpegError: there is none.
     """
-    told = process.run([find_ffmpeg(), "-version"]).output.decode(errors="replace")
-    found = re.match(r"ffmpeg version (\d[\w.]*|\S+)", told)
+    found = re.match(r"ffmpeg version (\d[\w.]*|\S+)", process.answer("-version"))
     return found[1] if found else "of no known version"
 
 

@@ -145,9 +145,9 @@ def enough_seconds(network: Any, channels: int, device: str) -> float:
 
 
 def _grid(network: Any) -> Grid:
-    from model.streaming.windows import plan
+    from model.streaming.windows import make_grid
 
-    return plan(
+    return make_grid(
         network.window_seconds, network.context_seconds, network.crossfade_seconds,
         sample_rate=network.sample_rate, hop=network.hop,
     )  # fmt: skip

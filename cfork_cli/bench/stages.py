@@ -89,7 +89,7 @@ def decoded(film: Film, seconds: float | None) -> list[np.ndarray]:
 
 def codec_of(film: Film) -> AudioCodec:
     """The codec that a remix into a film of the same kind chooses."""
-    return choose_codec(film.track, container_for(film.path, film.media), find_ffmpeg())
+    return choose_codec(film.track, container_for(film.path, film.media))
 
 
 def _resample(film: Film, blocks: Sequence[np.ndarray], network: Any) -> None:
@@ -115,7 +115,7 @@ def _encode(film: Film, blocks: Sequence[np.ndarray], codec: AudioCodec) -> None
     source = [part for name, value in raw_input_options(rate, channels, codec.layout).items()
               for part in (f"-{name}", value)]  # fmt: skip
     options = [part for name, value in codec.options.items() for part in (f"-{name}", str(value))]
-    command = [find_ffmpeg(), *QUIET, *source, "-i", "pipe:0", "-c:a", codec.name, *options,
+    command = [find_ffmpeg(), *QUIET, *source, "-i", "pipe:0", "-c:a", codec.encoder, *options,
                "-strict", "experimental", "-f", "null", "-"]  # fmt: skip
     with process.Child(command, stdin=True) as child, contextlib.suppress(OSError):
         for block in blocks:

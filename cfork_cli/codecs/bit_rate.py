@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from dataclasses import replace
+from pathlib import Path
 
 import ffmpeg
 
@@ -11,14 +13,15 @@ from cfork_cli.codecs.candidates import is_lossless
 from cfork_cli.errors import UsageError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
-from cfork_cli.ffmpeg.find import find_ffmpeg
+from cfork_cli.ffmpeg.complaints import may_pass
+from cfork_cli.ffmpeg.remember import Passing, fingerprint, remembered
 from cfork_cli.media.types import Media, Stream
 
 _LOOK_SECONDS = 10.0
 _PLACES = (0.0, 0.3, 0.6)
 
 
-def with_bit_rate(media: Media, track: Stream, program: str | None = None) -> Stream:
+def with_bit_rate(media: Media, track: Stream) -> Stream:
     """The track with a bit rate, if it can be found out: that of its densest look, since a track of a variable rate
     shall lose nothing anywhere. Lossless tracks come back as they are.
 
@@ -27,22 +30,31 @@ def with_bit_rate(media: Media, track: Stream, program: str | None = None) -> St
     """
     if track.bit_rate is not None or is_lossless(track) or not track.sample_rate:
         return track
-    program = program or find_ffmpeg()
     length = track.duration_seconds or media.duration_seconds or 0.0
+    found = _densest(media.path, fingerprint(media.path), track.index, length)
+    return replace(track, bit_rate=found) if found > 0 else track
+
+
+@remembered(256)
+def _densest(path: Path, file: Hashable, index: int, length: float) -> int:
+    """Return the bits a second of the densest look at a stream, 0 if there is nothing to see. length: seconds, or 0."""
     starts = [length * place for place in _PLACES] if length > 3 * _LOOK_SECONDS else [0.0]
     # less than a look's length comes where the film is shorter
     seconds = min(_LOOK_SECONDS, length) if length > 0 else _LOOK_SECONDS
-    looks = process.run_together([_look(media, track, program, start, seconds) for start in starts])
-    most = max(len(look.output) if look.status == 0 else 0 for look in looks) * 8 / seconds
-    return replace(track, bit_rate=round(most)) if most > 0 else track
+    looks = process.run_together([_look(path, index, start, seconds) for start in starts])
+    most = max(len(look.output) if look.status == 0 else 0 for look in looks)
+    found = round(most * 8 / seconds)
+    if any(look.status != 0 and may_pass(look.status, look.log) for look in looks):
+        raise Passing(found)
+    return found
 
 
-def _look(media: Media, track: Stream, program: str, start: float, seconds: float) -> list[str]:
-    """The command that writes the packets of such a part."""
+def _look(path: Path, index: int, start: float, seconds: float) -> list[str]:
+    """Return the command that writes the packets of such a part."""
     seek = {"ss": f"{start:.3f}"} if start > 0 else {}
     film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **seek)
-    graph = ffmpeg.output(film[str(track.index)], "pipe:1", f="data", c="copy", t=f"{seconds:.3f}")
-    return compile_graph(program, graph, {"FILM": url(media.path)})
+    graph = ffmpeg.output(film[str(index)], "pipe:1", f="data", c="copy", t=f"{seconds:.3f}")
+    return compile_graph(graph, {"FILM": url(path)})
 
 
 def parse_bit_rate(text: str) -> int:

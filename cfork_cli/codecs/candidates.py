@@ -1,4 +1,4 @@
-"""Which codecs come into question for a track in a container, the best first; and which of them lose nothing."""
+"""The codecs to try for a track in a container, the best first; and which of them lose nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ONLY: Mapping[str, tuple[str, ...]] = {
     "adts": ("aac",),
     "wv": ("wavpack",),
 }
-"""Containers of one codec. Some muxers take others too, into a file that its suffix belies."""
+"""Containers of one codec. Some of their muxers take others too, but no player expects those behind the suffix."""
 
 _NOT_IN_WAVES = (
     "flac",
@@ -52,11 +52,11 @@ _NOT_IN_WAVES = (
     "wavpack",
     "tta",
 )
-_SHUNNED: Mapping[str, tuple[str, ...]] = {
+_UNPLAYABLE: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("mp4", "ipod", "3gp"), ("pcm_",)),
     **dict.fromkeys(("wav", "w64", "aiff", "au", "caf"), _NOT_IN_WAVES),
 }
-"""What ffmpeg can put there, and hardly any player takes out again."""
+"""What ffmpeg writes there and hardly any player can play: beginnings of the codecs' names."""
 
 
 def is_lossless(track: Stream) -> bool:
@@ -79,8 +79,8 @@ def candidates(track: Stream, container: str) -> Iterable[str]:
     lossy = (*_LOSSY.get(container, ()), *_ANY_LOSSY)
     lossy_first = container in _PREFER_LOSSY and not is_lossless(track)
     order = (track.codec, *((*lossy, *lossless) if lossy_first else (*lossless, *lossy)))
-    shunned = _SHUNNED.get(container, ())
-    return dict.fromkeys(one for one in ONLY.get(container, order) if not one.startswith(shunned))
+    unplayable = _UNPLAYABLE.get(container, ())
+    return dict.fromkeys(one for one in ONLY.get(container, order) if not one.startswith(unplayable))
 
 
 def keeps_all(codec: str) -> bool:

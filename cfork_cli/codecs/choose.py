@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 
 from cfork_cli.codecs.bit_rate import parse_bit_rate
 from cfork_cli.codecs.candidates import ONLY, candidates, is_lossless, is_wide, keeps_all
@@ -17,7 +16,7 @@ from cfork_cli.codecs.trial import BACK_FOR_SIDE, Written, lateness, trial
 from cfork_cli.errors import InputError, UsageError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import raw_input_options
-from cfork_cli.ffmpeg.find import find_ffmpeg
+from cfork_cli.ffmpeg.remember import remembered
 from cfork_cli.media.types import Stream
 
 __all__ = ["AudioCodec", "choose_codec", "encoders", "is_lossless", "is_wide", "parse_bit_rate", "raw_input_options"]
@@ -39,11 +38,11 @@ _KBPS_STEPS: Mapping[str, tuple[int, ...]] = {
 }
 
 
-@lru_cache(maxsize=4)
-def encoders(program: str) -> Mapping[str, tuple[str, ...]]:
+@remembered(4)
+def encoders() -> Mapping[str, tuple[str, ...]]:
     """The sound encoders of an ffmpeg: codec -> encoders, the best first. Experimental ones are left out."""
     found: dict[str, list[str]] = {}
-    for line in process.run([program, "-hide_banner", "-encoders"]).output.decode("utf-8", "replace").splitlines():
+    for line in process.answer("-encoders").splitlines():
         match = re.match(r" A..(.)\S\S +(\S+) +(.*)", line)
         if match is None or match[1] == "X":
             continue
@@ -55,7 +54,6 @@ def encoders(program: str) -> Mapping[str, tuple[str, ...]]:
 def choose_codec(
     track: Stream,
     container: str,
-    program: str | None = None,
     *,
     wanted: str | None = None,
     bit_rate: int | None = None,
@@ -65,7 +63,6 @@ def choose_codec(
     Args:
         track: the track that it replaces, with the channels that the new one shall have.
         container: ffmpeg's name of the muxer, from `containers.container_for`.
-        program: path of ffmpeg.
         wanted: a codec or encoder that the user asks for ("flac", "libopus"), instead of the old one.
         bit_rate: bits a second that the user asks for, instead of at least the old ones.
 
@@ -76,24 +73,20 @@ def choose_codec(
     """
     if not track.channels or not track.sample_rate:
         raise InputError(f"sound track {track.number + 1} ({track}) cannot be decoded by this ffmpeg")
-    program = program or find_ffmpeg()
-    if wanted is not None:
-        written = _wanted(track, container, program, wanted, bit_rate)
-    else:
-        written = _best(track, container, program, bit_rate)
+    written = _wanted(track, container, wanted, bit_rate) if wanted is not None else _best(track, container, bit_rate)
     codec = _with_note(written, track, asked=wanted is not None, bit_rate=bit_rate)
-    if keeps_all(codec.codec):
+    if keeps_all(codec.codec_name):
         return codec
-    late, shift = lateness(track, container, program, codec)
+    late, shift = lateness(track, container, codec)
     return replace(codec, late=late, shift=shift)
 
 
-def _best(track: Stream, container: str, program: str, bit_rate: int | None) -> Written:
-    have = encoders(program)
+def _best(track: Stream, container: str, bit_rate: int | None) -> Written:
+    have = encoders()
     tried: list[Written] = []
     for codec in candidates(track, container):
         if codec in have and not (bit_rate is not None and keeps_all(codec)):
-            written = _try_layouts(track, container, program, have[codec][0], codec, bit_rate)
+            written = _try_layouts(track, container, have[codec][0], codec, bit_rate)
             if written is not None and written.loss(track) == 0:
                 return written
             if written is not None:
@@ -107,8 +100,8 @@ def _best(track: Stream, container: str, program: str, bit_rate: int | None) -> 
     )
 
 
-def _wanted(track: Stream, container: str, program: str, wanted: str, bit_rate: int | None) -> Written:
-    have = encoders(program)
+def _wanted(track: Stream, container: str, wanted: str, bit_rate: int | None) -> Written:
+    have = encoders()
     codec = next((codec for codec, names in have.items() if wanted in names and codec != wanted), wanted)
     if codec not in have:
         raise UsageError(f"this ffmpeg cannot write '{wanted}' sound: 'ffmpeg -encoders' lists what it can")
@@ -116,7 +109,7 @@ def _wanted(track: Stream, container: str, program: str, wanted: str, bit_rate: 
         raise UsageError(f"'{wanted}' keeps every sample, at whatever rate that takes: leave --bitrate away")
     encoder = wanted if wanted in have[codec] else have[codec][0]
     fits = codec in ONLY.get(container, (codec,))
-    written = None if not fits else _try_layouts(track, container, program, encoder, codec, bit_rate)
+    written = None if not fits else _try_layouts(track, container, encoder, codec, bit_rate)
     if written is None:
         at = "" if bit_rate is None else f" at {bit_rate // 1000} kbit/s"
         channels = "1 channel" if track.channels == 1 else f"{track.channels} channels"
@@ -131,15 +124,15 @@ def _with_note(written: Written, track: Stream, *, asked: bool, bit_rate: int | 
     notes = []
     codec = written.codec
     rate = codec.bit_rate
-    if codec.codec != track.codec and not asked and bit_rate is not None and is_lossless(track):
-        notes.append(f"{track.codec} has no bit rate to choose, so the new track is {codec.codec}")
-    elif codec.codec != track.codec and not asked:
-        notes.append(f"{track.codec} cannot be written as it was, so the new track is {codec.codec}")
+    if codec.codec_name != track.codec and not asked and bit_rate is not None and is_lossless(track):
+        notes.append(f"{track.codec} has no bit rate to choose, so the new track is {codec.codec_name}")
+    elif codec.codec_name != track.codec and not asked:
+        notes.append(f"{track.codec} cannot be written as it was, so the new track is {codec.codec_name}")
     elif rate and not asked and bit_rate is None and not is_lossless(track) and rate < 0.95 * (track.bit_rate or 0):
         notes.append(f"its bit rate becomes {rate // 1000} kbit/s, from {(track.bit_rate or 0) // 1000}")
     if track.channels is not None and written.channels != track.channels:
         notes.append(
-            f"{codec.codec} in this container carries {written.channels} of the {track.channels} channels: "
+            f"{codec.codec_name} in this container carries {written.channels} of the {track.channels} channels: "
             "the others are folded into them"
         )
     elif written.loss(track) == 1:
@@ -156,9 +149,7 @@ def _with_note(written: Written, track: Stream, *, asked: bool, bit_rate: int | 
     return replace(codec, note=f"sound track {track.number + 1}: " + "; ".join(notes) if notes else None)
 
 
-def _try_layouts(
-    track: Stream, container: str, program: str, encoder: str, codec: str, bit_rate: int | None
-) -> Written | None:
+def _try_layouts(track: Stream, container: str, encoder: str, codec: str, bit_rate: int | None) -> Written | None:
     """The first way of handing over the samples that keeps all channels and says where they belong; else any."""
     layouts: dict[str | None, None] = {track.layout: None}
     if track.layout is not None and track.layout in BACK_FOR_SIDE:
@@ -167,7 +158,7 @@ def _try_layouts(
     for layout in layouts:
         for options, bits in _options(track, codec, encoder, bit_rate):
             raw_bits = 64 if is_wide(track) and (bits == 32 or codec.startswith("pcm_f64")) else 32
-            written = trial(track, container, program, encoder, options, layout, bits, raw_bits)
+            written = trial(track, container, encoder, options, layout, bits, raw_bits)
             if written is None:
                 continue
             if written.loss(track) == 0:

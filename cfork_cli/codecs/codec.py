@@ -13,12 +13,12 @@ class AudioCodec:
     """How a new track is written.
 
     Attributes:
-        name: ffmpeg's encoder ("libopus").
+        encoder: ffmpeg's name of it ("libopus").
         options: its options, without stream specifiers ({"b": "256k"}).
-        codec: what ffprobe will call it ("opus").
+        codec_name: what ffprobe will call the codec ("opus").
         bits: of integer samples, 16, 24 or 32; None where the encoder takes floats as they are.
         layout: name under which the samples are handed to ffmpeg; None hands over only their number.
-        clips: whether samples beyond full scale are cut off, so that a peak guard is wanted.
+        clips_over_full_scale: whether what is over full scale is cut off, by the codec or by players.
         note: what the user should know, or None.
         loses: what the container does not keep of a track's tags: "title", "language".
         loses_flags: which of a track's flags it does not keep.
@@ -29,12 +29,12 @@ class AudioCodec:
         raw_bits: of the floats that are handed to ffmpeg, 32 or 64.
     """
 
-    name: str
+    encoder: str
     options: Mapping[str, str] = field(hash=False)
-    codec: str
+    codec_name: str
     bits: int | None
     layout: str | None
-    clips: bool
+    clips_over_full_scale: bool
     note: str | None
     loses: tuple[str, ...] = ()
     loses_flags: tuple[str, ...] = ()
@@ -44,13 +44,13 @@ class AudioCodec:
     delay: int = 0
 
     @property
-    def cuts(self) -> bool:
-        """Whether it holds integers, which cut off what is over full scale even where nothing was changed."""
-        return self.clips and self.bits is not None
+    def is_integer(self) -> bool:
+        """Whether it stores integers, which cut off what is over full scale even where nothing was changed."""
+        return self.clips_over_full_scale and self.bits is not None
 
     @property
     def bit_rate(self) -> int | None:
-        """Bits a second that the encoder is asked for; None where it has no say."""
+        """Bits a second that the encoder is asked for; None where it takes no bit rate."""
         return int(self.options["b"].rstrip("k")) * 1000 if "b" in self.options else None
 
     def handed(self, block: np.ndarray) -> np.ndarray:

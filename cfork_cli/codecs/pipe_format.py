@@ -48,17 +48,17 @@ class PipeFormat:
     @property
     def codec_name(self) -> str:
         """ffmpeg's name of the samples or of the codec."""
-        return self.codec.codec if self.codec is not None else f"pcm_{self.samples}"
+        return self.codec.codec_name if self.codec is not None else f"pcm_{self.samples}"
 
     @property
-    def cuts(self) -> bool:
-        """Whether it holds integers, which cut off what is over full scale even where nothing was changed."""
-        return self.codec.cuts if self.codec is not None else self.bits is not None
+    def is_integer(self) -> bool:
+        """Whether it stores integers, which cut off what is over full scale even where nothing was changed."""
+        return self.codec.is_integer if self.codec is not None else self.bits is not None
 
     @property
-    def clips(self) -> bool:
+    def clips_over_full_scale(self) -> bool:
         """Whether what is over full scale is cut off."""
-        return self.codec.clips if self.codec is not None else self.bits is not None
+        return self.codec.clips_over_full_scale if self.codec is not None else self.bits is not None
 
 
 def check_format(word: str | None) -> str | None:

@@ -69,9 +69,9 @@ class StemFormat:
         return _ALIASES.get(format, (format, None))[0]
 
     @property
-    def cuts(self) -> bool:
+    def clips_over_full_scale(self) -> bool:
         """Whether samples over full scale are cut off."""
-        return self.bits is not None or (self.codec is not None and self.codec.clips)
+        return self.bits is not None or (self.codec is not None and self.codec.clips_over_full_scale)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -143,7 +143,7 @@ def stem_format(track: Stream, format: str, *, bits: int | None = None, codec: s
         )
     chosen = stem_codec(track, container, bits, codec)
     lossless = _is_lossless(chosen)
-    whole = None if not lossless or chosen.codec.startswith("pcm_f") else min(chosen.bits or 24, 24)
+    whole = None if not lossless or chosen.codec_name.startswith("pcm_f") else min(chosen.bits or 24, 24)
     return StemFormat(suffix, container, None, chosen, whole, lossless)
 
 
@@ -156,12 +156,12 @@ def stem_codec(track: Stream, container: str, bits: int | None, wanted: str | No
     _check_bits(bits)
     chosen = _chosen(track, container, bits, wanted)
     if bits is not None and not _is_lossless(chosen):
-        raise UsageError(f"{chosen.codec} is lossy and has no bits of its own: leave --bits away")
+        raise UsageError(f"{chosen.codec_name} is lossy and has no bits of its own: leave --bits away")
     return chosen
 
 
 def _is_lossless(codec: AudioCodec) -> bool:
-    return codec.codec.startswith(_LOSSLESS) and codec.codec not in _LOGARITHMIC
+    return codec.codec_name.startswith(_LOSSLESS) and codec.codec_name not in _LOGARITHMIC
 
 
 def _chosen(track: Stream, container: str, bits: int | None, wanted: str | None) -> AudioCodec:

@@ -16,9 +16,11 @@ import ffmpeg
 import numpy as np
 
 from cfork_cli.codecs.codec import AudioCodec
-from cfork_cli.errors import CforkError
+from cfork_cli.errors import CforkError, InputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, raw_input_options, url
+from cfork_cli.ffmpeg.complaints import may_pass
+from cfork_cli.ffmpeg.remember import Passing, remembered
 from cfork_cli.media.containers import UNTIMED, precise_options
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Stream
@@ -62,46 +64,79 @@ def _plain(layout: str) -> str:
     return BACK_FOR_SIDE.get(layout, layout)
 
 
+@dataclass(frozen=True)
+class _Setting:
+    """Everything that a trial depends on, besides ffmpeg itself.
+
+    Attributes:
+        options: of the encoder, in order.
+        layout: name under which the samples are handed over; None hands over only their number.
+        bits: of integer samples; None for floats.
+        raw_bits: of the floats that are handed over, 32 or 64.
+    """
+
+    container: str
+    encoder: str
+    options: tuple[tuple[str, str], ...]
+    layout: str | None
+    bits: int | None
+    raw_bits: int
+    channels: int
+    sample_rate: int
+
+
 def trial(
     track: Stream,
     container: str,
-    program: str,
     encoder: str,
     options: Mapping[str, str],
     layout: str | None,
     bits: int | None,
     raw_bits: int,
 ) -> Written | None:
-    """Encode a little noise into such a container and read back what it is; None if ffmpeg refuses."""
-    channels, rate = track.channels or 1, track.sample_rate or 48_000
-    codec = AudioCodec(encoder, dict(options), "", bits, layout, True, None, raw_bits=raw_bits)
-    with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
-        target = Path(folder) / "trial"
-        if not _encode(track, container, program, codec, target, _noise(channels, rate), start=_TRIAL_START_SECONDS):
-            return None
-        try:
-            tracks = probe(target).audio
-        except CforkError:
-            return None
-    if not tracks or not tracks[0].channels or not tracks[0].sample_rate:
+    """Encode a little noise into such a container and read back what it is; None if ffmpeg refuses.
+
+    Equal trials are run once.
+    """
+    rate = track.sample_rate or 48_000
+    found = _read_back(
+        _Setting(container, encoder, tuple(options.items()), layout, bits, raw_bits, track.channels or 1, rate)
+    )
+    if found is None or not found.channels or not found.sample_rate:
         return None
-    name = tracks[0].codec
-    if bits == 32 and tracks[0].bits not in (None, 32):
+    name = found.codec
+    if bits == 32 and found.bits not in (None, 32):
         return None  # older encoders of FLAC quietly write 24 bits
     # floats and the codecs that take floats keep what is over full scale; players and encoders of integers do not
     clips = not name.startswith(("pcm_f32", "pcm_f64"))
-    loses = tuple(tag for tag in ("title", "language") if getattr(tracks[0], tag) is None)
-    flags = tuple(flag for flag in _FLAGS if flag not in tracks[0].disposition)
-    early = _TRIAL_START_SECONDS - tracks[0].start_seconds
+    loses = tuple(tag for tag in ("title", "language") if getattr(found, tag) is None)
+    flags = tuple(flag for flag in _FLAGS if flag not in found.disposition)
+    early = _TRIAL_START_SECONDS - found.start_seconds
     delay = round(early * rate) if 0 < early < _LONGEST_START_UP_SECONDS else 0
     chosen = AudioCodec(
         encoder, dict(options), name, bits, layout, clips, None, loses, flags, raw_bits=raw_bits, delay=delay
     )
-    return Written(chosen, tracks[0].channels, tracks[0].layout, tracks[0].sample_rate)
+    return Written(chosen, found.channels, found.layout, found.sample_rate)
 
 
-def lateness(track: Stream, container: str, program: str, codec: AudioCodec) -> tuple[int, int]:
-    """By how many samples such a file plays the encoder's output late (negative: early), and all its streams.
+@remembered(512)
+def _read_back(setting: _Setting) -> Stream | None:
+    """Return the sound track that comes of a trial; None if there is none."""
+    with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
+        target = Path(folder) / "trial"
+        if not _worked(_encode(setting, target, _noise(setting), start=_TRIAL_START_SECONDS), otherwise=None):
+            return None
+        try:
+            tracks = probe(target).audio
+        except InputError:
+            return None
+        except CforkError as error:
+            raise Passing(None) from error
+    return tracks[0] if tracks else None
+
+
+def lateness(track: Stream, container: str, codec: AudioCodec) -> tuple[int, int]:
+    """Return by how many samples such a file plays the encoder's output late (negative: early), and all its streams.
 
     Where a container has no time stamps, it is the encoder's start-up delay. Matroska has them, but ffmpeg 5.1 moves
     all streams by any encoder's delay, and has players take that of Opus off the sound once more; so the sound is
@@ -109,50 +144,68 @@ def lateness(track: Stream, container: str, program: str, codec: AudioCodec) -> 
     """
     if container not in UNTIMED and container not in ("matroska", "webm", *_SHIFTED):
         return 0, 0
-    noise = _noise(track.channels or 1, track.sample_rate or 48_000)
+    return _lateness(
+        _Setting(
+            "matroska" if container == "webm" else container,
+            codec.encoder,
+            tuple(codec.options.items()),
+            codec.layout,
+            codec.bits,
+            codec.raw_bits,
+            track.channels or 1,
+            track.sample_rate or 48_000,
+        )
+    )
+
+
+@remembered(256)
+def _lateness(setting: _Setting) -> tuple[int, int]:
+    noise = _noise(setting)
+    in_matroska = setting.container == "matroska"
     with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
         target = Path(folder) / "trial"
-        form = "matroska" if container == "webm" else container
-        if not _encode(track, form, program, codec, target, noise, reference=form == "matroska"):
+        if not _worked(_encode(setting, target, noise, reference=in_matroska), otherwise=(0, 0)):
             return 0, 0
-        late, *reference = (
-            _lag(found, noise[:, 0]) for found in _heard(program, target, 2 if form == "matroska" else 1)
-        )
-    if container in _SHIFTED:
+        late, *reference = (_lag(found, noise[:, 0]) for found in _decoded(target, 2 if in_matroska else 1))
+    if setting.container in _SHIFTED:
         return 0, max(0, late)
     shift = 0
-    if form == "matroska":
+    if in_matroska:
         shift = reference[0]
         late -= shift
-        if abs(late) < _LATE_SECONDS * (track.sample_rate or 48_000):
+        if abs(late) < _LATE_SECONDS * setting.sample_rate:
             late = 0
     return late, shift
 
 
-def _noise(channels: int, sample_rate: int) -> np.ndarray:
-    """`[samples, channels]`."""
-    return np.random.default_rng(0).standard_normal((round(_TRIAL_SECONDS * sample_rate), channels)) * 0.1
+def _noise(setting: _Setting) -> np.ndarray:
+    """Return `[samples, channels]`."""
+    shape = round(_TRIAL_SECONDS * setting.sample_rate), setting.channels
+    return np.random.default_rng(0).standard_normal(shape) * 0.1
+
+
+def _worked(finished: process.Finished, otherwise: object) -> bool:
+    """Return whether ffmpeg did what was asked.
+
+    Raises:
+        Passing: it did not, for a reason that may be gone the next time; the answer is `otherwise`.
+    """
+    if finished.status != 0 and may_pass(finished.status, finished.log):
+        raise Passing(otherwise)
+    return finished.status == 0
 
 
 def _encode(
-    track: Stream,
-    container: str,
-    program: str,
-    codec: AudioCodec,
-    target: Path,
-    noise: np.ndarray,
-    *,
-    reference: bool = False,
-    start: int = 0,
-) -> bool:
-    """Write a trial. Returns whether ffmpeg could.
+    setting: _Setting, target: Path, noise: np.ndarray, *, reference: bool = False, start: int = 0
+) -> process.Finished:
+    """Write a trial.
 
     Args:
         reference: with the same sound a second time, as plain samples.
         start: seconds on the time line.
     """
-    rate, channels = track.sample_rate or 48_000, track.channels or 1
-    sound = ffmpeg.input("pipe:0", **raw_input_options(rate, channels, codec.layout, codec.raw_bits))
+    container, rate = setting.container, setting.sample_rate
+    sound = ffmpeg.input("pipe:0", **raw_input_options(rate, setting.channels, setting.layout, setting.raw_bits))
     streams, more = [sound["a:0"]], {}
     if reference:
         streams.append(sound["a:0"])
@@ -161,24 +214,24 @@ def _encode(
         picture = f"color=size=720x576:rate=25:duration={_TRIAL_SECONDS}"
         streams.insert(0, ffmpeg.input(picture, f="lavfi")["v:0"])
         more = {"c:v": "mpeg2video", "b:v": "5M"}
-    options: dict[str, Any] = {"c:a:0": codec.name, "strict": "experimental", **more}
+    options: dict[str, Any] = {"c:a:0": setting.encoder, "strict": "experimental", **more}
     options |= {"metadata:s:a:0": "TAGS", "disposition:a:0": "+".join(_FLAGS)}
     options |= precise_options(container, rate)
     if start:
         options |= {"filter:a:0": f"asetpts=PTS+{start}/TB"}
     if container == "mpegts":
         options["mpegts_copyts"] = 1
-    options |= {f"{name}:a:0": value for name, value in codec.options.items()}
+    options |= {f"{name}:a:0": value for name, value in setting.options}
     graph = ffmpeg.output(*streams, "TRIAL", f=container, **options).global_args("-y")
     values = {"TRIAL": url(target), "TAGS": ["title=A", "language=fra"]}
-    data = noise.astype("<f8" if codec.raw_bits == 64 else "<f4").tobytes()
-    return process.run(compile_graph(program, graph, values), stdin=data).status == 0
+    data = noise.astype("<f8" if setting.raw_bits == 64 else "<f4").tobytes()
+    return process.run(compile_graph(graph, values), stdin=data)
 
 
-def _heard(program: str, path: Path, tracks: int) -> list[np.ndarray]:
-    """The first channel of the first tracks of a file, each on the file's time line."""
+def _decoded(path: Path, tracks: int) -> list[np.ndarray]:
+    """Return the first channel of the first tracks of a file, each on the file's time line."""
     film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS)
-    sounds = [path.with_name(f"heard{number}") for number in range(tracks)]
+    sounds = [path.with_name(f"decoded{number}") for number in range(tracks)]
     outputs = [
         ffmpeg.output(
             film[f"a:{number}"], str(sound), f="f32le",
@@ -188,7 +241,7 @@ def _heard(program: str, path: Path, tracks: int) -> list[np.ndarray]:
     ]  # fmt: skip
     # without -copyts, zero would be the first time stamp of all
     graph = ffmpeg.merge_outputs(*outputs).global_args("-copyts")
-    process.run(compile_graph(program, graph, {"FILM": url(path)}))
+    _worked(process.run(compile_graph(graph, {"FILM": url(path)})), otherwise=(0, 0))
     return [np.fromfile(sound, "<f4") if sound.exists() else np.zeros(0, np.float32) for sound in sounds]
 
 

@@ -66,7 +66,7 @@ def _lines(info: Info) -> list[str]:
     name = info.plan.names if info.plan.media.path == media.path else "what -o names"
     does = (
         f"cfork remix would write {name}: sound track {number} ({film.track}) anew in "
-        f"{film.codec.codec}{rate}, all else copied"
+        f"{film.codec.codec_name}{rate}, all else copied"
     )
     return [first, does, *(f"note: {note}" for note in info.plan.notes)]
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cfork_cli.ffmpeg.find import find_ffmpeg
+
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error")
 """Options that every ffmpeg gets: it never asks, and prints nothing but errors."""
 
@@ -26,22 +28,24 @@ def url(path: Path | str) -> str:
     return "file:" + os.fspath(path)
 
 
-def compile_graph(program: str, graph: Any, values: Mapping[str, str | Sequence[str]]) -> list[str]:
+def compile_graph(graph: Any, values: Mapping[str, str | Sequence[str]]) -> list[str]:
     """Compile a ffmpeg-python graph, then put in the values that ffmpeg-python cannot carry.
 
     It hashes its arguments as UTF-8, which a file name in another encoding breaks, and it turns a list into its `repr`
     instead of repeating the option. So both travel as short stand-ins.
 
     Args:
-        program: path of ffmpeg.
         graph: an output node of ffmpeg-python.
         values: stand-in -> the argument to put there, or several, for each of which the option is repeated.
 
     Returns:
-        The whole command line.
+        The whole command line, of the ffmpeg that `find_ffmpeg` finds.
+
+    Raises:
+        FfmpegError: there is no ffmpeg.
     """
     arguments: list[str] = []
-    for argument in graph.compile(cmd=program):
+    for argument in graph.compile(cmd=find_ffmpeg()):
         value = values.get(argument)
         if value is None:
             arguments.append(argument)

@@ -22,6 +22,17 @@ def write_error(log: str) -> str | None:
     return next((reason for reason in _WRITE_ERRORS if reason in log), None)
 
 
+def may_pass(status: int, log: str) -> bool:
+    """Return whether a failure can be gone the next time: killed, no memory, a full disk, a library that is missing.
+
+    Args:
+        status: exit status, not 0.
+        log: standard error.
+    """
+    short = ("Cannot allocate memory", "Too many open files", "Resource temporarily unavailable")
+    return status < 0 or status in (126, 127) or write_error(log) is not None or any(why in log for why in short)
+
+
 def write_failure(output: Path, status: int, log: str) -> CforkError:
     """What to tell the user about a ffmpeg that did not write a file: from its exit status and its standard error."""
     why = write_error(log)

@@ -17,6 +17,8 @@ from typing import IO
 
 from cfork_cli.errors import FfmpegError, OutputError
 from cfork_cli.ffmpeg import spawn
+from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.find import find_ffmpeg
 
 PIPE_BYTES = 1 << 20
 """Of the pipe to ffmpeg; the usual 64 KiB hold 0.17 s of stereo. The most that Linux gives without asking."""
@@ -172,6 +174,20 @@ def run(arguments: Sequence[str], *, stdin: bytes | None = None, timeout: float 
     """
     with Child(arguments, stdin=stdin is not None, stdout=True) as child:
         return _finish(child, arguments[0], stdin, timeout)
+
+
+def answer(*options: str) -> str:
+    """Ask ffmpeg about itself ("-encoders") and return its standard output.
+
+    Raises:
+        FfmpegError: there is no ffmpeg, or it does not run.
+    """
+    program = find_ffmpeg()
+    finished = run([program, "-hide_banner", *options])
+    if finished.status != 0:
+        why = complaint(finished.log) or f"it ended with status {finished.status}"
+        raise FfmpegError(f"'{program}' does not run ({why}): repair it, or name another with CFORK_FFMPEG")
+    return finished.output.decode("utf-8", "replace")
 
 
 def run_together(commands: Sequence[Sequence[str]], *, timeout: float = 60.0) -> list[Finished]:

@@ -39,17 +39,19 @@ class PipeTarget:
     @property
     def codec(self) -> str | None:
         """ffmpeg's name of the codec, or of the samples."""
-        return self.film.codec.codec if self.film else self.format.codec_name if self.format else None
+        return self.film.codec.codec_name if self.film else self.format.codec_name if self.format else None
 
     @property
-    def clips(self) -> bool:
+    def clips_over_full_scale(self) -> bool:
         """Whether what is over full scale is cut off, so that peaks must be held."""
-        return self.film.codec.clips if self.film else self.format is not None and self.format.clips
+        stored = self.film.codec if self.film else self.format
+        return stored is not None and stored.clips_over_full_scale
 
     @property
-    def cuts(self) -> bool:
+    def is_integer(self) -> bool:
         """Whether it holds integers, which cut off what is over full scale even where nothing was changed."""
-        return self.film.codec.cuts if self.film else self.format is not None and self.format.cuts
+        stored = self.film.codec if self.film else self.format
+        return stored is not None and stored.is_integer
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -110,7 +112,7 @@ class RemixPlan:
             f"levels: {levels(self.job.gains_db)}",
             *([f"output: {self.pipe.path} ({self.pipe.words})"] if self.pipe else []),
             *(
-                f"output: {path} ({film.container}, new track in {' and '.join(new.codec.codec for new in film.new)})"
+                f"output: {path} ({film.container}, new track in {' and '.join(film.codec_names)})"
                 for path, film in self.outputs
             ),
         ]
@@ -135,13 +137,13 @@ class RemixPlan:
         tracks = [
             {
                 "track": new.source.number + 1, "language": new.source.language, "output": str(path),
-                "codec": new.codec.codec, "bit_rate": new.codec.bit_rate, "channels": new.sound.channels,
-                "layout": new.sound.layout, "sample_rate": new.sound.sample_rate, "beside": new.beside,
+                "codec": new.codec.codec_name, "bit_rate": new.codec.bit_rate, "channels": new.delivered.channels,
+                "layout": new.delivered.layout, "sample_rate": new.delivered.sample_rate, "beside": new.beside,
             }
             for path, film in self.outputs
             for new in film.new
         ]  # fmt: skip
-        return facts | {"container": film.container, "codec": film.codec.codec, "tracks": tracks}
+        return facts | {"container": film.container, "codec": film.codec.codec_name, "tracks": tracks}
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,7 @@ class SeparatePlan:
         return facts | {
             "files": {sound: str(path) for sound, path in (self.files or {}).items()},
             "residual_to": list(self.takers),
-            "codec": stored and (stored.codec.codec if stored.codec else stored.subtype),
+            "codec": stored and (stored.codec.codec_name if stored.codec else stored.subtype),
             "picture": self.picture,
             "sample_rate": self.track.sample_rate,
             "channels": self.track.channels,

@@ -26,6 +26,7 @@ from cfork_cli.flows.source import Source
 from cfork_cli.input.live import StreamDecoder
 from cfork_cli.media import pipes, timeline, tracks
 from cfork_cli.media.containers import container_for
+from cfork_cli.media.layouts import speakers
 from cfork_cli.media.types import Media, Stream
 from cfork_cli.mix.downmix import stereo_matrix
 from cfork_cli.mix.mixer import GainMixer
@@ -109,7 +110,7 @@ def _plan_pipe(job: RemixJob, source: Source, options: PipeOptions) -> RemixPlan
         sound = track if job.bit_rate or job.codec else with_bit_rate(media, track)
         codec = choose_codec(sound, name, wanted=job.codec, bit_rate=job.bit_rate)
         written = source.written(media)
-        film = fit.plan(
+        film = fit.plan_film(
             written, [NewTrack(written.audio_track(track.number), sound, codec, job.title)], name, suffix=""
         )
         target = PipeTarget(job.output or Path("-"), film, None)
@@ -143,7 +144,7 @@ def _films(job: RemixJob, source: Source, media: Media, chosen: tuple[Stream, ..
     new = []
     for track in chosen:
         sound = track
-        if job.downmix and stereo_matrix(track) is not None:
+        if job.downmix and stereo_matrix(track, speakers(track.layout)) is not None:
             sound = replace(track, channels=2, layout="stereo", bit_rate=None)
         elif job.bit_rate is None and job.codec is None:
             sound = with_bit_rate(media, track)
@@ -155,7 +156,7 @@ def _films(job: RemixJob, source: Source, media: Media, chosen: tuple[Stream, ..
     if job.keep_original and job.default:
         usual = media.default_audio()
         default = usual if usual in chosen else chosen[0]
-    return [fit.plan(media, new, container, suffix=output.suffix, default=default)]
+    return [fit.plan_film(media, new, container, suffix=output.suffix, default=default)]
 
 
 def remix(plan: RemixPlan, report: Report, *, loaded: LoadedNetwork | None = None) -> Result:
@@ -232,8 +233,8 @@ def _into_pipe(
                 span=plan.source.span,
             )  # fmt: skip
         lane = Lane(
-            blocks, plan.mixer, [(sink, 0)], separator, guarded=target.clips and needs_stems, counted=target.cuts,
-            live=plan.source.head is not None,
+            blocks, plan.mixer, [(sink, 0)], separator, guarded=target.clips_over_full_scale and needs_stems,
+            counted=target.is_integer, live=plan.source.head is not None,
         )  # fmt: skip
         notes = render([lane], [sink], report, stage="remix", total=plan.source.seconds(plan.media))
     name = "to the pipe" if pipes.is_stdout(target.path) else target.path
@@ -264,8 +265,10 @@ def _lane(
     # what no 32-bit float can hold exactly passes only where nothing is computed
     bits = 64 if separator is None and is_wide(new.source) else 32
     blocks = stack.enter_context(plan.source.decoder(plan.media, track, begin, bits=bits))
-    matrix = None if new.sound.channels == new.source.channels else stereo_matrix(new.source)
-    guarded = new.codec.clips and (separator is not None or matrix is not None)
+    is_folded = new.delivered.channels != new.source.channels
+    matrix = stereo_matrix(new.source, speakers(new.source.layout)) if is_folded else None
+    guarded = new.codec.clips_over_full_scale and (separator is not None or matrix is not None)
     return Lane(
-        blocks, plan.mixer, [(sink, number)], separator, matrix, guarded=guarded, counted=new.codec.cuts, begin=begin
+        blocks, plan.mixer, [(sink, number)], separator, matrix, guarded=guarded,
+        counted=new.codec.is_integer, begin=begin,
     )  # fmt: skip

@@ -153,7 +153,7 @@ def _into_pipe(
             span=plan.source.span,
         )  # fmt: skip
         live = plan.source.head is not None
-        lane = Lane(blocks, StemMixer(plan.stems), [(sink, 0)], separator, counted=target.cuts, live=live)
+        lane = Lane(blocks, StemMixer(plan.stems), [(sink, 0)], separator, counted=target.is_integer, live=live)
         notes = render([lane], [sink], report, stage="separate", total=plan.source.seconds(plan.media))
     done = f"{'to the pipe' if pipes.is_stdout(target.path) else target.path}: {plan.stems[0]}"
     return Result((), plan.facts(), notes, lane.seconds, time.monotonic() - began, done)
@@ -164,7 +164,7 @@ def mixer_of(plan: SeparatePlan) -> StemMixer:
     form = plan.format
     takers = [len(plan.stems) if taker == RESIDUAL else plan.stems.index(taker) for taker in plan.takers]
     # Where stems add up they are cut before they are written; else a sink without ffmpeg counts by itself.
-    counts = form is not None and form.cuts and (form.subtype is None or bool(takers))
+    counts = form is not None and form.clips_over_full_scale and (form.subtype is None or bool(takers))
     bits = None if form is None else form.bits
     return StemMixer(
         plan.stems, mixture=MIXTURE in plan.sounds, takers=takers, bits=bits, cuts=counts, share=_share

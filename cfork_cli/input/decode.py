@@ -12,7 +12,6 @@ from cfork_cli.errors import DamagedInputError, FfmpegError, InputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
 from cfork_cli.ffmpeg.complaints import complaint
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.input.blocks import Blocks, defects
 from cfork_cli.media import timeline, truncation
 from cfork_cli.media.span import Reach, reach
@@ -82,16 +81,16 @@ class Decoder(Blocks):
     def _command(self) -> list[str]:
         media, track = self.media, self.track
         film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **self._reach.options)
-        form = f"f{self._bits}le"
+        format = f"f{self._bits}le"
         how = on_film_time(track, self._reach.begin, self._reach.end)
-        samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, f=form, **{"c:a": f"pcm_{form}"})
+        samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, f=format, **{"c:a": f"pcm_{format}"})
         # Reading all others into nothing anchors the time line, and tells at the end how far the film really went.
         others = [film[str(stream.index)] for stream in clock_streams(media)]
         nothing = ffmpeg.output(*others, "-", f="null", c="copy", **self._reach.limit)
         graph = ffmpeg.merge_outputs(nothing, samples).global_args("-progress", "pipe:2", "-stats_period", "100000")
         if timeline.keeps_time_stamps(media):
             graph = graph.global_args("-copyts")
-        return compile_graph(find_ffmpeg(), graph, {"FILM": url(media.path)})
+        return compile_graph(graph, {"FILM": url(media.path)})
 
     def _check(self, status: int, log: str) -> None:
         check_status(self.media, self.track, status, log)

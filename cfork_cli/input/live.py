@@ -21,7 +21,6 @@ from cfork_cli.errors import DamagedInputError, InputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph
 from cfork_cli.ffmpeg.complaints import complaint
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.input.blocks import Blocks, defects
 from cfork_cli.input.decode import MISSING_SECONDS, check_status
 from cfork_cli.input.loudness import lufs_of
@@ -160,12 +159,12 @@ class StreamDecoder(Blocks):
         """
         if self._blocks is None:
             self._blocks = self._decoded()
-        heard = 0
-        while heard < LISTEN_SECONDS * self.sample_rate and (block := next(self._blocks, None)) is not None:
+        listened = 0
+        while listened < LISTEN_SECONDS * self.sample_rate and (block := next(self._blocks, None)) is not None:
             self._ahead.append(block)
-            heard += block.shape[1]
+            listened += block.shape[1]
             if progress is not None:
-                progress(heard / self.sample_rate)
+                progress(listened / self.sample_rate)
         return lufs_of(list(self._ahead), self.sample_rate, self.channels, self.track.layout)
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -237,4 +236,4 @@ class StreamDecoder(Blocks):
             source[str(self.track.index)], "pipe:1", f="f32le", af=on_film_time(self.track), flush_packets=1,
             **{"c:a": "pcm_f32le"},
         )  # fmt: skip
-        return compile_graph(find_ffmpeg(), graph, {})
+        return compile_graph(graph, {})

@@ -15,7 +15,6 @@ from cfork_cli.errors import DamagedInputError, FfmpegError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, raw_input_options, url
 from cfork_cli.ffmpeg.complaints import complaint
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.input.decode import check_length, check_status
 from cfork_cli.media import timeline
 from cfork_cli.media.span import Reach, Span, reach, samples_of
@@ -137,7 +136,7 @@ def lufs_of(blocks: Sequence[np.ndarray], sample_rate: int, channels: int, layou
     sound = ffmpeg.input("pipe:0", **raw_input_options(sample_rate, channels, layout))
     graph = ffmpeg.output(sound["a:0"], "-", f="null", af=_FILTER).global_args("-loglevel", "level+info")
     data = np.ascontiguousarray(np.concatenate(list(blocks), axis=1).T, "<f4").tobytes()
-    finished = process.run(compile_graph(find_ffmpeg(), graph, {}), stdin=data)
+    finished = process.run(compile_graph(graph, {}), stdin=data)
     told = _summary(finished.log)
     if finished.status != 0 or told is None:
         raise FfmpegError(f"the loudness could not be measured ({complaint(finished.log) or 'no result'})")
@@ -175,4 +174,4 @@ def _command(media: Media, track: Stream, true_peak: bool, span: Span | None) ->
         others = [film[str(stream.index)] for stream in clock_streams(media)]
         graph = ffmpeg.merge_outputs(ffmpeg.output(*others, "-", f="null", c="copy"), graph)
     graph = graph.global_args("-loglevel", "level+info", "-progress", "pipe:1")
-    return compile_graph(find_ffmpeg(), graph, {"FILM": url(media.path)})
+    return compile_graph(graph, {"FILM": url(media.path)})

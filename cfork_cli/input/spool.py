@@ -14,7 +14,6 @@ from cfork_cli.errors import OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import write_failure
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.media.pipes import RawFormat, chunks
 
 
@@ -69,7 +68,7 @@ def _save_raw(data: Iterable[bytes], raw: RawFormat, saved: Path, progress: Call
     sound = ffmpeg.input("pipe:0", **raw.options())
     graph = ffmpeg.output(sound["a:0"], "TARGET", f="wav", rf64="auto", **{"c:a": f"pcm_{kind}"}).global_args("-y")
     size = 0
-    with process.Child(compile_graph(find_ffmpeg(), graph, {"TARGET": url(saved)}), stdin=True) as child:
+    with process.Child(compile_graph(graph, {"TARGET": url(saved)}), stdin=True) as child:
         with contextlib.suppress(BrokenPipeError):  # its exit status tells
             for part in data:
                 child.stdin.write(part)

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.find import find_ffmpeg
+from cfork_cli.ffmpeg.remember import remembered
 
 
-@lru_cache(maxsize=4)
-def standard_layouts(program: str) -> Mapping[str, tuple[str, ...]]:
+@remembered(4)
+def standard_layouts() -> Mapping[str, tuple[str, ...]]:
     """ffmpeg's names of layouts, and the speakers of each in the order of the channels ("5.1(side)": FL FR FC ...).
 
     Raises:
         FfmpegError: ffmpeg cannot be run.
     """
-    text = process.run([program, "-hide_banner", "-layouts"]).output.decode("utf-8", "replace")
+    text = process.answer("-layouts")
     rows = re.findall(r"^(\S+) +([A-Z0-9]+(?:\+[A-Z0-9]+)*)$", text.partition("layouts:")[2], re.MULTILINE)
     return {name: tuple(speakers.split("+")) for name, speakers in rows}
 
 
-def speakers(layout: str | None, program: str | None = None) -> tuple[str, ...] | None:
+def speakers(layout: str | None) -> tuple[str, ...] | None:
     """The speaker of each channel ("FL", "LFE", ...); None if the layout does not tell.
 
     Args:
@@ -32,21 +31,21 @@ def speakers(layout: str | None, program: str | None = None) -> tuple[str, ...] 
         return None
     if re.fullmatch(r"[A-Z]+[0-9]?(\+[A-Z]+[0-9]?)*", layout):
         return tuple(layout.split("+"))
-    return standard_layouts(program or find_ffmpeg()).get(layout)
+    return standard_layouts().get(layout)
 
 
-def pairs(layout: str | None, channels: int | None, program: str | None = None) -> tuple[tuple[int, int], ...]:
+def pairs(layout: str | None, channels: int | None) -> tuple[tuple[int, int], ...]:
     """The places of the front left and right channels between which something may stand in the middle. Where there is
     a center channel, voices are in that, and no pair is told."""
     if layout is None or layout in ("mono", "stereo"):
         return ((0, 1),) if channels == 2 else ()
-    names = speakers(layout, program) or ()
+    names = speakers(layout) or ()
     return ((names.index("FL"), names.index("FR")),) if {"FL", "FR"} <= {*names} and "FC" not in names else ()
 
 
-def low_frequency(layout: str | None, program: str | None = None) -> tuple[int, ...]:
+def low_frequency(layout: str | None) -> tuple[int, ...]:
     """The places of the low-frequency channels (LFE): rumble made for the subwoofer, with neither voices nor melodies
     that a network could tell apart."""
     if layout is None or layout in ("mono", "stereo"):
         return ()
-    return tuple(place for place, name in enumerate(speakers(layout, program) or ()) if name.startswith("LFE"))
+    return tuple(place for place, name in enumerate(speakers(layout) or ()) if name.startswith("LFE"))

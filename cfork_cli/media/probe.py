@@ -68,8 +68,8 @@ def parse(facts: Mapping[str, Any], path: Path) -> Media:
 
     A key of our own, "duration_guessed", says that ffmpeg only guessed; see `MIXES`.
     """
-    form = facts.get("format", {})
-    container = form.get("format_name", "unknown")
+    whole = facts.get("format", {})
+    container = whole.get("format_name", "unknown")
     unknown = bool(facts.get("duration_guessed")) and not MIXES.isdisjoint(container.split(","))
     counts: dict[str, int] = {}
     streams = []
@@ -84,9 +84,9 @@ def parse(facts: Mapping[str, Any], path: Path) -> Media:
     return Media(
         path=path,
         container=container,
-        duration_seconds=None if unknown else _number(form.get("duration")),
-        start_seconds=_number(form.get("start_time")) or 0.0,
-        tags=form.get("tags", {}),
+        duration_seconds=None if unknown else _number(whole.get("duration")),
+        start_seconds=_number(whole.get("start_time")) or 0.0,
+        tags=whole.get("tags", {}),
         chapters=len(facts.get("chapters", [])),
         streams=tuple(streams),
         service=_service(facts.get("programs", [])) if container == "mpegts" else {},

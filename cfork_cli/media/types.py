@@ -94,8 +94,8 @@ class Media:
         tracks = self.audio
         if not tracks:
             raise InputError(f"'{self.path}' has no sound track: choose a film with sound")
-        heard = [track for track in tracks if track.sample_rate and track.channels] or tracks
-        return next((track for track in heard if "default" in track.disposition), heard[0])
+        decodable = [track for track in tracks if track.sample_rate and track.channels] or tracks
+        return next((track for track in decodable if "default" in track.disposition), decodable[0])
 
     def audio_track(self, number: int) -> Stream:
         """The sound track with this number, counted from 0.

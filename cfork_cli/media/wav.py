@@ -59,31 +59,31 @@ class Format:
             samples: of each channel; None for a pipe, where nobody knows.
             riff_bytes: the most that a plain WAV file holds (smaller in tests).
         """
-        form = self._chunk()
+        format_chunk = self._chunk()
         if self.bits == 32:  # formats other than integers have to tell their length
-            form += b"fact" + struct.pack("<II", 4, UNKNOWN if samples is None else min(samples, UNKNOWN))
+            format_chunk += b"fact" + struct.pack("<II", 4, UNKNOWN if samples is None else min(samples, UNKNOWN))
         if samples is None:
-            return _chunk_start(b"RIFF", UNKNOWN) + b"WAVE" + form + _chunk_start(b"data", UNKNOWN)
+            return _chunk_start(b"RIFF", UNKNOWN) + b"WAVE" + format_chunk + _chunk_start(b"data", UNKNOWN)
         data = samples * self.frame_bytes
-        whole = 4 + 8 + _SIZES + len(form) + 8 + data + data % 2
+        whole = 4 + 8 + _SIZES + len(format_chunk) + 8 + data + data % 2
         if whole <= riff_bytes:
             room = _chunk_start(b"JUNK", _SIZES) + bytes(_SIZES)
-            return _chunk_start(b"RIFF", whole) + b"WAVE" + room + form + _chunk_start(b"data", data)
+            return _chunk_start(b"RIFF", whole) + b"WAVE" + room + format_chunk + _chunk_start(b"data", data)
         sizes = _chunk_start(b"ds64", _SIZES) + struct.pack("<QQQI", whole, data, samples, 0)
-        return _chunk_start(b"RF64", UNKNOWN) + b"WAVE" + sizes + form + _chunk_start(b"data", UNKNOWN)
+        return _chunk_start(b"RF64", UNKNOWN) + b"WAVE" + sizes + format_chunk + _chunk_start(b"data", UNKNOWN)
 
 
 def _chunk_start(name: bytes, size: int) -> bytes:
     return name + struct.pack("<I", size)
 
 
-def channel_mask(layout: str | None, program: str | None = None) -> int:
+def channel_mask(layout: str | None) -> int:
     """The speakers of one of ffmpeg's layouts as WAV's bits; 0 if it is unknown, or has others than WAV has.
 
     Raises:
         FfmpegError: ffmpeg cannot be run.
     """
-    places = layouts.speakers(layout, program) or ()
+    places = layouts.speakers(layout) or ()
     bits = [_SPEAKERS.index(speaker) for speaker in places if speaker in _SPEAKERS]
     # a mask says nothing of the order, which is always that of the bits
     return sum(1 << bit for bit in bits) if len(bits) == len(places) and bits == sorted(set(bits)) else 0

@@ -6,31 +6,34 @@ sum is not made quieter as a whole, so that voices keep their level; a peak guar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cfork_cli.errors import InputError
-from cfork_cli.media.layouts import speakers
 from cfork_cli.media.types import Stream
 
 _HALF_POWER = 0.5**0.5
 _FRONT = {"FL": (1.0, 0.0), "FR": (0.0, 1.0), "FC": (_HALF_POWER, _HALF_POWER), "BC": (0.5, 0.5), "TC": (0.5, 0.5)}
 
 
-def stereo_matrix(track: Stream, program: str | None = None) -> np.ndarray | None:
-    """Gains `[2, channels]`, float32; None if the track is mono or stereo already.
+def stereo_matrix(track: Stream, speakers: Sequence[str] | None) -> np.ndarray | None:
+    """Return the gains `[2, channels]`, float32; None if the track is mono or stereo already.
+
+    Args:
+        speakers: of each channel ("FL", "LFE", ...), from `media.layouts`; None where the layout does not tell.
 
     Raises:
         InputError: the film does not tell which channel is which.
     """
     if (track.channels or 0) <= 2:
         return None
-    names = speakers(track.layout, program)
-    if names is None or len(names) != track.channels:
+    if speakers is None or len(speakers) != track.channels:
         raise InputError(
             f"sound track {track.number + 1} ({track}) does not tell which channel is which, so it cannot be folded to "
             "stereo: leave --downmix away"
         )
-    return np.array([_gains(name) for name in names], np.float32).T
+    return np.array([_gains(name) for name in speakers], np.float32).T
 
 
 def _gains(speaker: str) -> tuple[float, float]:

@@ -12,7 +12,6 @@ from cfork_cli.codecs.choose import AudioCodec, choose_codec, is_lossless
 from cfork_cli.errors import CforkError, FfmpegError, OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.complaints import write_error, write_failure
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.media import timeline
 from cfork_cli.media.containers import container_for
 from cfork_cli.media.probe import probe
@@ -54,21 +53,20 @@ class FilmSink(FileSink):
             track: the sound track to replace; blocks have its rate and channels.
             output: where the new film goes; its suffix says the kind of file.
             codec: from `codecs.choose_codec`; None chooses.
-            plan: from `fit.plan`, for this output's kind of file, with its new tracks; None plans for this track.
+            plan: from `fit.plan_film`, for this output's kind of file, with its new tracks; None plans for this track.
             force: whether a file that exists may be replaced.
             title: a new title for the track; None keeps the old one.
             begin: for each new track, the place of its first sample on the time line (see `timeline`); none means the
                 film's start.
 
         Raises:
-            OutputError, UsageError, FfmpegError: see `check_destination` and `fitting`.
+            OutputError, UsageError, FfmpegError: see `check_destination` and `remux.fit`.
         """
         super().__init__(output, source=media.path, force=force)
-        program = find_ffmpeg()
         if plan is None:
             container = container_for(output, media)
-            new = NewTrack(track, track, codec or choose_codec(track, container, program), title)
-            plan = fit.plan(media, [new], container, program, suffix=output.suffix)
+            new = NewTrack(track, track, codec or choose_codec(track, container), title)
+            plan = fit.plan_film(media, [new], container, suffix=output.suffix)
         self.plan, self.codec = plan, plan.codec
         self.notes = plan.all_notes
         self._raw = remux.raw_tracks(plan)
@@ -85,8 +83,8 @@ class FilmSink(FileSink):
         try:
             # made by us, with the permissions that the user's umask gives to any new file
             self._temporary.touch(exist_ok=False)
-            files = remux.extract(program, self.plan, Path(self._folder.name))
-            arguments = remux.build(program, self.plan, self._temporary, files, starts=starts)
+            files = remux.extract(self.plan, Path(self._folder.name))
+            arguments = remux.build(self.plan, self._temporary, files, starts=starts)
             self._child = process.Child(arguments, stdin=True)
         except BaseException as error:
             self._discard()
@@ -197,7 +195,7 @@ class FilmSink(FileSink):
 
 
 def _after_start_up(media: Media, new: NewTrack, begin: int) -> int:
-    if new.codec.codec != new.source.codec or is_lossless(new.source):
+    if new.codec.codec_name != new.source.codec or is_lossless(new.source):
         return begin
     return timeline.after_start_up(media, new.source, begin, new.codec.delay + min(0, new.codec.late))
 

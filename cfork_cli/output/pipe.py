@@ -21,7 +21,6 @@ from cfork_cli.errors import CforkError, OutputClosed, OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import write_failure
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.media import timeline, wav
 from cfork_cli.media.samples import packed
 from cfork_cli.media.types import Stream
@@ -119,12 +118,11 @@ class FilmPipe(FfmpegPipe):
 
     def __init__(self, descriptor: int, name: Path, film: FilmPlan, begin: int) -> None:
         skipped, start = timeline.placed(begin, film.codec.late, film.codec.shift)
-        program = find_ffmpeg()
         self._folder = tempfile.TemporaryDirectory(prefix="cfork-")
         try:
             target = Path(self._folder.name) / "out"
-            files = remux.extract(program, film, Path(self._folder.name))
-            command = remux.build(program, film, target, files, starts=[start])
+            files = remux.extract(film, Path(self._folder.name))
+            command = remux.build(film, target, files, starts=[start])
             to_pipe = ["pipe:1" if word == url(target) else word for word in command]
             super().__init__(descriptor, name, to_pipe, film.codec, skipped)
         except BaseException:
@@ -142,7 +140,7 @@ def sound_sink(descriptor: int, name: Path, form: PipeFormat, track: Stream) -> 
         return SamplesPipe(descriptor, name, form, track)
     rate, channels = track.sample_rate or 0, track.channels or 0
     sound = ffmpeg.input("pipe:0", **raw_input_options(rate, channels, form.codec.layout, form.codec.raw_bits))
-    options = {"c:a": form.codec.name, **{f"{key}:a": value for key, value in form.codec.options.items()}}
+    options = {"c:a": form.codec.encoder, **{f"{key}:a": value for key, value in form.codec.options.items()}}
     values: dict[str, str | Sequence[str]] = {"TAGS": [f"language={track.language or 'und'}"]}
     if track.title:
         values["TAGS"] = [*values["TAGS"], f"title={track.title}"]
@@ -155,5 +153,5 @@ def sound_sink(descriptor: int, name: Path, form: PipeFormat, track: Stream) -> 
         **{"metadata:s:a:0": "TAGS"},
         **options,
     )
-    command = compile_graph(find_ffmpeg(), graph, values)
+    command = compile_graph(graph, values)
     return FfmpegPipe(descriptor, name, command, form.codec, max(0, form.codec.late))

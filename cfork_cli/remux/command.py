@@ -1,7 +1,7 @@
 """The ffmpeg command that writes the film: everything copied in its place, the chosen sound tracks new.
 
-`fitting.plan` finds out what can come along and what has to change for it; `build` makes the command of it. Nothing
-here opens the output; see `encode.FilmSink`.
+`fit.plan_film` finds out what can come along and what has to change for it; `build` makes the command of it. Nothing
+here opens the output; see `output.film.FilmSink`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ _STALE_TAGS = ("bps", "duration", "number_of_frames", "number_of_bytes", "_stati
 
 
 def build(
-    program: str,
     film: FilmPlan,
     target: Path,
     files: Mapping[int, Path],
@@ -47,7 +46,6 @@ def build(
     """The whole command line. It reads the samples of the new tracks from standard input, see `raw_tracks`.
 
     Args:
-        program: path of ffmpeg.
         target: the file to write; it is overwritten.
         files: for every "attach" or "picture" entry, by its stream's index, the file that holds it (see `extract`).
         starts: the time stamps of the new tracks' first samples, in samples on the time line; none means zero.
@@ -82,7 +80,7 @@ def build(
         "map_metadata": -1 if film.alone else number,
         "f": film.container,
         **muxer_options(film.container, film.suffix, media),
-        **precise_options(film.container, film.new[0].sound.sample_rate or 1),
+        **precise_options(film.container, film.new[0].delivered.sample_rate or 1),
     }
     for place, entry in enumerate(entries):
         stream = entry.stream
@@ -121,14 +119,15 @@ def build(
         graph = ffmpeg.merge_outputs(ffmpeg.output(*clock, "-", f="null", c="copy", **clock_options), graph)
     if keeps_time_stamps(media):
         graph = graph.global_args("-copyts")
-    arguments = compile_graph(program, graph.global_args("-y"), values)
+    arguments = compile_graph(graph.global_args("-y"), values)
     return covers.with_picture_comment(arguments, url(target), film, files)
 
 
 def raw_tracks(film: FilmPlan) -> list[interleave.RawTrack]:
     """How the samples of the new tracks go to ffmpeg: one as it is, several as `interleave` packs them."""
     return [
-        interleave.RawTrack(new.sound.sample_rate or 0, new.sound.channels or 0, new.codec.raw_bits) for new in film.new
+        interleave.RawTrack(new.delivered.sample_rate or 0, new.delivered.channels or 0, new.codec.raw_bits)
+        for new in film.new
     ]
 
 
@@ -136,7 +135,7 @@ def _sound_options(film: FilmPlan) -> dict[str, str]:
     if len(film.new) > 1:
         return {"f": "matroska", "protocol_whitelist": PROTOCOLS, "thread_queue_size": QUEUE_PACKETS}
     (new,) = film.new
-    rate, channels = new.sound.sample_rate or 0, new.sound.channels or 0
+    rate, channels = new.delivered.sample_rate or 0, new.delivered.channels or 0
     options = raw_input_options(rate, channels, new.codec.layout, new.codec.raw_bits)
     return {**options, "thread_queue_size": QUEUE_PACKETS}
 
@@ -146,7 +145,7 @@ def _new_track_options(film: FilmPlan, new: NewTrack, place: int, start: int) ->
     options = {f"{name}:{place}": value for name, value in new.codec.options.items()}
     filters = [f"asetpts=PTS+{start}/SR/TB"] if start else []
     if len(film.new) > 1 and new.codec.layout is not None and speakers(new.codec.layout) is not None:
-        channels = "|".join(str(channel) for channel in range(new.sound.channels or 0))
+        channels = "|".join(str(channel) for channel in range(new.delivered.channels or 0))
         filters.append(f"channelmap=map={channels}:channel_layout={new.codec.layout}")
     if filters:
         options[f"filter:{place}"] = ",".join(filters)
@@ -166,7 +165,7 @@ def _clock(film: FilmPlan, source: Any, sparse: Any, streams: Sequence[Any]) -> 
     return [], {}
 
 
-def extract(program: str, film: FilmPlan, folder: Path) -> dict[int, Path]:
+def extract(film: FilmPlan, folder: Path) -> dict[int, Path]:
     """Write every "attach" and "picture" entry to a file of its own in `folder`; stream index -> file.
 
     A picture that Matroska holds as an attachment would become a plain video stream if it were mapped like any other.
@@ -186,7 +185,7 @@ def extract(program: str, film: FilmPlan, folder: Path) -> dict[int, Path]:
         if s.is_cover
     ]
     graph = ffmpeg.merge_outputs(*pictures).global_args("-y")
-    finished = process.run(compile_graph(program, graph, {"FILM": url(film.media.path)}))
+    finished = process.run(compile_graph(graph, {"FILM": url(film.media.path)}))
     if finished.status != 0:
         raise OutputError(
             f"the cover and attachments of '{film.media.path}' could not be taken out ({complaint(finished.log)}): "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +13,8 @@ import numpy as np
 from cfork_cli.codecs.choose import encoders, is_lossless
 from cfork_cli.errors import CforkError, OutputError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.complaints import complaint
-from cfork_cli.ffmpeg.find import find_ffmpeg
+from cfork_cli.ffmpeg.complaints import complaint, may_pass
+from cfork_cli.ffmpeg.remember import Passing, fingerprint, remembered
 from cfork_cli.media.containers import MOV_FAMILY, sound_only
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Media, Stream
@@ -26,11 +26,10 @@ _TEXT_SUBTITLES = ("mov_text", "subrip", "webvtt", "ass")
 _LOSSLESS = ("flac", "alac", "pcm_s24le", "pcm_s16le")
 
 
-def plan(
+def plan_film(
     media: Media,
     new: Sequence[NewTrack],
     container: str,
-    program: str | None = None,
     *,
     suffix: str = "",
     default: Stream | None = None,
@@ -47,7 +46,6 @@ def plan(
         OutputError: the picture itself does not fit into such a file, or the new tracks do not.
         FfmpegError: ffmpeg cannot be run.
     """
-    program = program or find_ffmpeg()
     if sound_only(container, suffix) and any(s.kind == "video" and not s.is_cover for s in media.streams):
         raise OutputError(
             f"'{media.path}' has a picture, which does not go into a '{suffix.lstrip('.') or container}' file: choose "
@@ -55,33 +53,31 @@ def plan(
         )
     kept, notes = _without_made_anew(media, container)
     entries = [entry for stream in kept for entry in _entries(stream, new, container, default)]
-    entries, more = _in_places(opus_delay.cured(entries, container, program), container)
+    entries, more = _in_places(opus_delay.cured(entries, container), container)
     whole = FilmPlan(media, tuple(new), container, tuple(entries), suffix)
     notes += more
-    refused = _refusal(whole, program)
+    refused = _refusal(whole)
     if refused is not None:
-        whole, more = _fitted(whole, program)
+        whole, more = _fitted(whole)
         notes += more
-    return replace(whole, notes=(*notes, *_lost_tags(whole), *_lost_rotation(whole, program)))
+    return replace(whole, notes=(*notes, *_lost_tags(whole), *_lost_rotation(whole)))
 
 
-def plan_sidecar(media: Media, new: NewTrack, program: str | None = None) -> FilmPlan:
+def plan_sidecar(media: Media, new: NewTrack) -> FilmPlan:
     """A Matroska file with one new track in it and nothing else.
 
     Raises:
         OutputError: it cannot be written.
     """
-    entry = Entry(new.source, "encode", new.codec.name, new=new, default=True)
+    entry = Entry(new.source, "encode", new.codec.encoder, new=new, default=True)
     film = FilmPlan(media, (new,), "matroska", (entry,), ".mka", alone=True)
-    refused = _refusal(film, program or find_ffmpeg())
+    refused = _refusal(film)
     if refused is not None:
         raise OutputError(f"no file for the new sound of '{media.path}' can be written ({refused}): try --codec flac")
     return film
 
 
-def plan_sounds(
-    media: Media, new: Sequence[NewTrack], container: str, program: str | None = None, *, suffix: str, picture: bool
-) -> FilmPlan:
+def plan_sounds(media: Media, new: Sequence[NewTrack], container: str, *, suffix: str, picture: bool) -> FilmPlan:
     """A file with the new tracks in their order and no other sound; the first gets the default flag.
 
     Args:
@@ -91,10 +87,10 @@ def plan_sounds(
         OutputError: such a file cannot be written.
     """
     kept = [stream for stream in media.streams if picture and stream.kind == "video" and not stream.is_cover]
-    sounds = [Entry(one.source, "encode", one.codec.name, new=one, default=one is new[0]) for one in new]
+    sounds = [Entry(one.source, "encode", one.codec.encoder, new=one, default=one is new[0]) for one in new]
     entries = (*(Entry(stream, "copy") for stream in kept), *sounds)
     film = FilmPlan(media, tuple(new), container, entries, suffix, alone=not kept)
-    refused = _refusal(film, program or find_ffmpeg())
+    refused = _refusal(film)
     if refused is not None:
         raise OutputError(
             f"{len(new)} sounds{' and a picture' if kept else ''} do not go into a '{container}' file ({refused}): "
@@ -117,7 +113,7 @@ def _entries(stream: Stream, new: Sequence[NewTrack], container: str, default: S
             yield Entry(stream, "copy", default=flag)
     if made is not None:
         is_default = stream.index == default.index if default is not None else False if made.beside else None
-        yield Entry(stream, "encode", made.codec.name, new=made, default=is_default)
+        yield Entry(stream, "encode", made.codec.encoder, new=made, default=is_default)
 
 
 def _in_places(entries: list[Entry], container: str) -> tuple[list[Entry], list[str]]:
@@ -140,12 +136,12 @@ def _in_places(entries: list[Entry], container: str) -> tuple[list[Entry], list[
     return sorted(placed, key=lambda entry: entry.action in ("attach", "picture")), notes
 
 
-def _fitted(whole: FilmPlan, program: str) -> tuple[FilmPlan, list[str]]:
+def _fitted(whole: FilmPlan) -> tuple[FilmPlan, list[str]]:
     """The plan without what the container refuses, and notes about that."""
     fitting: list[Entry] = []
     notes: list[str] = []
     for entry in whole.entries:
-        fits, note = (entry, None) if entry.new is not None else _fit(entry, whole, program)
+        fits, note = (entry, None) if entry.new is not None else _fit(entry, whole)
         if fits is not None:
             fitting.append(fits)
         elif any(new.beside and new.source.index == entry.stream.index for new in whole.new):
@@ -156,7 +152,7 @@ def _fitted(whole: FilmPlan, program: str) -> tuple[FilmPlan, list[str]]:
         if note is not None:
             notes.append(note)
     fitted = replace(whole, entries=tuple(fitting))
-    refused = _refusal(fitted, program)
+    refused = _refusal(fitted)
     if refused is not None:
         several = f"{len(whole.new)} sound tracks of " if len(whole.new) > 1 else ""
         raise OutputError(
@@ -166,13 +162,13 @@ def _fitted(whole: FilmPlan, program: str) -> tuple[FilmPlan, list[str]]:
     return fitted, notes
 
 
-def _fit(entry: Entry, film: FilmPlan, program: str) -> tuple[Entry | None, str | None]:
+def _fit(entry: Entry, film: FilmPlan) -> tuple[Entry | None, str | None]:
     """How a stream can come along, if at all, and what to tell the user."""
     stream = entry.stream
     new = next(one for one in film.entries if one.new is not None)
 
     def refusal(candidate: Entry) -> str | None:
-        return _refusal(replace(film, new=film.new[:1], entries=(new, candidate)), program)
+        return _refusal(replace(film, new=film.new[:1], entries=(new, candidate)))
 
     why = refusal(entry)
     if why is None:
@@ -183,7 +179,7 @@ def _fit(entry: Entry, film: FilmPlan, program: str) -> tuple[Entry | None, str 
             if refusal(converted) is None:
                 return converted, f"subtitles (stream {stream.index}): {stream.codec} becomes {codec}"
     if stream.kind == "audio" and is_lossless(stream):
-        for converted in _lossless(entry, film, program):
+        for converted in _lossless(entry, film):
             if refusal(converted) is None:
                 return converted, (
                     f"sound track {stream.number + 1}: {stream.codec} becomes {converted.codec}, without a loss"
@@ -202,7 +198,7 @@ def _left_behind(stream: Stream, container: str) -> str:
     return f"{what}, stream {stream.index}, cannot come along: '{container}' files do not take it"
 
 
-def _lossless(entry: Entry, film: FilmPlan, program: str) -> Iterator[Entry]:
+def _lossless(entry: Entry, film: FilmPlan) -> Iterator[Entry]:
     """Other codecs that hold every sample of a sound track."""
     bits = entry.stream.bits or 0
     if not 0 < bits <= 24:
@@ -210,7 +206,7 @@ def _lossless(entry: Entry, film: FilmPlan, program: str) -> Iterator[Entry]:
     order = ("alac", *_LOSSLESS) if film.container in MOV_FAMILY else _LOSSLESS
     for codec in dict.fromkeys(order):
         pcm = re.fullmatch(r"pcm_s(\d+)..", codec)
-        if codec not in encoders(program) or (pcm is not None and int(pcm[1]) < bits):
+        if codec not in encoders() or (pcm is not None and int(pcm[1]) < bits):
             continue
         depth = {"flac": "s16" if bits <= 16 else "s32", "alac": "s16p" if bits <= 16 else "s32p"}.get(codec)
         options = (
@@ -253,7 +249,7 @@ def _is_sound_with(flag: str, stream: Stream) -> bool:
     return stream.kind == "audio" and flag in stream.disposition
 
 
-def _lost_rotation(film: FilmPlan, program: str) -> Iterator[str]:
+def _lost_rotation(film: FilmPlan) -> Iterator[str]:
     """Pictures that would no longer be turned upright: Matroska can tell it, but not every ffmpeg writes it."""
 
     def turned(streams: Iterable[Stream]) -> list[int]:
@@ -263,7 +259,7 @@ def _lost_rotation(film: FilmPlan, program: str) -> Iterator[str]:
     if film.container in MOV_FAMILY or not any(told):
         return
     with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
-        _write_headers(film, program, Path(folder))
+        _write_headers(film, Path(folder))
         try:
             kept = turned(probe(_trial_file(film, Path(folder))).streams)
         except CforkError:
@@ -279,14 +275,24 @@ def _trial_file(film: FilmPlan, folder: Path) -> Path:
     return folder / f"trial{film.suffix}"
 
 
-def _refusal(film: FilmPlan, program: str) -> str | None:
-    """Why ffmpeg would not write such a film; None if it would. Writes headers alone."""
+def _refusal(film: FilmPlan) -> str | None:
+    """Return why ffmpeg would not write such a film; None if it would. Writes headers alone, once for equal plans."""
+    return _tried(replace(film, notes=()), fingerprint(film.media.path))
+
+
+@remembered(256)
+def _tried(film: FilmPlan, file: Hashable) -> str | None:
     with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
-        finished = _write_headers(film, program, Path(folder))
-        return None if finished.status == 0 else complaint(finished.log) or "no reason given"
+        finished = _write_headers(film, Path(folder))
+    if finished.status == 0:
+        return None
+    why = complaint(finished.log) or "no reason given"
+    if may_pass(finished.status, finished.log):
+        raise Passing(why)
+    return why
 
 
-def _write_headers(film: FilmPlan, program: str, folder: Path) -> process.Finished:
+def _write_headers(film: FilmPlan, folder: Path) -> process.Finished:
     """Try to write an empty film of this kind."""
     tracks = raw_tracks(film)
     empty = b""
@@ -294,5 +300,5 @@ def _write_headers(film: FilmPlan, program: str, folder: Path) -> process.Finish
         silence = [np.zeros((track.channels, 64)) for track in tracks]
         packets = [interleave.packet(place, track, 0, silence[place]) for place, track in enumerate(tracks)]
         empty = b"".join((interleave.header(tracks), *packets))
-    files = extract(program, film, folder)
-    return process.run(build(program, film, _trial_file(film, folder), files, empty=True), stdin=empty)
+    files = extract(film, folder)
+    return process.run(build(film, _trial_file(film, folder), files, empty=True), stdin=empty)

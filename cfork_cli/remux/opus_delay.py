@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import lru_cache
 
 from cfork_cli.codecs.choose import encoders
 from cfork_cli.codecs.codec import AudioCodec
@@ -23,7 +22,7 @@ _USUAL_SECONDS = 312 / 48_000
 _LONGEST_SECONDS = 0.1
 
 
-def cured(entries: Iterable[Entry], container: str, program: str) -> list[Entry]:
+def cured(entries: Iterable[Entry], container: str) -> list[Entry]:
     """The entries, with the delay put back to copied Opus sound where this ffmpeg would lose it.
 
     Raises:
@@ -31,9 +30,7 @@ def cured(entries: Iterable[Entry], container: str, program: str) -> list[Entry]
     """
     return [
         replace(entry, options=(*entry.options, ("bsf", f"setts=ts=TS+round({_delay(entry.stream):.6f}/TB)")))
-        if container in ("matroska", "webm")
-        and (entry.action, entry.stream.codec) == ("copy", "opus")
-        and _is_lost(program)
+        if container in ("matroska", "webm") and (entry.action, entry.stream.codec) == ("copy", "opus") and _is_lost()
         else entry
         for entry in entries
     ]
@@ -44,12 +41,11 @@ def _delay(stream: Stream) -> float:
     return -stream.start_seconds if -_LONGEST_SECONDS < stream.start_seconds < 0 else _USUAL_SECONDS
 
 
-@lru_cache(maxsize=4)
-def _is_lost(program: str) -> bool:
+def _is_lost() -> bool:
     """Whether this ffmpeg has the fault: then Opus that it encodes into Matroska is heard too early as well."""
-    names = encoders(program).get("opus")
+    names = encoders().get("opus")
     if not names:
         return False
     sound = Stream(0, "audio", 0, "opus", channels=2, layout="stereo", sample_rate=48_000)
     codec = AudioCodec(names[0], {"b": "96k"}, "opus", None, "stereo", True, None)
-    return lateness(sound, "matroska", program, codec)[0] < 0
+    return lateness(sound, "matroska", codec)[0] < 0

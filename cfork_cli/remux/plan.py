@@ -1,4 +1,4 @@
-"""What a new film will consist of: facts, found out by `fitting` and carried out by `remux`."""
+"""What a new film will consist of: facts, found out by `fit` and carried out by `command`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class NewTrack:
 
     Attributes:
         source: the track of the film that it is made from, whose language, flags and (mostly) place it takes.
-        sound: the same as the samples will be handed over; other channels than the source after a downmix.
+        delivered: the same, as its samples are given to ffmpeg; other channels than the source after a downmix.
         title: None keeps the source's.
         beside: whether the source stays, before the new one.
     """
 
     source: Stream
-    sound: Stream
+    delivered: Stream
     codec: AudioCodec
     title: str | None = None
     beside: bool = False
@@ -66,7 +66,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class FilmPlan:
-    """Everything that `remux.build` needs to know.
+    """Everything that `command.build` needs to know.
 
     Attributes:
         new: the tracks to write, in the order in which their samples are handed over.
@@ -94,6 +94,11 @@ class FilmPlan:
     def codec(self) -> AudioCodec:
         """Codec of the (first) new track."""
         return self.new[0].codec
+
+    @property
+    def codec_names(self) -> tuple[str, ...]:
+        """Codecs of the new tracks, in their order."""
+        return tuple(new.codec.codec_name for new in self.new)
 
     @property
     def all_notes(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import SAMPLE_RATE, STEMS
-from .recurrent import heard
+from .recurrent import run_lstm
 from .shares import Sharing
 
 HOP = 1024
@@ -134,14 +134,14 @@ class Layer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         frames, batch, bands, width = x.shape
         rows = self.time_norm(x).reshape(frames, batch * bands, width)
-        x = x + self.time_out(heard(self.time, rows)).reshape(x.shape)
+        x = x + self.time_out(run_lstm(self.time, rows)).reshape(x.shape)
         x = x + self.mlp(x)
         if not self.has_overview:
             rows = self.band_norm(x).reshape(frames * batch, bands, width)
-            across: Tensor = self.band_out(heard(self.band, rows))
+            across: Tensor = self.band_out(run_lstm(self.band, rows))
             return x + across.reshape(x.shape)
         seen = F.gelu(self.overview_mid(self.overview_in(self.overview_band(self.overview_norm(x)).flatten(2))))
-        seen = torch.cat([heard(self.overview, seen), seen], dim=-1)
+        seen = torch.cat([run_lstm(self.overview, seen), seen], dim=-1)
         mixed: Tensor = self.overview_out(seen)
         return x + mixed.reshape(x.shape)
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..stems import SAMPLE_RATE, STEMS, positions
-from .recurrent import heard
+from .recurrent import run_lstm
 
 DROPOUT = 0.4  # between the layers of each LSTM, in training only
 
@@ -216,7 +216,7 @@ class _CrossNet(nn.Module):
         )
 
     def forward(self, mean: Tensor) -> Tensor:
-        read = torch.stack([heard(lstm, mean) for lstm in self.lstm]).mean(dim=0)
+        read = torch.stack([run_lstm(lstm, mean) for lstm in self.lstm]).mean(dim=0)
         return torch.cat([mean, read], dim=-1)
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from .. import SAMPLE_RATE, STEMS
 from .bandsplit import COMPRESSION, usual_magnitude
-from .recurrent import heard
+from .recurrent import run_lstm
 from .shares import Sharing
 
 HOP = 512  # the common rate of the recurrent layers; the hop of all windows up to four times it
@@ -123,7 +123,7 @@ class MultiRateMRX(Sharing):
         frames = (spectra[0].shape[1] - 1) * self.hops[0] // HOP + 1
         encoded = [self.encode(number, spectrum, frames) for number, spectrum in enumerate(spectra)]
         mean = torch.stack(encoded).mean(0)
-        read = torch.stack([heard(lstm, mean) for lstm in self.recurrent]).mean(0)
+        read = torch.stack([run_lstm(lstm, mean) for lstm in self.recurrent]).mean(0)
         return torch.cat([mean, read], dim=-1)
 
     def encode(self, number: int, spectrum: Tensor, frames: int) -> Tensor:

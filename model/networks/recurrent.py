@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 
-def heard(lstm: nn.Module, x: Tensor) -> Tensor:
-    """What an LSTM puts out for each frame; shape as the LSTM's own, `[..., inputs]` -> `[..., outputs]`."""
+def run_lstm(lstm: nn.Module, x: Tensor) -> Tensor:
+    """Return an LSTM's output for each frame; shape as the LSTM's own, `[..., inputs]` -> `[..., outputs]`."""
     if x.is_cuda and torch.is_grad_enabled() and torch.is_autocast_enabled("cuda"):
         with torch.autocast("cuda", enabled=False):
             exact: Tensor = lstm(x.float())[0]

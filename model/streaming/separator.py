@@ -20,7 +20,7 @@ from ..stems import STEMS, positions
 from .batches import MOST_WORKERS, Batches, Task
 from .resample import TAIL, Delay, resample
 from .stereo import is_centered, to_left_and_right, to_middle_and_side
-from .windows import Grid, Window, cut, overlap_add, plan
+from .windows import Grid, Window, cut, make_grid, overlap_add
 
 Audio = NDArray[np.float32]
 
@@ -87,7 +87,7 @@ def separate(
         ValueError: an argument makes no sense, or a block has another shape or type than promised.
         RuntimeError, MemoryError: not even a single sequence fits the device; see `allocator.is_out_of_memory`.
 
-    >>> from .mrx import MRX
+    >>> from model.networks.mrx import MRX
     >>> network = MRX(windows=(64, 128), hop=32, hidden=8, layers=2)
     >>> blocks = [np.zeros((2, 1000), np.float32)] * 3
     >>> [y.shape for _, y in separate(blocks, network, sample_rate=44_100, channels=2, stems=["dialogue"])]
@@ -104,7 +104,7 @@ def separate(
         raise ValueError(f"at least one worker is needed, not {workers}")
     if weights is not None and not (len(weights) == len(stems) and np.isfinite(weights).all()):
         raise ValueError(f"a number was due for each of {len(stems)} stems, not {list(weights)}")
-    grid = plan(
+    grid = make_grid(
         network.window_seconds if window_seconds is None else window_seconds,
         network.context_seconds if context_seconds is None else context_seconds,
         network.crossfade_seconds,
@@ -123,12 +123,11 @@ def separate(
         or len(set(paired)) != len(paired)
         or not set(paired) <= set(range(channels)) - set(untouched)
     ):
-        raise ValueError(f"the pairs {list(pairs)} are not of different channels among {channels} that are heard")
+        raise ValueError(f"the pairs {list(pairs)} are not of different channels among the {channels} to separate")
     live = batch_size == 1
-    heard = channels - len(set(untouched))
     batches = Batches(
         network, tuple(stems), weights=weights, gain=input_gain, device=device, size=batch_size, workers=workers,
-        most=heard if live else MOST_WORKERS,
+        most=channels - len(set(untouched)) if live else MOST_WORKERS,
     )  # fmt: skip
     return _separate(
         checked, batches, live, grid, sample_rate, network.sample_rate, channels, list(untouched), list(pairs)
@@ -150,7 +149,7 @@ def _separate(
     mixture = Delay(channels)
     count = batches.outputs
 
-    def heard() -> Iterator[Audio]:
+    def for_network() -> Iterator[Audio]:
         for block in blocks:
             mixture.push(block)
             if untouched:
@@ -160,7 +159,7 @@ def _separate(
 
     with batches:  # its threads end however this ends
         ahead = CUDA_AHEAD if batches.device.type == "cuda" and not live else 0
-        windows = cut(resample(heard(), film_rate, network_rate, channels, ahead=ahead), grid, channels)
+        windows = cut(resample(for_network(), film_rate, network_rate, channels, ahead=ahead), grid, channels)
         separated = overlap_add(_infer(windows, batches, live, pairs, network_rate), grid)
         # By the second, so that what comes after works on little at a time, however long the windows are.
         rows: Iterable[Audio] = (

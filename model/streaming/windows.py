@@ -50,7 +50,7 @@ class Window:
     last: bool
 
 
-def plan(
+def make_grid(
     window_seconds: float, context_seconds: float, crossfade_seconds: float, *, sample_rate: int, hop: int
 ) -> Grid:
     """Lengths in seconds as a grid, rounded up to whole hops.
@@ -58,7 +58,7 @@ def plan(
     Raises:
         ValueError: the window is too short for two contexts and two cross-fades.
 
-    >>> plan(12.0, 1.0, 0.5, sample_rate=44_100, hop=256)
+    >>> make_grid(12.0, 1.0, 0.5, sample_rate=44_100, hop=256)
     Grid(window=529408, context=44288, crossfade=22272)
     """
 

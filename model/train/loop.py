@@ -148,10 +148,10 @@ def train(
             if run.step % config.report_steps == 0 or ends:
                 mean = torch.stack(losses).mean(0).tolist()
                 step_seconds = config.batch * config.crop_seconds
-                heard = len(losses) / config.accumulate * step_seconds
+                trained_seconds = len(losses) / config.accumulate * step_seconds
                 report(loss=dict(zip(STEMS, (round(v, 3) for v in mean), strict=True)), lr=round(rate, 7),
                        norm=round(float(norm), 3), audio_hours=round(run.step * step_seconds / 3600, 3),
-                       speed=round(heard / max((run.minutes - reported) * 60, 1e-9), 2))  # fmt: skip
+                       speed=round(trained_seconds / max((run.minutes - reported) * 60, 1e-9), 2))  # fmt: skip
                 losses.clear()
                 reported = run.minutes
             if config.validate_minutes:

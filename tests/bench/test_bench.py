@@ -46,7 +46,7 @@ from model.networks.mrx import MRX
 from model.streaming.batches import Batches
 from model.streaming.separator import separate
 
-pytestmark = pytest.mark.timeout(300)  # whole commands, several of them
+pytestmark = pytest.mark.timeout(600)  # whole commands, several of them
 
 Command = Callable[..., Ran]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -402,7 +402,7 @@ def test_a_film_whose_length_nobody_wrote_down(tmp_path: Path) -> None:
 
 
 def test_the_sound_is_always_the_same_and_nowhere_twice() -> None:
-    one, other = (np.concatenate(list(bench_sound.sound(3, 2.25)), axis=1) for _ in range(2))
+    one, other = (np.concatenate(list(bench_sound.film_sound(3, 2.25)), axis=1) for _ in range(2))
     assert one.shape == (3, round(2.25 * 48_000))
     assert one.dtype == np.float32
     assert np.array_equal(one, other)
@@ -411,7 +411,7 @@ def test_the_sound_is_always_the_same_and_nowhere_twice() -> None:
     seconds = [one[channel, at : at + 48_000] for channel in range(3) for at in (0, 48_000)]
     assert len({second.tobytes() for second in seconds}) == 6
     # a longer one begins with the shorter
-    assert np.array_equal(np.concatenate(list(bench_sound.sound(3, 3)), axis=1)[:, : one.shape[1]], one)
+    assert np.array_equal(np.concatenate(list(bench_sound.film_sound(3, 3)), axis=1)[:, : one.shape[1]], one)
 
 
 def test_the_machine_in_words() -> None:
@@ -785,7 +785,7 @@ def test_interrupted_it_ends_its_command_and_leaves_nothing(place: Path, tiny_mo
         read += line
         if "tiny" in json.loads(line).get("stage", ""):
             break
-    assert wait_until(lambda: len(processes_about(tiny_model)) > 1, 60)
+    assert wait_until(lambda: len(processes_about(tiny_model)) > 1)
     os.kill(child.pid, signal.SIGINT)
     ran = finish(child, read)
     assert ran.code == 130

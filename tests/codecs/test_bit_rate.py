@@ -52,5 +52,5 @@ def test_the_users_rate() -> None:
 def test_a_rate_for_sound_that_had_none() -> None:
     track = Stream(1, "audio", 0, "flac", channels=2, layout="stereo", sample_rate=48_000, bits=16)
     chosen = choose_codec(track, "matroska", bit_rate=192_000)
-    assert (chosen.codec, chosen.bit_rate) == ("aac", 192_000)
+    assert (chosen.codec_name, chosen.bit_rate) == ("aac", 192_000)
     assert chosen.note == "sound track 1: flac has no bit rate to choose, so the new track is aac"

@@ -44,7 +44,7 @@ def sound(codec: str, layout: str | None = "stereo", rate: int = 48_000, **more:
 )
 def test_the_best_for_the_container(track: Stream, container: str, expected: str, said: str | None) -> None:
     chosen = choose_codec(track, container)
-    assert chosen.codec == expected
+    assert chosen.codec_name == expected
     assert (chosen.note is None) == (said is None), chosen.note
     assert said is None or said in (chosen.note or "")
 
@@ -54,7 +54,7 @@ def test_a_codec_that_folds_is_taken_only_when_asked_for() -> None:
     assert "carries 6 of the 8 channels: the others are folded" in (
         choose_codec(track, "matroska", wanted="ac3").note or ""
     )
-    assert choose_codec(track, "matroska").codec == "flac"
+    assert choose_codec(track, "matroska").codec_name == "flac"
 
 
 def test_a_lower_bit_rate_is_told() -> None:
@@ -72,14 +72,14 @@ def test_aac_of_usual_rates_takes_the_quantizers_that_are_closer(
     layout: str, rate: int, bit_rate: int | None, is_fast: bool
 ) -> None:
     chosen = choose_codec(sound("aac", layout, rate), "matroska", bit_rate=bit_rate)
-    assert (chosen.codec, chosen.options.get("aac_coder")) == ("aac", "fast" if is_fast else None)
+    assert (chosen.codec_name, chosen.options.get("aac_coder")) == ("aac", "fast" if is_fast else None)
 
 
 def test_an_ffmpeg_without_these_quantizers_keeps_the_bit_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = codecs.trial
 
-    def refuse(track: Stream, container: str, program: str, encoder: str, options: dict, *more: object) -> object:
-        return None if "aac_coder" in options else tried(track, container, program, encoder, options, *more)  # type: ignore[arg-type]
+    def refuse(track: Stream, container: str, encoder: str, options: dict, *more: object) -> object:
+        return None if "aac_coder" in options else tried(track, container, encoder, options, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(codecs, "trial", refuse)
     assert choose_codec(sound("aac"), "matroska").options == {"b": "256k"}
@@ -115,4 +115,4 @@ def test_the_old_codec_comes_first_but_for_what_no_player_reads() -> None:
 @pytest.mark.parametrize("route", ["wheels"], indirect=True)
 def test_flac_of_32_bits_where_ffmpeg_can(route: str) -> None:
     chosen = choose_codec(sound("flac", bits=32, sample_format="s32"), "matroska")
-    assert (chosen.codec, chosen.bits, chosen.raw_bits, chosen.note) == ("flac", 32, 64, None)
+    assert (chosen.codec_name, chosen.bits, chosen.raw_bits, chosen.note) == ("flac", 32, 64, None)

@@ -79,9 +79,9 @@ def test_a_program_that_cannot_run_is_told(tmp_path: Path) -> None:
 def test_command_repeats_an_option_for_each_value_and_keeps_odd_names() -> None:
     odd = os.fsdecode(b"file:caf\xe9 %d.mkv")
     graph = ffmpeg.input("IN").output("OUT", metadata="M", c="copy")
-    built = compile_graph("/bin/ffmpeg", graph, {"IN": odd, "OUT": "file:o", "M": ["a=1", "b=IN"]})
+    built = compile_graph(graph, {"IN": odd, "OUT": "file:o", "M": ["a=1", "b=IN"]})
     assert built == [
-        *("/bin/ffmpeg", *QUIET, "-i", odd),
+        *(find_ffmpeg(), *QUIET, "-i", odd),
         *("-c", "copy", "-metadata", "a=1", "-metadata", "b=IN", "file:o"),
     ]
 
@@ -90,7 +90,7 @@ def test_a_flood_on_standard_error_blocks_nobody(tmp_path: Path) -> None:
     loud = script(
         tmp_path / "loud", "import sys\nfor i in range(100_000): print('noise', i, file=sys.stderr)\nprint('out')"
     )
-    finished = process.run([str(loud)], timeout=30)
+    finished = process.run([str(loud)], timeout=250)
     assert finished.output == b"out\n"
     assert finished.log.endswith("noise 99999\n")
     assert len(finished.log) == process.LOG_BYTES
@@ -138,11 +138,14 @@ def test_one_of_several_that_does_not_answer_ends_all() -> None:
     assert not any(child.running() for child in children)
 
 
-def test_what_does_not_answer_is_killed() -> None:
-    start = time.monotonic()
+def test_what_does_not_answer_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    children: list[process.Child] = []
+    monkeypatch.setattr(
+        process, "Child", lambda *a, child=process.Child, **k: children.append(child(*a, **k)) or children[-1]
+    )
     with pytest.raises(FfmpegError, match="did not answer within"):
         process.run([find_ffmpeg(), *SLOW], timeout=0.5)
-    assert time.monotonic() - start < 10
+    assert [child.wait() for child in children] == [-signal.SIGKILL]
 
 
 def test_leaving_the_context_kills() -> None:
@@ -164,8 +167,8 @@ def test_a_child_lives_on_when_the_thread_that_started_it_ends() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's")
 def test_no_ffmpeg_survives_a_parent_that_is_killed() -> None:
     code = (
-        "import time\nfrom cfork_cli.ffmpeg import find, process\nfrom cfork_cli.ffmpeg.command import QUIET\n"
-        f"child = process.Child([find.find_ffmpeg(), *QUIET, *{SLOW!r}])\n"
+        "from cfork_cli.ffmpeg import process\nimport time\n"
+        f"child = process.Child([{find_ffmpeg()!r}, *{QUIET!r}, *{SLOW!r}])\n"
         "print(child.pid, flush=True)\ntime.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:

@@ -376,5 +376,5 @@ from cfork_cli.app import run
 assert run({[*words, *(["-o", "new.mkv"] if "remix" in words[:1] and "--help" not in words else [])]!r}) == 0
 sys.exit("torch" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr

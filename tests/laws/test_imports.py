@@ -164,6 +164,24 @@ def test_the_model_knows_arrays_and_nothing_else(found: list[Import]) -> None:
     assert not [one.place for one in inside if one.module.partition(".")[0] in foreign]
 
 
+def test_mixing_is_arithmetic_alone(found: list[Import]) -> None:
+    """No sound is mixed by a file that starts ffmpeg, or by one that imports such a file, all the way down."""
+    reached, waiting = set(), [module for module in MODULES if module.startswith("cfork_cli.mix")]
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting += [one.module for one in found if dotted(one.path) == module and one.module in MODULES]
+    assert "cfork_cli.mix.downmix" in reached
+    assert not [module for module in reached if module.startswith("cfork_cli.ffmpeg")]
+    foreign = {
+        one.module.partition(".")[0]
+        for one in found
+        if dotted(one.path) in reached and one.module.partition(".")[0] not in {*sys.stdlib_module_names, *RANKS}
+    }
+    assert foreign == {"numpy"}
+
+
 def test_nothing_imports_torch_before_it_is_needed(found: list[Import]) -> None:
     """What the command and the library import at once, all the way down, must not bring torch."""
     reached, waiting = set(), [module for module in MODULES if module.partition(".")[0] != "model"]
@@ -206,7 +224,7 @@ def test_help_and_lists_start_without_what_is_heavy(arguments: list[str], heavy:
         "assert not heavy, heavy\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=250, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -7,7 +7,6 @@ import pytest
 from support.films import ffmpeg
 
 from cfork_cli.errors import InputError
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.media.layouts import low_frequency, pairs, speakers, standard_layouts
 from cfork_cli.media.types import Stream
 from cfork_cli.mix.downmix import stereo_matrix
@@ -22,8 +21,12 @@ def track(layout: str | None, channels: int) -> Stream:
     return Stream(1, "audio", 0, "flac", channels=channels, layout=layout, sample_rate=48_000)
 
 
+def matrix_of(layout: str | None, channels: int) -> np.ndarray | None:
+    return stereo_matrix(track(layout, channels), speakers(layout))
+
+
 def test_layouts_are_asked_of_ffmpeg(route: str) -> None:
-    layouts = standard_layouts(find_ffmpeg())
+    layouts = standard_layouts()
     assert layouts["mono"] == ("FC",)
     assert layouts["5.1(side)"] == ("FL", "FR", "FC", "LFE", "SL", "SR")
     assert len(layouts["7.1"]) == 8
@@ -59,14 +62,14 @@ def test_layouts_without_a_name() -> None:
 
 
 def test_the_matrix_of_the_norm() -> None:
-    matrix = stereo_matrix(track("5.1(side)", 6))
+    matrix = matrix_of("5.1(side)", 6)
     np.testing.assert_allclose(matrix, [[1, 0, HALF, 0, HALF, 0], [0, 1, HALF, 0, 0, HALF]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("layout", ["3.0", "4.0", "quad", "5.0", "5.1", "5.1(side)", "6.1", "7.1"])
 def test_left_and_right_get_the_same(layout: str) -> None:
     names = speakers(layout)
-    matrix = stereo_matrix(track(layout, len(names)))
+    matrix = matrix_of(layout, len(names))
     mirrored = [names.index(name.translate(str.maketrans("LR", "RL")) if name != "LFE" else name) for name in names]
     np.testing.assert_array_equal(matrix[0], matrix[1][mirrored])
     assert (matrix >= 0).all()
@@ -80,17 +83,17 @@ def test_it_is_what_ffmpeg_does_with_floats() -> None:
         *source, "-ac", "2", "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1", stdin=sound.T.astype("<f4").tobytes()
     )
     expected = np.frombuffer(data, np.float32).reshape(-1, 2).T
-    np.testing.assert_allclose(stereo_matrix(track("5.1(side)", 6)) @ sound, expected, atol=1e-5)
+    np.testing.assert_allclose(matrix_of("5.1(side)", 6) @ sound, expected, atol=1e-5)
 
 
 def test_mono_and_stereo_stay() -> None:
-    assert stereo_matrix(track("mono", 1)) is None
-    assert stereo_matrix(track("stereo", 2)) is None
+    assert matrix_of("mono", 1) is None
+    assert matrix_of("stereo", 2) is None
 
 
 def test_nobody_knows_which_channel_is_which() -> None:
     with pytest.raises(InputError, match=r"does not tell which channel is which.*leave --downmix away"):
-        stereo_matrix(track(None, 6))
+        matrix_of(None, 6)
 
 
 def test_a_loud_film_is_held_at_full_scale() -> None:
@@ -98,7 +101,7 @@ def test_a_loud_film_is_held_at_full_scale() -> None:
     loud = np.ones((6, 48_000), np.float32)
     guard = PeakGuard(48_000)
     pieces = [(loud, loud)]
-    folded = np.concatenate(list(mixdown(pieces, stereo_matrix(track("5.1", 6)), guard)), axis=1)
+    folded = np.concatenate(list(mixdown(pieces, matrix_of("5.1", 6), guard)), axis=1)
     assert folded.shape == (2, 48_000)
     assert 0.99 < np.abs(folded).max() <= 1
     assert guard.reduced_samples
@@ -107,6 +110,6 @@ def test_a_loud_film_is_held_at_full_scale() -> None:
 def test_levels_come_before_the_folding() -> None:
     mixture = np.random.default_rng(1).standard_normal((6, 1000)).astype(np.float32) * 0.01
     change = np.stack([mixture * 0.5])
-    matrix = stereo_matrix(track("5.1", 6))
+    matrix = matrix_of("5.1", 6)
     found = np.concatenate(list(mixdown([(mixture, remix(mixture, change))], matrix, None)), axis=1)
     np.testing.assert_allclose(found, matrix @ (mixture + change[0]), atol=1e-6)

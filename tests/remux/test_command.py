@@ -15,7 +15,6 @@ from support.rewritten import rewritten
 
 from cfork_cli.codecs.choose import choose_codec, encoders
 from cfork_cli.errors import OutputError, UsageError
-from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.input.decode import decode
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Media, Stream
@@ -95,10 +94,9 @@ def test_a_recording_keeps_the_name_of_its_channel(tmp_path: Path, service: dict
 def test_ffmpeg_keeps_seconds_of_new_sound(tmp_path: Path, tracks: int) -> None:
     """Else it sleeps whenever its queue is empty, and takes no more than 50 seconds of sound a second."""
     media = probe(make(tmp_path / "film.mkv", *[Sound("flac")] * tracks))
-    program = find_ffmpeg()
-    new = [NewTrack(track, track, choose_codec(track, "matroska", program), None) for track in media.audio]
-    film = fit.plan(media, new, "matroska", program, suffix=".mkv")
-    command = build(program, film, tmp_path / "new.mkv", {})
+    new = [NewTrack(track, track, choose_codec(track, "matroska"), None) for track in media.audio]
+    film = fit.plan_film(media, new, "matroska", suffix=".mkv")
+    command = build(film, tmp_path / "new.mkv", {})
     before = command[: command.index("pipe:0")]
     assert int(before[before.index("-thread_queue_size") + 1]) * 1024 > 5 * 48_000
 
@@ -304,7 +302,7 @@ def test_the_codec_is_chosen_by_asking(
     track = Stream(1, "audio", 0, codec, channels=CHANNELS[layout], layout=layout, sample_rate=48_000, bit_rate=384_000)
     chosen = choose_codec(track, container)
     if expected is not None:
-        assert chosen.codec == expected
+        assert chosen.codec_name == expected
     assert (chosen.note is None) == (said is None) or (codec, container) == ("eac3", "mpegts")
     if said is not None and chosen.note is not None:
         assert said in chosen.note or "the new track is" in chosen.note
@@ -318,9 +316,9 @@ def test_the_rate_is_at_least_the_old_one(codec: str, bit_rate: int) -> None:
 
 def test_a_codec_of_the_users_choice() -> None:
     track = Stream(1, "audio", 0, "aac", channels=2, layout="stereo", sample_rate=48_000)
-    assert choose_codec(track, "matroska", wanted="flac").codec == "flac"
-    assert choose_codec(track, "matroska", wanted="libopus").codec == "opus"
-    assert choose_codec(track, "matroska", wanted="opus").name == "libopus"
+    assert choose_codec(track, "matroska", wanted="flac").codec_name == "flac"
+    assert choose_codec(track, "matroska", wanted="libopus").codec_name == "opus"
+    assert choose_codec(track, "matroska", wanted="opus").encoder == "libopus"
     with pytest.raises(UsageError, match="cannot write 'dts' sound"):
         choose_codec(track, "matroska", wanted="dts")
     with pytest.raises(UsageError, match="does not go into a 'webm' file"):
@@ -328,7 +326,7 @@ def test_a_codec_of_the_users_choice() -> None:
 
 
 def test_encoders_are_those_of_this_ffmpeg(route: str) -> None:
-    have = encoders(find_ffmpeg())
+    have = encoders()
     assert have["aac"][0] == "aac"
     assert have["mp3"][0] == "libmp3lame"
     assert "dts" not in have  # experimental

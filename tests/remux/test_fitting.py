@@ -15,7 +15,7 @@ from cfork_cli.errors import OutputError
 from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Stream
-from cfork_cli.remux.fit import plan, plan_sidecar
+from cfork_cli.remux.fit import plan_film, plan_sidecar
 from cfork_cli.remux.plan import Entry, NewTrack
 
 
@@ -55,7 +55,7 @@ def test_several_new_tracks_that_do_not_fit(tmp_path: Path) -> None:
     media = probe(make(tmp_path / "a.mka", Sound("flac"), Sound("flac"), picture=None, seconds=0.3))
     new = [NewTrack(track, track, choose_codec(track, "flac")) for track in media.audio]
     with pytest.raises(OutputError, match=r"2 sound tracks of .* cannot be written as a 'flac' file"):
-        plan(media, new, "flac", suffix=".flac")
+        plan_film(media, new, "flac", suffix=".flac")
 
 
 def test_a_sidecar_holds_nothing_else(tmp_path: Path) -> None:
@@ -83,7 +83,8 @@ def test_planning_reads_no_more_of_a_large_film(route: str, tmp_path: Path, monk
     media = probe(film)
     track = media.audio[0]
     new = NewTrack(track, track, choose_codec(track, "matroska"))
-    whole = plan(media, [new], "matroska", str(wrapper), suffix=".mkv")
+    monkeypatch.setenv("CFORK_FFMPEG", str(wrapper))
+    whole = plan_film(media, [new], "matroska", suffix=".mkv")
     assert [entry.stream.kind for entry in whole.entries] == ["video", "audio", "subtitle"]
     most = max(map(int, log.read_text().split()))
     assert film.stat().st_size > 25_000_000

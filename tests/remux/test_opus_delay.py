@@ -27,14 +27,14 @@ def test_copied_opus_keeps_its_distance_to_the_picture(route: str, tmp_path: Pat
 
 
 def test_only_opus_in_matroska_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opus_delay, "_is_lost", lambda program: True)
+    monkeypatch.setattr(opus_delay, "_is_lost", lambda: True)
     entries = [
         Entry(Stream(0, "audio", 0, "opus", start_seconds=-0.007), "copy"),
         Entry(Stream(1, "audio", 1, "aac"), "copy"),
     ]
-    cured = opus_delay.cured(entries, "matroska", "ffmpeg")
+    cured = opus_delay.cured(entries, "matroska")
     assert cured[0].options == (("bsf", "setts=ts=TS+round(0.007000/TB)"),)
     assert cured[1] == entries[1]
-    assert opus_delay.cured(entries, "mp4", "ffmpeg") == entries
+    assert opus_delay.cured(entries, "mp4") == entries
     late = [Entry(Stream(0, "audio", 0, "opus", start_seconds=5.0), "copy")]
-    assert "0.006500" in opus_delay.cured(late, "webm", "ffmpeg")[0].options[0][1]
+    assert "0.006500" in opus_delay.cured(late, "webm")[0].options[0][1]

@@ -64,7 +64,7 @@ def ffmpeg(*arguments: str | Path, stdin: bytes | None = None, program: str | No
         "-y",
         *map(os.fspath, arguments),
     ]
-    done = subprocess.run(command, input=stdin, capture_output=True, timeout=60)
+    done = subprocess.run(command, input=stdin, capture_output=True, timeout=250)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout
 

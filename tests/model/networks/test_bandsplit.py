@@ -11,7 +11,7 @@ from model import SAMPLE_RATE, STEMS
 from model.hub.weights import describe, load, save
 from model.networks.bandsplit import COARSE_LIMIT_HZ, HOP, WINDOWS, BandLinear, BandSplit, band_edges, bins_of_bands
 from model.streaming.separator import separate
-from model.streaming.windows import plan
+from model.streaming.windows import make_grid
 
 LIMITS = (SAMPLE_RATE / 2, COARSE_LIMIT_HZ)
 
@@ -247,7 +247,7 @@ def test_facts_that_the_separator_asks_for(network):
     assert network.stems == STEMS
     assert network.sample_rate == SAMPLE_RATE
     assert network.hop == HOP
-    grid = plan(
+    grid = make_grid(
         network.window_seconds,
         network.context_seconds,
         network.crossfade_seconds,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.networks import NATIVE, noise, split
 
-from model.streaming.windows import Grid, cut, fades, overlap_add, plan
+from model.streaming.windows import Grid, cut, fades, make_grid, overlap_add
 
 
 @pytest.mark.parametrize("crossfade", [0, 1, 2, 3, 17, 256, 11_025, 100_000])
@@ -25,7 +25,7 @@ def test_lost_windows_are_noticed():
 
 @pytest.mark.parametrize("hop", [256, 1024])
 def test_windows_start_on_the_networks_frames(hop):
-    grid = plan(12.0, 1.1, 0.3, sample_rate=NATIVE, hop=hop)
+    grid = make_grid(12.0, 1.1, 0.3, sample_rate=NATIVE, hop=hop)
     starts = [window.start for window in cut([np.zeros((1, 2_000_000), np.float32)], grid, 1)]
     assert len(starts) > 3
     assert all(start % hop == 0 for start in starts)
@@ -35,7 +35,7 @@ def test_windows_start_on_the_networks_frames(hop):
 @pytest.mark.parametrize("lengths", [(1.0, 0.5, 0.1), (1.0, 0.3, 0.3), (1.0, -0.1, 0.1), (0.0, 0.0, 0.0)])
 def test_windows_without_a_middle_are_refused(lengths):
     with pytest.raises(ValueError, match="too short"):
-        plan(*lengths, sample_rate=NATIVE, hop=1)
+        make_grid(*lengths, sample_rate=NATIVE, hop=1)
 
 
 def random_grids(count):
