@@ -22,7 +22,7 @@ import pytest
 import torch
 from support.commands import ROOT, Ran, echo_network, finish, listing, processes_about, start, wait_until
 from support.films import ffmpeg, record
-from support.films import samples as samples_of
+from support.readings import samples as samples_of
 from torch import nn
 
 from cfork_cli.app import run
@@ -46,7 +46,7 @@ from model.networks.mrx import MRX
 from model.streaming.batches import Batches
 from model.streaming.separator import separate
 
-pytestmark = pytest.mark.timeout(300)  # whole commands, several of them
+pytestmark = pytest.mark.timeout(600)  # whole commands, several of them
 
 Command = Callable[..., Ran]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -484,11 +484,11 @@ def test_the_sound_of_one_pass_is_the_whole_film(tmp_path: Path) -> None:
 def test_the_peak_is_not_the_parents(tmp_path: Path) -> None:
     """A parent that held much would make every pass look as if it needed nothing."""
     code = (
-        "from cfork_cli.bench import one_pass as bench_authors\n"
-        "bench_authors._forget_peak('cpu')\n"
-        "before = bench_authors._peak_bytes('cpu')\n"
+        "from cfork_cli.bench import one_pass\n"
+        "one_pass._forget_peak('cpu')\n"
+        "before = one_pass._peak_bytes('cpu')\n"
         "held = b'x' * 30_000_000\n"
-        "print(before, bench_authors._peak_bytes('cpu') - before)\n"
+        "print(before, one_pass._peak_bytes('cpu') - before)\n"
     )
     with mmap.mmap(-1, 400_000_000) as parent:
         parent.write(b"x" * 400_000_000)
@@ -785,7 +785,7 @@ def test_interrupted_it_ends_its_command_and_leaves_nothing(place: Path, tiny_mo
         read += line
         if "tiny" in json.loads(line).get("stage", ""):
             break
-    assert wait_until(lambda: len(processes_about(tiny_model)) > 1, 60)
+    assert wait_until(lambda: len(processes_about(tiny_model)) > 1)
     os.kill(child.pid, signal.SIGINT)
     ran = finish(child, read)
     assert ran.code == 130
