@@ -484,11 +484,11 @@ def test_the_sound_of_one_pass_is_the_whole_film(tmp_path: Path) -> None:
 def test_the_peak_is_not_the_parents(tmp_path: Path) -> None:
     """A parent that held much would make every pass look as if it needed nothing."""
     code = (
-        "from cfork_cli import bench_authors\n"
-        "bench_authors._forget_peak('cpu')\n"
-        "before = bench_authors._peak_bytes('cpu')\n"
+        "from cfork_cli.bench import one_pass\n"
+        "one_pass._forget_peak('cpu')\n"
+        "before = one_pass._peak_bytes('cpu')\n"
         "held = b'x' * 30_000_000\n"
-        "print(before, bench_authors._peak_bytes('cpu') - before)\n"
+        "print(before, one_pass._peak_bytes('cpu') - before)\n"
     )
     with mmap.mmap(-1, 400_000_000) as parent:
         parent.write(b"x" * 400_000_000)
