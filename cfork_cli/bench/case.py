@@ -168,7 +168,7 @@ class Case:
 
 
 def command_figures(whole: Sequence[Cost], seconds: float) -> dict[str, Any]:
-    """What runs of the command on a film of so many seconds come to."""
+    """Sum up runs of the command on a film of so many seconds."""
     cpu = [cost.cpu_seconds for cost in whole if cost.cpu_seconds is not None]
     peaks = [cost.peak_bytes for cost in whole if cost.peak_bytes is not None]
     return {

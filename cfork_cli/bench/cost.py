@@ -1,4 +1,4 @@
-"""What a command costs: wall time, CPU time and peak memory of its whole process tree, and when its stages began."""
+"""Measure a command: wall time, CPU time and peak memory of its whole process tree, and when its stages began."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ except ImportError:  # Windows
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run took.
+    """Time and memory of one run.
 
     Attributes:
         wall_seconds: from before the start of the process to after its end.
@@ -57,7 +57,7 @@ def _memory_words() -> str:
 
 
 MEMORY = _memory_words()
-"""How the peak memory is measured here, in words."""
+"""The way in which the peak memory is measured here, in words."""
 
 
 def measure(arguments: Sequence[str], *, environment: Mapping[str, str] | None = None) -> Cost:
@@ -109,7 +109,7 @@ def measure(arguments: Sequence[str], *, environment: Mapping[str, str] | None =
 
 
 def measure_module(name: str, *arguments: str) -> Cost:
-    """The same of a module of this very version of cfork, by this very Python."""
+    """Measure a module of this very version of cfork, run by this very Python; see `measure`."""
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return measure([sys.executable, "-m", name, *arguments], environment={"PYTHONPATH": path})

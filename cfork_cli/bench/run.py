@@ -1,4 +1,4 @@
-"""How fast cfork is on this machine, and where the time goes.
+"""Measure how fast cfork is on this machine, and where the time goes.
 
 The whole command is run as users run it, in a process of its own; then what it is compared with: the network alone on
 the very same batches, the whole file in one pass as the authors of MRX do it, and the time that the arithmetic takes at
@@ -35,7 +35,7 @@ FILES = (".json", ".csv", ".md")
 
 @dataclass(frozen=True)
 class BenchJob:
-    """What the user asked `cfork bench` for. `layouts` and `seconds` may be empty: the film's own."""
+    """Options of `cfork bench`. `layouts` and `seconds` may be empty: the film's own."""
 
     input: Path | None
     models: tuple[str, ...]
@@ -84,7 +84,7 @@ def bench(job: BenchJob, console: Console) -> None:
 
 
 def _check(job: BenchJob) -> None:
-    """All that can be checked before the work."""
+    """Check all that can be checked before the work."""
     for what, given in (("model", job.models), ("device", job.devices), ("layout", job.layouts)):
         if len(set(given)) != len(given):
             raise UsageError(f"a {what} is given twice: give each --{what} once")
@@ -101,7 +101,7 @@ def _check(job: BenchJob) -> None:
 
 
 def _devices(job: BenchJob) -> tuple[str, ...]:
-    """What "auto" stands for here."""
+    """Return the devices, with "auto" resolved."""
     import torch
 
     auto = "cuda" if torch.cuda.is_available() else "cpu"
@@ -131,7 +131,7 @@ def _films(job: BenchJob, own: Film | None, folder: Path, console: Console) -> I
 
 
 def _text(result: dict[str, Any], suffix: str) -> str:
-    """What goes into the file that was asked for."""
+    """Return the text of the file that was asked for."""
     if suffix == ".json":
         return json.dumps(result, indent=1) + "\n"
     return bench_tables.csv_text(result) if suffix == ".csv" else bench_tables.markdown(result)

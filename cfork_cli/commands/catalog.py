@@ -1,4 +1,4 @@
-"""Which models there are, how well they do, and all that is known of one."""
+"""Show the models that there are, how well they do, and everything known about one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def show_models(console: Console) -> None:
-    """A table on stdout of the models that there are and could be, or their cards as JSON; torch stays out of it.
+    """Show a table of the models that there are and could be, or their cards as JSON, without importing torch.
 
     Raises:
         WeightsError: a bundled file is damaged.
@@ -38,7 +38,7 @@ def show_models(console: Console) -> None:
 
 
 def show_facts(facts: Facts, console: Console) -> None:
-    """All that is known of a model, as a table or as JSON."""
+    """Show everything known about a model, as a table or as JSON."""
     rows: dict[str, str] = {
         "model": f"{facts.name} ({facts.state})",
         "file": str(facts.path) if facts.path else f"run: cfork models pull {facts.name}",

@@ -17,7 +17,7 @@ dnr = typer.Typer(
 
 
 class SplitBy(StrEnum):
-    """What keeps files together when they are divided into training, validation and test."""
+    """Ways to keep files together when they are divided into training, validation and test."""
 
     folder = "folder"
     prefix = "prefix"

@@ -10,7 +10,7 @@ import typer
 
 
 class Device(StrEnum):
-    """Where the network runs."""
+    """Devices that the network can run on."""
 
     auto = "auto"
     cpu = "cpu"
@@ -18,7 +18,7 @@ class Device(StrEnum):
 
 
 class Precision(StrEnum):
-    """What the network computes in."""
+    """Number formats that the network can compute in."""
 
     auto = "auto"
     float32 = "float32"
@@ -34,7 +34,7 @@ class Split(StrEnum):
 
 
 class Downmix(StrEnum):
-    """What surround sound is folded to."""
+    """Layouts that surround sound can be folded to."""
 
     stereo = "stereo"
 

@@ -173,7 +173,7 @@ def check_length(media: Media, track: Stream, seconds: float, reached: float | N
 
 
 def _last_seconds(log: str) -> float | None:
-    """How far ffmpeg came in the film, from the last report of `-progress`."""
+    """Return how far ffmpeg came in the film, from the last report of `-progress`."""
     found: list[str] = re.findall(r"^out_time_us=(\d+)$", log, re.MULTILINE)
     return int(found[-1]) / 1e6 if found else None
 

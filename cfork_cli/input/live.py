@@ -34,7 +34,7 @@ HEAD_BYTES = 16_000_000
 """The most that is read to find out what comes; ffprobe itself is content with 5 MB."""
 
 LISTEN_SECONDS = 30.0
-"""How much of a stream is heard before its loudness is judged."""
+"""Seconds of a stream whose loudness is measured before the rest is separated."""
 
 _BLOCK_SECONDS = 0.25
 
@@ -111,7 +111,7 @@ def _probe(descriptor: int, head: bytes) -> tuple[bytes, bytes, bool]:
 
 
 def _index_comes_last(head: bytes) -> bool:
-    """Whether this is an MP4 or MOV whose index comes after the pictures: nothing can be decoded before its end."""
+    """Return whether this is an MP4 or MOV whose index comes last: nothing can be decoded before its end."""
     place = 0
     while place + 8 <= len(head):
         size, kind = struct.unpack_from(">I4s", head, place)
@@ -152,7 +152,7 @@ class StreamDecoder(Blocks):
         self._trouble: OSError | None = None
 
     def lufs(self, progress: Callable[[float], None] | None = None) -> float:
-        """Loudness of the first `LISTEN_SECONDS` (less if less comes), which are kept for the iteration.
+        """Measure the loudness of the first `LISTEN_SECONDS` (less if less comes), which are kept for the iteration.
 
         Returns:
             LUFS; -inf for silence.

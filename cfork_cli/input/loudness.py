@@ -1,4 +1,4 @@
-"""How loud a sound track is as a whole: integrated loudness after ITU-R BS.1770, by ffmpeg's `ebur128`."""
+"""Measure a sound track's integrated loudness after ITU-R BS.1770, by ffmpeg's `ebur128`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SILENCE_LUFS = -70.0
 
 @dataclass(frozen=True)
 class Loudness:
-    """What a sound track measures.
+    """Loudness of a sound track.
 
     Attributes:
         integrated_lufs: of the whole track; -inf for silence.
@@ -94,7 +94,7 @@ def measuring(
 def measuring_lufs(
     media: Media, track: Stream, span: Span | None = None
 ) -> Iterator[Callable[[Callable[[float], None] | None], float]]:
-    """The same where only the integrated loudness is wanted, in LUFS; -inf for silence."""
+    """Measure only the integrated loudness, in LUFS; -inf for silence. See `measuring`."""
     with measuring(media, track, span=span) as result:
         yield lambda progress: result(progress).integrated_lufs
 
@@ -148,7 +148,7 @@ _FILTER = "ebur128=framelog=verbose"
 
 
 def _summary(log: str) -> Loudness | None:
-    """What `ebur128` tells at the end, after any complaints; None if it does not."""
+    """Return what `ebur128` reports at its end, after any complaints; None if there is no report."""
 
     def last(words: str) -> float | None:
         found = re.findall(rf"^\s*{words}\s+(-?[\d.]+|-?inf|nan) ", log, re.MULTILINE)

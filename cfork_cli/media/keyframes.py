@@ -1,4 +1,4 @@
-"""Where a copied picture can begin: at a key frame."""
+"""Find where a copied picture can begin: at a key frame."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cfork_cli.media.timeline import keeps_time_stamps
 from cfork_cli.media.types import Media
 
 _STEPS_SECONDS = (0, 12, 24, 60, 120, 600)
-"""How far back to look where seeking lands late, as it does in MPEG-TS."""
+"""Steps by which to look further back where seeking lands late, as it does in MPEG-TS."""
 
 
 _SEEKS_BY_PTS = 0x4000000  # AVFMT_SEEK_TO_PTS of libavformat

@@ -27,7 +27,7 @@ RAW_INPUTS = {
 
 @dataclass(frozen=True)
 class RawFormat:
-    """What bare samples are. layout: ffmpeg's name, or None."""
+    """Format of bare samples. layout: ffmpeg's name, or None."""
 
     name: str
     sample_rate: int
@@ -40,22 +40,22 @@ class RawFormat:
 
 
 def is_input_pipe(path: Path) -> bool:
-    """Whether an input is standard input or another pipe, rather than a file."""
+    """Return whether an input is standard input or another pipe, rather than a file."""
     return os.fspath(path) in _STDIN or _is_pipe(path)
 
 
 def is_output_pipe(path: Path | None) -> bool:
-    """Whether an output is standard output or another pipe."""
+    """Return whether an output is standard output or another pipe."""
     return path is not None and (os.fspath(path) in _STDOUT or _is_pipe(path))
 
 
 def is_stdout(path: Path | None) -> bool:
-    """Whether an output is standard output."""
+    """Return whether an output is standard output."""
     return path is not None and os.fspath(path) in _STDOUT
 
 
 def stdout_is_taken(arguments: Sequence[str]) -> bool:
-    """Whether a command line asks for sound on standard output, as far as its words tell before they are parsed.
+    """Return whether a command line asks for sound on standard output, as far as it shows before it is parsed.
 
     >>> [stdout_is_taken(line.split()) for line in ("remix - -o x.mkv", "remix a.mkv -o -", "remix - --music 3")]
     [False, True, True]
@@ -74,12 +74,12 @@ def stdout_is_taken(arguments: Sequence[str]) -> bool:
 
 
 def natural_output(input: Path) -> Path | None:
-    """Where output goes if nobody says so: what comes through a pipe goes on; None is beside the file."""
+    """Return the output that goes with an input if none was named: a pipe for a pipe, None (beside it) for a file."""
     return Path("-") if is_input_pipe(input) else None
 
 
 def raw_format(name: str | None, sample_rate: int | None, channels: int | None, layout: str | None) -> RawFormat | None:
-    """What the user says about bare samples; None if nothing.
+    """Return the format of bare samples that the user describes; None if there is no such description.
 
     Raises:
         UsageError: it is not enough, or makes no sense.
@@ -114,7 +114,7 @@ def check_terminal(output: Path | None) -> None:
 
 
 def display_name(path: Path) -> Path:
-    """What messages call an input."""
+    """Return the name of an input for messages."""
     return _STANDARD_INPUT if os.fspath(path) in _STDIN else path
 
 
@@ -165,7 +165,7 @@ def open_output(path: Path) -> int:
 
 
 def chunks(descriptor: int) -> Iterator[bytes]:
-    """What comes, as soon as it comes."""
+    """Yield what comes through a pipe, as soon as it comes."""
     while data := os.read(descriptor, CHUNK_BYTES):
         yield data
 

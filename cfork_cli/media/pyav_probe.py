@@ -86,7 +86,7 @@ def _stream(stream: Any) -> dict[str, Any]:
 
 
 def _turned(container: Any, stream: Any) -> dict[str, Any]:
-    """How the picture is rotated. PyAV tells it of decoded pictures alone, so the first one is decoded."""
+    """Return the picture's rotation. PyAV knows it of decoded pictures only, so the first one is decoded."""
     import av.error
 
     if stream.type != "video" or stream.codec_context is None or stream.disposition.attached_pic:

@@ -1,4 +1,4 @@
-"""Whether a file was cut off, where its first or last bytes tell; ffmpeg reads on to the end and says nothing."""
+"""Find out from a file's first or last bytes whether it was cut off; ffmpeg reads to the end and says nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def missing_share(media: Media) -> float:
 
 
 def cut_off(media: Media) -> bool:
-    """Whether the last bytes show that more was to come. These containers do not tell how much.
+    """Return whether the last bytes show that more was to come. These containers do not say how much.
 
     MPEG-TS consists of packets of one size; the last page of an Ogg file says that it is the last.
     """

@@ -37,7 +37,7 @@ def stereo_matrix(track: Stream, speakers: Sequence[str] | None) -> np.ndarray |
 
 
 def _gains(speaker: str) -> tuple[float, float]:
-    """What a speaker gives to left and right.
+    """Return the gains of a speaker to left and right.
 
     >>> [tuple(round(gain, 3) for gain in _gains(name)) for name in ("FL", "SR", "BC", "LFE")]
     [(1.0, 0.0), (0.0, 0.707), (0.5, 0.5), (0.0, 0.0)]

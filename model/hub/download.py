@@ -199,19 +199,19 @@ def _begin(response: Any, url: str, part: Partial) -> int | None:
 
 
 def _validator(headers: Message) -> str | None:
-    """What names this version of the file: a strong ETag, else its date."""
+    """Return what identifies this version of the file: a strong ETag, else its date; None if neither is there."""
     tag = headers.get("ETag")
     return tag if tag is not None and tag.startswith('"') else headers.get("Last-Modified")
 
 
 def _whole(headers: Message) -> int | None:
-    """The size of the file, from the answer to a range beyond it."""
+    """Return the size of the file, from the answer to a range beyond it."""
     found = re.fullmatch(r"bytes \*/(\d+)", headers.get("Content-Range", "").strip())
     return int(found[1]) if found else None
 
 
 def _refused(error: HTTPError, url: str, part: Partial) -> Exception:
-    """What an error status means."""
+    """Return the exception that an error status means."""
     said = f"{error.code} {error.reason}".strip()
     if error.code == 416:
         part.discard()
@@ -228,7 +228,7 @@ def _refused(error: HTTPError, url: str, part: Partial) -> Exception:
 
 
 def _failed(error: Exception, url: str, timeout: float, *, receiving: bool = False) -> Exception:
-    """What a broken connection means."""
+    """Return the exception that a broken connection means."""
     reason = error.reason if isinstance(error, URLError) else error
     # urllib wraps what happens before the request is out, and nothing later
     reached = receiving or not isinstance(error, URLError)

@@ -75,7 +75,7 @@ def digest_of(path: Path) -> str:
 
 
 def digest_due(path: Path) -> tuple[str, str] | None:
-    """What the SHA-256 of a file must be, and who says so; None if nobody does.
+    """Return the SHA-256 that a file must have, and who says so; None if nobody does.
 
     Raises:
         WeightsError: it is bundled, and the list of digests is missing.
@@ -92,7 +92,7 @@ def digest_due(path: Path) -> tuple[str, str] | None:
 
 
 def state_of(path: Path) -> State:
-    """Where a file of weights belongs."""
+    """Return where a file of weights belongs."""
     if _is_in(path, weights.BUNDLED):
         return "bundled"
     return "in cache" if _is_in(path, cache.folder()) else "file"

@@ -1,6 +1,6 @@
-"""What no mask claims of the mixture, shared out among the stems; with shares that sum to 1 the stems sum to it.
+"""Share out among the stems what no mask claims of the mixture; with shares that sum to 1 the stems sum to it.
 
-`Sharing` is what networks with masks and such shares have in common.
+`Sharing` is the base of networks with masks and such shares.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Sharing(nn.Module):
         raise NotImplementedError
 
     def hear(self, spectra: Sequence[Tensor]) -> Tensor:
-        """What the masks are made of."""
+        """Encode the spectra into what the masks are made of."""
         raise NotImplementedError
 
     def masks(self, stem: str, hidden: Tensor) -> list[Tensor]:

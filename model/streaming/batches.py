@@ -44,11 +44,11 @@ class Task:
 
     @property
     def done(self) -> bool:
-        """Whether there are stems, or an error."""
+        """True once there are stems, or an error."""
         return self._done.is_set()
 
     def finish(self, stems: Audio | None, error: BaseException | None = None) -> None:
-        """Leave what came of it."""
+        """Leave the stems or the error, and wake whoever waits."""
         self.stems, self.error = stems, error
         self._done.set()
 

@@ -24,7 +24,7 @@ scenes, with voices 8 degrees from it 0.02 to 0.19 (benchmarks/stereo.py)."""
 
 
 def is_centered(left: Audio, right: Audio, sample_rate: int) -> bool:
-    """Whether something stands in the middle, and loud enough to be worth it; not of silence.
+    """Return whether something stands in the middle, loud enough to be worth it; False for silence.
 
     Shape: `[T]` each, of any length, the same
 
