@@ -33,7 +33,7 @@ class Cost:
 
     Attributes:
         wall_seconds: from before the start of the process to after its end.
-        cpu_seconds: user and system time of it and all its descendants; None where the system does not tell.
+        cpu_seconds: user and system time of it and all its descendants; None where the system does not say.
         peak_bytes: see `MEMORY`; None where it is not known.
         marks: stage -> seconds after the start, from the JSON lines that the command writes with `--json`.
         exit_code: of the process.
@@ -125,7 +125,7 @@ def measure_cfork(arguments: Sequence[str]) -> tuple[Cost, dict[str, Any]]:
     try:
         result: dict[str, Any] = json.loads(cost.output)
     except ValueError as error:
-        why = cost.last_words or "and told nothing"
+        why = cost.last_words or "and said nothing"
         raise CforkError(f"'cfork {arguments[0]}' ended with status {cost.exit_code}: {why}") from error
     if cost.exit_code != 0:
         raise _as_told(str(result.get("error")), cost.exit_code)
@@ -182,7 +182,7 @@ def _watch_memory(pid: int, ended: threading.Event, peak: list[int]) -> None:
 
 
 def _ended(child: subprocess.Popen[bytes]) -> int | None:
-    """Wait for a child; the largest resident set of it and its children, in bytes; None where nobody tells."""
+    """Wait for a child and return the largest resident set of it and its children, in bytes; None if unknown."""
     if not hasattr(os, "wait4"):  # Windows
         child.wait()
         return None

@@ -99,7 +99,7 @@ def make_film(path: Path, layout: str, seconds: float) -> Film:
             for block in film_sound(channels, seconds):
                 child.stdin.write(np.ascontiguousarray(block.T, "<f4").data)
             child.stdin.close()
-        except OSError:  # it has ended, and its status tells why
+        except OSError:  # it has ended, and its status says why
             pass
         _check(child.wait(), child.log(), "the film to measure with could not be made")
     return open_film(path)

@@ -90,7 +90,7 @@ def instruction_sets() -> list[str]:
 
 
 def available_bytes() -> int | None:
-    """Memory that could be had now without swapping; None where nobody tells."""
+    """Return the bytes of memory that are free without swapping; None if unknown."""
     with contextlib.suppress(OSError):
         found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
         if found:

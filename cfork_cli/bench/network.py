@@ -198,7 +198,7 @@ def parts(network: Any, recording: Recording) -> dict[str, tuple[float, float]]:
     """Wall and CPU seconds of the parts of the network (`PARTS`), the batches one after another as one of the
     separator's workers would run them.
 
-    What is told apart are calls of torch's own functions and of `model.inference.transform`; all else is the rest.
+    Distinguished are calls of torch's own functions and of `model.inference.transform`; all else is the rest.
     """
     import torch
     from torch.overrides import TorchFunctionMode
@@ -277,7 +277,7 @@ def flops(plain: Any, recording: Recording) -> dict[str, int]:
 
 
 def _wait(recording: Recording) -> None:
-    """Until a GPU has done what it was told."""
+    """Wait until a GPU has done its work."""
     if recording.is_on_gpu:
         import torch
 

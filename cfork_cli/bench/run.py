@@ -55,7 +55,7 @@ def bench(job: BenchJob, console: Console) -> None:
     Raises:
         ModelError: a model is missing or damaged. InputError, DamagedInputError: the film cannot be used.
         UsageError: options that make no sense. OutputError: the file cannot be written.
-        CforkError: whatever the measured command told.
+        CforkError: whatever the measured command said.
     """
     _check(job)
     own = bench_sound.open_film(job.input) if job.input else None
@@ -117,7 +117,7 @@ def _load(model: str, device: str, precision: str) -> Loaded:
 
 
 def _films(job: BenchJob, own: Film | None, folder: Path, console: Console) -> Iterator[Film]:
-    """One after the other: what is made takes room."""
+    """Yield the films one after the other, and delete each: they take room."""
     for layout in job.layouts or ("stereo",):
         for seconds in job.seconds or (None if own else 30.0,):
             if own is not None and seconds is None:

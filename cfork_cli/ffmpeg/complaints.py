@@ -48,7 +48,7 @@ def write_failure(output: Path, status: int, log: str) -> CforkError:
 
 def complaint(log: str) -> str:
     """Return the line of ffmpeg's standard error that says what went wrong, without addresses. It may be empty.
-    Where the lines tell their level (`-loglevel level+info`), only errors count.
+    Where the lines begin with their level (`-loglevel level+info`), only errors count.
     """
     lines = [re.sub(r"^(\[[^\]]* @ 0x[0-9a-f]+\] ?)+", "", line).strip() for line in log.splitlines()]
     leveled = [match for line in lines if (match := re.match(r"\[(panic|fatal|error|warning|info)\] (.*)", line))]

@@ -58,4 +58,4 @@ class Blocks:
 def defects(path: object, log: str) -> tuple[str, ...]:
     """Return ffmpeg's complaints in words for the user."""
     why = complaint(log)
-    return (f"ffmpeg met defects in '{path}' and passed over them (the first: {why})",) if why else ()
+    return (f"ffmpeg found defects in '{path}' and skipped them (the first: {why})",) if why else ()

@@ -45,7 +45,7 @@ class Head:
 
     Attributes:
         data: everything that was read so far.
-        media: what comes; None if only the whole file tells.
+        media: facts about the stream; None if only the whole file has them.
     """
 
     data: bytes
@@ -171,7 +171,7 @@ class StreamDecoder(Blocks):
         """Yield blocks, float32 `[channels, samples]`, as they come; then check that the end was a good one.
 
         Raises:
-            DamagedInputError: decoding failed, or less came than the input had told.
+            DamagedInputError: decoding failed, or less came than the input's header said.
             InputError: it cannot be read, or this ffmpeg has no decoder for it.
             FfmpegError: ffmpeg cannot be started, or was killed.
         """
@@ -217,7 +217,7 @@ class StreamDecoder(Blocks):
                 while view:
                     try:
                         view = view[os.write(sink, view) :]
-                    except OSError:  # ffmpeg has ended; its exit status tells why
+                    except OSError:  # ffmpeg has ended; its exit status says why
                         return
         except OSError as error:
             self._trouble = error

@@ -81,7 +81,7 @@ def measuring(
         What waits for the result. It takes what is called now and then with the seconds measured so far, or None.
 
     Raises:
-        DamagedInputError: the track cannot be decoded, or the film is shorter than it says: better told now than
+        DamagedInputError: the track cannot be decoded, or the film is shorter than it says: better known now than
             after the whole remix.
         InputError: this ffmpeg has no decoder for it.
         FfmpegError: ffmpeg cannot be started, or was killed.
@@ -120,7 +120,7 @@ def _result(
         check_length(media, track, seconds, None)
     told = _summary(log)
     if told is None:
-        why = complaint(log) or "ffmpeg told no result"
+        why = complaint(log) or "ffmpeg reported no result"
         raise DamagedInputError(f"the loudness of '{media.path}' could not be measured ({why})")
     return told
 
@@ -170,7 +170,7 @@ def _command(media: Media, track: Stream, true_peak: bool, span: Span | None) ->
     if span is not None and timeline.keeps_time_stamps(media):
         graph = graph.global_args("-copyts")
     if track.duration_seconds is None and tells_its_length(media) and span is None:
-        # Only the whole film tells its length: the sound may rightly end before the picture, so both are read.
+        # Only the whole film shows its length: the sound may rightly end before the picture, so both are read.
         others = [film[str(stream.index)] for stream in clock_streams(media)]
         graph = ffmpeg.merge_outputs(ffmpeg.output(*others, "-", f="null", c="copy"), graph)
     graph = graph.global_args("-loglevel", "level+info", "-progress", "pipe:1")

@@ -103,7 +103,7 @@ def container_for(output: Path, media: Media) -> str:
     own = _own_kinds(media)
     named = _BY_SUFFIX.get(suffix)
     if suffix == media.path.suffix.lower():
-        # a film may have another film's suffix; what it is counts, and the suffix only tells relatives apart
+        # a film may have another film's suffix; what it is counts, and the suffix only chooses among its relatives
         named = named if named in own or not own else own[0]
     elif suffix in ("", ".cfork") and own:
         named = own[0]

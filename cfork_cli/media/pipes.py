@@ -22,7 +22,7 @@ RAW_INPUTS = {
     "u8", "s8", "s16le", "s16be", "u16le", "u16be", "s24le", "s24be", "u24le", "u24be", "s32le", "s32be", "u32le",
     "u32be", "f32le", "f32be", "f64le", "f64be", "alaw", "mulaw",
 }  # fmt: skip
-"""Bare samples that ffmpeg reads; they tell nothing of themselves."""
+"""Formats of bare samples that ffmpeg reads; the data itself does not show its format."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def raw_format(name: str | None, sample_rate: int | None, channels: int | None, 
         if channels not in (None, count):
             raise UsageError(f"'{layout}' has {count} channels, not {channels}: leave --channels away")
     if sample_rate is None or count is None or not 1 <= sample_rate <= 1_000_000 or not 1 <= count <= 64:
-        raise UsageError("bare samples do not tell what they are: add --rate 48000, and --channels 2 or --layout 5.1")
+        raise UsageError("bare samples carry no header: add --rate 48000, and --channels 2 or --layout 5.1")
     return RawFormat(name, sample_rate, count, layout)
 
 
@@ -110,7 +110,7 @@ def check_terminal(output: Path | None) -> None:
         UsageError: standard output is one.
     """
     if is_stdout(output) and os.isatty(1):
-        raise UsageError("sound is nothing for the terminal: pipe it into a player, or name a file with -o")
+        raise UsageError("a terminal cannot play sound: pipe it into a player, or name a file with -o")
 
 
 def display_name(path: Path) -> Path:

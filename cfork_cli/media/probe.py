@@ -149,7 +149,7 @@ def _number(value: Any) -> float | None:
 
 
 def _integer(value: Any) -> int | None:
-    """A positive whole number, else None: ffprobe says 0 for "not told"."""
+    """A positive whole number, else None: ffprobe says 0 for "unknown"."""
     number = _number(value)
     return int(number) if number is not None and number > 0 else None
 

@@ -1,6 +1,6 @@
 """Places of sound tracks on the film's time line, in samples; decode and remux both take them from here.
 
-Files tell time stamps. In most of them ffmpeg can leave these as they are (`-copyts`), and time zero is theirs. In
+Files carry time stamps. In most of them ffmpeg can leave these as they are (`-copyts`), and time zero is theirs. In
 broadcasts time starts anywhere and may jump; ffmpeg mends that while it reads, so zero is then the film's first moment.
 """
 
@@ -24,9 +24,9 @@ def film_begin(media: Media, sample_rate: int) -> int:
 
 
 def track_begin(media: Media, track: Stream, container: str) -> int:
-    """The sample with which the new track begins: where the old one did, if such a file can tell.
+    """The sample with which the new track begins: where the old one did, if such a file can store it.
 
-    A track that comes a little earlier than told would lose nothing but silence, so rounding is downwards.
+    A track that begins a little earlier than stored would lose nothing but silence, so rounding is downwards.
 
     Args:
         container: ffmpeg's name of the muxer.
@@ -41,7 +41,7 @@ def after_start_up(media: Media, track: Stream, begin: int, delay: int) -> int:
     """Return where a delayed track's sound really begins: an encoder's start-up is not part of the film.
 
     The same codec again has the same start-up; with its own in place of the old one, its packets begin where those of
-    the old track did. At the film's start, files differ in what they tell.
+    the old track did. At the film's start, files differ in what they store.
 
     Args:
         begin: as from `track_begin`. delay: the new encoder's start-up, in samples.

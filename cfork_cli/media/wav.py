@@ -60,7 +60,7 @@ class Format:
             riff_bytes: the most that a plain WAV file holds (smaller in tests).
         """
         format_chunk = self._chunk()
-        if self.bits == 32:  # formats other than integers have to tell their length
+        if self.bits == 32:  # formats other than integers have to store their length
             format_chunk += b"fact" + struct.pack("<II", 4, UNKNOWN if samples is None else min(samples, UNKNOWN))
         if samples is None:
             return _chunk_start(b"RIFF", UNKNOWN) + b"WAVE" + format_chunk + _chunk_start(b"data", UNKNOWN)

@@ -21,16 +21,16 @@ def stereo_matrix(track: Stream, speakers: Sequence[str] | None) -> np.ndarray |
     """Return the gains `[2, channels]`, float32; None if the track is mono or stereo already.
 
     Args:
-        speakers: of each channel ("FL", "LFE", ...), from `media.layouts`; None where the layout does not tell.
+        speakers: of each channel ("FL", "LFE", ...), from `media.layouts`; None where the layout is unknown.
 
     Raises:
-        InputError: the film does not tell which channel is which.
+        InputError: the film does not say which channel is which.
     """
     if (track.channels or 0) <= 2:
         return None
     if speakers is None or len(speakers) != track.channels:
         raise InputError(
-            f"sound track {track.number + 1} ({track}) does not tell which channel is which, so it cannot be folded to "
+            f"sound track {track.number + 1} ({track}) does not say which channel is which, so it cannot be folded to "
             "stereo: leave --downmix away"
         )
     return np.array([_gains(name) for name in speakers], np.float32).T

@@ -102,5 +102,5 @@ def _number(name: bytes, value: int) -> bytes:
 
 
 def _size(value: int, length: int) -> bytes:
-    """A number that tells its own length by the place of its highest bit."""
+    """Return a number that shows its own length by the place of its highest bit."""
     return (value | 1 << 7 * length).to_bytes(length, "big")

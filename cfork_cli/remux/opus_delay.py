@@ -1,6 +1,6 @@
 """Opus that is copied into Matroska: ffmpeg 5.1 and older lose its start-up delay from the time stamps at every copy.
 
-Matroska tells the delay, and readers take it off the time stamps. Those versions write the shortened time stamps back
+Matroska stores the delay, and readers take it off the time stamps. Those versions write the shortened time stamps back
 as they are, so that the next reader takes it off again: the sound comes 7 ms earlier against the picture each time.
 There, the delay is put back.
 """

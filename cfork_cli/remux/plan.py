@@ -72,7 +72,7 @@ class FilmPlan:
         new: the tracks to write, in the order in which their samples are handed over.
         entries: the streams of the new film, in order; "attach" ones (which Matroska keeps at its end) last.
         container: ffmpeg's name of the muxer.
-        suffix: of the file; it tells some muxers what to write.
+        suffix: of the file; some muxers choose by it what to write.
         alone: nothing but the new tracks, for a file beside the film.
         notes: for the user, about streams that change or cannot come along.
     """

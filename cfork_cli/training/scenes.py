@@ -90,7 +90,7 @@ def build(job: BuildJob, console: Console) -> None:
             ) from interrupt
         console.end()
     for path in sorted(broken):
-        console.note(f"'{path}' cannot be read and was passed over")
+        console.note(f"'{path}' cannot be read and was skipped")
     before = f", {len(made) - len(left)} were there already" if len(left) < len(made) else ""
     console.say(f"{job.out}: {done} {'scene' if done == 1 else 'scenes'} built{before}")
     facts: dict[str, Any] = {"built": done, "there_already": len(made) - len(left), "out": str(job.out)}

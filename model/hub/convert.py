@@ -105,7 +105,7 @@ def _left_unsaid(network: Any, out: Path) -> tuple[str, ...]:
     told = {**type(network)(**known).config}
     wrong = [key for key, value in network.config.items() if told.get(key) != value]
     return (
-        (f"a plain state dict does not tell {' and '.join(wrong)}: cfork would take the published MRX's",)
+        (f"a plain state dict does not store {' and '.join(wrong)}: cfork would take the published MRX's",)
         if wrong
         else ()
     )

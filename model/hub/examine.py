@@ -108,7 +108,7 @@ def verify(name_or_path: str | os.PathLike[str]) -> Iterator[Check]:
         WeightsError: the first thing that is wrong.
     """
     path = weights.resolve(name_or_path)
-    weights.is_pytorch(path)  # a pointer of Git LFS is told as such, not as a wrong checksum
+    weights.is_pytorch(path)  # a pointer of Git LFS is reported as such, not as a wrong checksum
     digest, due = inventory.digest_of(path), inventory.digest_due(path)
     if due is not None and digest != due[0]:
         raise WeightsError(

@@ -21,9 +21,9 @@ class Entry:
     Attributes:
         path: None if it is not pulled.
         bytes: of its file, also of one that is not pulled.
-        architecture: a key of `weights.ARCHITECTURES`; None where only loading would tell.
+        architecture: a key of `weights.ARCHITECTURES`; None where only loading would show it.
         aliases: other names that work.
-        level_matched: whether its stems can be mixed back; None where only loading would tell.
+        level_matched: whether its stems can be mixed back; None where only loading would show it.
     """
 
     name: str

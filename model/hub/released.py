@@ -163,7 +163,7 @@ def read_state_dict(path: Path, *, lazily: bool = False) -> dict[str, Tensor]:
 
 
 def recognize(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
-    """Arguments of the `MRX` that these tensors belong to. No tensor tells the hop: it is the published one.
+    """Return arguments of the `MRX` that these tensors belong to. No tensor shows the hop: it is the published one.
 
     Raises:
         WeightsError: they are not those of an MRX for our stems.

@@ -1,7 +1,7 @@
 """Sum up many scenes: means, medians, 95 % intervals, and differences of two networks.
 
 Intervals are bootstrapped over scenes: scenes are drawn anew, with replacement, and the figure is computed of each
-draw. They tell how much the choice of scenes matters, not how another training run would do.
+draw. They show how much the choice of scenes matters, not how another training run would do.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def before_sharing(weights: Mapping[str, float], shares: Mapping[str, float]) ->
 class Sharing(nn.Module):
     """A network that makes masks of spectra, and shares out what they leave. Mono sequences in, stems out.
 
-    Subclasses tell what is below `mix`, and:
+    Subclasses implement what is below `mix`, and:
         stems: names of the outputs, in order.
         hop: sequences are filled up with silence to a multiple of it.
         residual: the share of each stem.

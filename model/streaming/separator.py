@@ -48,11 +48,11 @@ def separate(
     window_seconds: float | None = None,
     context_seconds: float | None = None,
 ) -> Iterator[tuple[Audio, Audio]]:
-    """Stems of a stream, each piece beside the very samples of the mixture that it belongs to.
+    """Separate a stream: yield stems, each piece beside the samples of the mixture that it belongs to.
 
     Exact digital silence is not computed, and neither is a window or a channel equal to another in the same
     batch. NaN, infinities and samples beyond `LOUDEST` are hidden from the network only. What a network
-    cannot tell at another rate than its own (above 22.05 kHz in a film of 48 kHz or more) is in no stem, so
+    cannot represent at its own rate (above 22.05 kHz in a film of 48 kHz or more) is in no stem, so
     it stays in `mixture + (gain - 1) * stem`.
 
     Args:

@@ -370,7 +370,7 @@ def test_the_measured_command_s_own_errors(place: Path, monkeypatch: pytest.Monk
         measure_cfork(["remix", "missing.mkv", "--music", "mute"])
     with pytest.raises(UsageError, match="see 'cfork remix --help'"):
         measure_cfork(["remix", "--nonsense"])
-    for words, told in (("", "and told nothing"), ("ImportError: no numpy", "ImportError: no numpy")):
+    for words, told in (("", "and said nothing"), ("ImportError: no numpy", "ImportError: no numpy")):
         silent = Cost(1.0, 1.0, None, {}, 1, "", words)
         monkeypatch.setattr("cfork_cli.bench.cost.measure_module", lambda *_, silent=silent: silent)
         with pytest.raises(CforkError, match=f"'cfork remix' ended with status 1: {told}"):
