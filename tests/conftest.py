@@ -12,11 +12,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import store
 from support.commands import Ran, listing
+from support.cores import pytest_cmdline_main, pytest_xdist_make_scheduler  # noqa: F401  (hooks)
 from support.file_server import FileServer, serving
 from support.films import Sound, make
 
 from cfork_cli.app import run
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make a folder for the films of this session, which workers share and whoever made it removes."""
+    if store.FOLDER not in os.environ:
+        os.environ[store.FOLDER] = tempfile.mkdtemp(prefix="cfork-films-")
+        config.add_cleanup(_forget_films)
+
+
+def _forget_films() -> None:
+    shutil.rmtree(os.environ.pop(store.FOLDER), ignore_errors=True)
 
 
 @pytest.fixture(params=["system", "wheels"])

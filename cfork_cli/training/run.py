@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from cfork_cli.console.console import REPORT_SECONDS, Console
 from cfork_cli.errors import CforkError, InputError, Interrupted, UsageError, translated
 from cfork_cli.text import SPOKEN_ORDER, clock
-from cfork_cli.training.scenes import check_picture
 from model.train.config import configure
 
 if TYPE_CHECKING:
@@ -68,6 +67,8 @@ def plot(runs: Sequence[Path], output: Path | None = None) -> Path:
     for run, path in zip(runs, metrics, strict=True):
         if not path.is_file():
             raise InputError(f"'{run}' has no metrics.jsonl: train into it first")
+    from cfork_cli.training.scenes import check_picture
+
     check_picture(picture, force=True)
     with translated("drawing", values=InputError):
         from model.train.curves import draw, write_picture

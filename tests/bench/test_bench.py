@@ -22,7 +22,7 @@ import pytest
 import torch
 from support.commands import ROOT, Ran, echo_network, finish, listing, processes_about, start, wait_until
 from support.films import ffmpeg, record
-from support.films import samples as samples_of
+from support.readings import samples as samples_of
 from torch import nn
 
 from cfork_cli.app import run
@@ -46,7 +46,7 @@ from model.networks.mrx import MRX
 from model.streaming.batches import Batches
 from model.streaming.separator import separate
 
-pytestmark = pytest.mark.timeout(300)  # whole commands, several of them
+pytestmark = pytest.mark.timeout(600)  # whole commands, several of them
 
 Command = Callable[..., Ran]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -785,7 +785,7 @@ def test_interrupted_it_ends_its_command_and_leaves_nothing(place: Path, tiny_mo
         read += line
         if "tiny" in json.loads(line).get("stage", ""):
             break
-    assert wait_until(lambda: len(processes_about(tiny_model)) > 1, 60)
+    assert wait_until(lambda: len(processes_about(tiny_model)) > 1)
     os.kill(child.pid, signal.SIGINT)
     ran = finish(child, read)
     assert ran.code == 130

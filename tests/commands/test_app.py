@@ -26,7 +26,8 @@ from support.commands import (
     wait_for_stage,
     wait_until,
 )
-from support.films import Sound, ffmpeg, make, packets, samples
+from support.films import Sound, ffmpeg, make
+from support.readings import packets, samples
 
 from cfork_cli import __version__
 from cfork_cli.app import app
@@ -489,7 +490,7 @@ def test_nobody_reads_standard_error(place: Path, films_here: Path) -> None:
     os.close(reader)
     child = start("remix", films_here / "plain.mkv", "-o", "new.mkv", stderr=writer)
     os.close(writer)
-    child.communicate(timeout=60)
+    child.communicate(timeout=250)
     assert child.returncode == 0
     assert probe(place / "new.mkv").audio
 
@@ -550,10 +551,10 @@ def test_the_installed_command(films_here: Path, place: Path) -> None:
     command = shutil.which("cfork", path=str(Path(sys.executable).parent))
     if command is None:
         pytest.skip("cfork is not installed here")
-    done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=250)
     assert (done.returncode, done.stdout) == (0, f"cfork {__version__}\n")
     film = str(films_here / "plain.mkv")
-    done = subprocess.run([command, "remix", film, "-o", "new.mkv", "-q"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([command, "remix", film, "-o", "new.mkv", "-q"], capture_output=True, text=True, timeout=250)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

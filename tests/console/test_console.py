@@ -24,7 +24,7 @@ from cfork_cli.text import clock, printable
 
 SCRIPT = """
 import sys, time
-from cfork_cli.console import Console
+from cfork_cli.console.console import Console
 total = {total}
 with Console() as console:
     console.stage("load")
@@ -57,7 +57,7 @@ def on_a_terminal(total: float | None, columns: int = 80, term: str = "xterm-256
     )
     os.close(follower)
     shown = b""
-    timer = threading.Timer(30, child.kill)
+    timer = threading.Timer(250, child.kill)
     timer.start()
     while True:
         try:

@@ -7,13 +7,17 @@ writes the outcome down. Sound is noise, a different one in every channel: whate
 from __future__ import annotations
 
 import os
+import shutil
 import struct
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from support.films import CHAPTERS, SRT, ffmpeg_of
+from support.films import CHAPTERS, SRT, ffmpeg_of, ffmpeg_program
+from support.store import program_key, remembered
 
 Kind = Literal["video", "audio", "subtitle", "data", "font", "cover"]
 Maker = Literal["system", "wheels"]
@@ -284,6 +288,18 @@ CASES: tuple[Case, ...] = (
 
 def make(case: Case, folder: Path, maker: Maker) -> Path:
     """Make the film, with one of the ffmpegs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # what is done to the film afterwards, and what is said of it, is nothing to its making
+    key = replace(case, about="", track=0, ask=(), output="", said={}, makers=(), runners=())
+
+    def fresh(target: Path) -> None:
+        with tempfile.TemporaryDirectory() as parts:
+            shutil.move(_make(case, Path(parts), maker), target)
+
+    return remembered(folder / case.name, (key, program_key(ffmpeg_program(maker))), fresh)
+
+
+def _make(case: Case, folder: Path, maker: Maker) -> Path:
     prepare(folder)
     path = folder / case.name
     inputs: list[str] = []
@@ -341,8 +357,13 @@ def prepare(folder: Path) -> None:
     (folder / "chapters.txt").write_text(CHAPTERS)
     (folder / "notes.klv").write_bytes(bytes(range(200)))
     (folder / "letters.ttf").write_bytes(b"\x00\x01\x00\x00" + bytes(range(256)))
-    if not (folder / "cover.png").exists():
-        ffmpeg_of("system", "-f", "lavfi", "-i", "color=red:size=32x32", "-frames:v", "1", folder / "cover.png")
+    (folder / "cover.png").write_bytes(_cover())
+
+
+@cache
+def _cover() -> bytes:
+    picture = ("-f", "lavfi", "-i", "color=red:size=32x32", "-frames:v", "1")
+    return ffmpeg_of("system", *picture, "-c:v", "png", "-f", "image2pipe", "pipe:1")
 
 
 def blu_ray_subtitles(times: Sequence[float]) -> bytes:

@@ -81,6 +81,17 @@ class Trials:
         self._pool.shutdown(cancel_futures=True)
 
 
+class InTurn:
+    """One case after another, each when it is asked for, in this process."""
+
+    def __init__(self, films: Films) -> None:
+        self._films = films
+
+    def result(self, case: Case, maker: Maker, runner: Maker) -> Outcome:
+        """Return what becomes of the case."""
+        return tried(self._films, case, maker, runner)
+
+
 def _tried_in_turn(
     case: Case, routes: Sequence[tuple[Maker, Maker]], folder: Path
 ) -> dict[tuple[Maker, Maker], Outcome | AssertionError]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from corpus.films import CASES, Case, Maker, variants
-from corpus.runs import Films, Trials, tried
+from corpus.runs import Films, InTurn, Trials, tried
 from corpus.table import TABLE, head, row_name
 from support.commands import ROOT, echo_network
 from support.portraits import look, sound
@@ -33,8 +33,16 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
 
 
 @pytest.fixture(scope="module")
-def trials(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trials]:
-    """All cases that are to be tested, at work while the first ones are looked at."""
+def trials(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, films: Films
+) -> Iterator[Trials | InTurn]:
+    """All cases that are to be tested, at work while the first ones are looked at.
+
+    A worker of pytest-xdist collects them all and runs a few, so it tries each of them when its turn comes.
+    """
+    if hasattr(request.config, "workerinput"):
+        yield InTurn(films)
+        return
     calls = [getattr(item, "callspec", None) for item in request.session.items]
     wanted = [tuple(call.params[name] for name in ("case", "maker", "runner")) for call in calls if _is_case(call)]
     with Trials(tmp_path_factory.mktemp("trials"), wanted) as running:
@@ -49,7 +57,7 @@ def _is_case(call: Any) -> bool:
     ("case", "maker", "runner"),
     [pytest.param(*one, id=f"{one[0].id} {one[1]} {one[2]}".replace(" > ", "-to-")) for one in variants()],
 )
-def test_the_promises(trials: Trials, case: Case, maker: Maker, runner: Maker) -> None:
+def test_the_promises(trials: Trials | InTurn, case: Case, maker: Maker, runner: Maker) -> None:
     outcome = trials.result(case, maker, runner)
     assert not outcome.broken, outcome.notes
 

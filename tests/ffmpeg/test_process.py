@@ -90,7 +90,7 @@ def test_a_flood_on_standard_error_blocks_nobody(tmp_path: Path) -> None:
     loud = script(
         tmp_path / "loud", "import sys\nfor i in range(100_000): print('noise', i, file=sys.stderr)\nprint('out')"
     )
-    finished = process.run([str(loud)], timeout=30)
+    finished = process.run([str(loud)], timeout=250)
     assert finished.output == b"out\n"
     assert finished.log.endswith("noise 99999\n")
     assert len(finished.log) == process.LOG_BYTES
@@ -138,11 +138,14 @@ def test_one_of_several_that_does_not_answer_ends_all() -> None:
     assert not any(child.running() for child in children)
 
 
-def test_what_does_not_answer_is_killed() -> None:
-    start = time.monotonic()
+def test_what_does_not_answer_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    children: list[process.Child] = []
+    monkeypatch.setattr(
+        process, "Child", lambda *a, child=process.Child, **k: children.append(child(*a, **k)) or children[-1]
+    )
     with pytest.raises(FfmpegError, match="did not answer within"):
         process.run([find_ffmpeg(), *SLOW], timeout=0.5)
-    assert time.monotonic() - start < 10
+    assert [child.wait() for child in children] == [-signal.SIGKILL]
 
 
 def test_leaving_the_context_kills() -> None:

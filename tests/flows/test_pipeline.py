@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from support.commands import ROOT, Ran, echo_network, listing, processes_about, wait_until
-from support.films import Sound, make, noise, packets, samples
+from support.films import Sound, make, noise
 from support.processes import SLOW
+from support.readings import packets, samples
 
 from cfork_cli.errors import ModelError, UsageError
 from cfork_cli.ffmpeg.command import QUIET
@@ -375,5 +376,5 @@ from cfork_cli.app import run
 assert run({[*words, *(["-o", "new.mkv"] if "remix" in words[:1] and "--help" not in words else [])]!r}) == 0
 sys.exit("torch" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import soundfile
 from support.commands import ROOT, SECONDS_EACH, Ran, echo_network, finish, listing, processes_about, start, wait_until
-from support.films import Sound, ffmpeg, make, noise, packets, samples
+from support.films import Sound, ffmpeg, make, noise
 from support.pipe_ends import piped
+from support.readings import packets, samples
 
 from cfork_cli.errors import InputError, UsageError
 from cfork_cli.flows import network as networks
@@ -394,7 +395,7 @@ def test_named_pipes(sound: Path, told: np.ndarray, place: Path) -> None:
         thread.start()
     ran = piped(["remix", "in", "--music", "6", "-o", "out", "--output-format", "f32le"], b"")
     for thread in threads:
-        thread.join(20)
+        thread.join(250)
     assert (ran.code, ran.out) == (0, b"")
     np.testing.assert_allclose(np.frombuffer(left[0], "<f4").reshape(-1, 2).T, told * GAIN, atol=1e-6)
     assert listing(place).keys() == {"in", "out"}
@@ -528,8 +529,8 @@ def test_without_ffprobe(route: str, sound: Path, told: np.ndarray) -> None:
 def test_in_a_shell(sound: Path, told: np.ndarray) -> None:
     """Real pipes on both sides, and nothing but sound in them."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), SECONDS_EACH: "0"}
-    program = [sys.executable, str(ROOT / "tests" / "commands.py"), "remix", "-", "--music", "6", "--json"]
-    done = subprocess.run(program, input=sound.read_bytes(), capture_output=True, env=environment, timeout=100)
+    program = [sys.executable, str(ROOT / "tests" / "support" / "commands.py"), "remix", "-", "--music", "6", "--json"]
+    done = subprocess.run(program, input=sound.read_bytes(), capture_output=True, env=environment, timeout=250)
     assert done.returncode == 0, done.stderr
     assert done.stdout[:4] == b"RIFF"
     assert len(done.stdout) == len(wav.Format(RATE, 2, 32).header(None)) + 4 * told.size
@@ -541,7 +542,7 @@ def test_an_interruption_removes_what_was_saved(films_here: Path, place: Path, n
     child = start("remix", "-", "-o", "new.mkv", stdin=subprocess.PIPE)
     child.stdin.buffer.write((films_here / "full.mp4").read_bytes())
     child.stdin.buffer.flush()
-    assert wait_until(lambda: any("standard input" in name for name in listing(place)), 60)
+    assert wait_until(lambda: any("standard input" in name for name in listing(place)))
     child.send_signal(number)
     ran = finish(child)
     assert (ran.code, ran.lines[-1]) == (130, "cfork: interrupted: nothing was written")

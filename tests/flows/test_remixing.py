@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from support.commands import Ran, echo_network, listing
-from support.films import Sound, make, noise, packets, samples
+from support.films import Sound, make, noise
+from support.readings import packets, samples
 
 from cfork_cli.flows import network as networks
 from cfork_cli.media.probe import probe

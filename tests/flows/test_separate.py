@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 from support.commands import Ran, echo_network, listing
-from support.films import Sound, make, noise, packets, samples
+from support.films import Sound, make, noise
+from support.readings import packets, samples
 
 from cfork_cli.codecs.stem_format import check_words, stem_format, subtype
 from cfork_cli.errors import OutputError, UsageError

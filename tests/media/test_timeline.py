@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.films import Sound, ffmpeg, make, noise, times
+from support.films import Sound, ffmpeg, make, noise
+from support.readings import times
 
 from cfork_cli.errors import DamagedInputError
 from cfork_cli.input.decode import decode

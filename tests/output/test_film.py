@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from support.films import Sound, digest, make, noise
+from support.films import Sound, make, noise
 from support.processes import gone, script, wait_until
+from support.readings import digest
 
 from cfork_cli.errors import CforkError, FfmpegError, OutputError, UsageError
 from cfork_cli.ffmpeg.find import find_ffmpeg
@@ -223,10 +224,10 @@ from pathlib import Path
 import resource
 import numpy as np
 from cfork_cli.codecs.choose import choose_codec
-from cfork_cli.errors import CforkError
-from cfork_cli.media.probe import probe
 from cfork_cli.output.film import FilmSink
 from cfork_cli.output.sound_file import SoundFileSink
+from cfork_cli.errors import CforkError
+from cfork_cli.media.probe import probe
 media = probe(Path({film!r}))
 out = Path({out!r})
 track = media.audio[0]
@@ -255,7 +256,7 @@ def test_a_file_that_cannot_grow_leaves_nothing(route: str, film: Media, out: Pa
     """A limit on the size of files is the full disk that needs no rights: writing fails in the middle, for real."""
     out = out.with_name(name)
     code = FULL.format(tests=str(Path(__file__).parent), film=str(film.path), out=str(out), limit=1_000_000)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250)
     assert done.stdout.startswith("OutputError"), done.stderr
     assert str(out) in done.stdout
     assert os.listdir(out.parent) == []

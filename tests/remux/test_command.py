@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.films import CHANNELS, Sound, ffmpeg, make, noise, packets, record, times
+from support.films import CHANNELS, Sound, ffmpeg, make, noise, record
+from support.readings import packets, times
 from support.rewritten import rewritten
 
 from cfork_cli.codecs.choose import choose_codec, encoders

@@ -7,7 +7,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from support.films import Sound, ffmpeg, make, packets
+from support.films import Sound, ffmpeg, make
+from support.readings import packets
 from support.rewritten import rewritten
 
 from cfork_cli.media.types import Stream

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.films import Sound, ffmpeg, make, noise, samples
+from support.films import Sound, ffmpeg, make, noise
+from support.readings import samples
 from support.rewritten import rewritten
 
 from cfork_cli.codecs.choose import choose_codec

@@ -34,7 +34,7 @@ def test_every_sample_arrives_in_its_track(route: str, tmp_path: Path) -> None:
     for number, track in enumerate(tracks):
         form = f"f{track.bits}le"
         command += ["-map", f"0:a:{number}", "-c:a", f"pcm_{form}", "-f", form, os.fspath(tmp_path / str(number))]
-    done = subprocess.run(command, input=data, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, input=data, capture_output=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
     for number, track in enumerate(tracks):
         found = np.frombuffer((tmp_path / str(number)).read_bytes(), f"<f{track.bits // 8}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.films import Sound, make, times
+from support.films import Sound, make
+from support.readings import times
 from support.rewritten import rewritten
 
 from cfork_cli.media.types import Stream

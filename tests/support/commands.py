@@ -18,6 +18,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 SECONDS_EACH = "CFORK_TEST_SECONDS_EACH"
+PATIENCE = 250.0
+"""Seconds to wait for what must come: machines may be loaded, and pytest ends a test after 300."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def start_slowly(*arguments: str | Path, seconds_each: float = 0.2, **options: A
 
 def finish(child: subprocess.Popen, read: str = "") -> Ran:
     """Wait for the command. read: what of its standard error was read before."""
-    out, err = child.communicate(timeout=100)
+    out, err = child.communicate(timeout=PATIENCE)
     return Ran(child.returncode, out, read + err)
 
 
@@ -119,9 +121,9 @@ def processes_about(path: Path) -> dict[int, list[str]]:
     return found
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Whether it comes true in time."""
-    end = time.monotonic() + seconds
+def wait_until(true: Callable[[], bool]) -> bool:
+    """Return whether it comes true in time."""
+    end = time.monotonic() + PATIENCE
     while not true():
         if time.monotonic() > end:
             return False

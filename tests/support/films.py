@@ -1,4 +1,4 @@
-"""Tiny films, made on the spot with real ffmpeg, and plain looks at what is in a film, past the code under test."""
+"""Tiny films, made on the spot with real ffmpeg; `readings` looks at what is in them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
+from support.store import program_key, remembered
 
 from cfork_cli.ffmpeg.find import find_ffmpeg
 
@@ -63,7 +64,7 @@ def ffmpeg(*arguments: str | Path, stdin: bytes | None = None, program: str | No
         "-y",
         *map(os.fspath, arguments),
     ]
-    done = subprocess.run(command, input=stdin, capture_output=True, timeout=60)
+    done = subprocess.run(command, input=stdin, capture_output=True, timeout=250)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout
 
@@ -73,8 +74,13 @@ def ffmpeg_of(maker: str, *arguments: str | Path) -> bytes:
 
     Where the system has none, both are the same.
     """
+    return ffmpeg(*arguments, program=ffmpeg_program(maker))
+
+
+def ffmpeg_program(maker: str) -> str:
+    """Return the path of that ffmpeg."""
     found = shutil.which("ffmpeg") if maker == "system" else None
-    return ffmpeg(*arguments, program=found or imageio_ffmpeg.get_ffmpeg_exe())
+    return found or imageio_ffmpeg.get_ffmpeg_exe()
 
 
 def noise(channels: int, samples: int, *, level: float = 0.1, bits: int | None = None, seed: int = 0) -> np.ndarray:
@@ -98,6 +104,34 @@ def make(
     options: Sequence[str] = (),
 ) -> Path:
     """Make a film. picture and subtitles: encoders, None for none. Returns its path."""
+    program = program_key(find_ffmpeg())
+    facts = (*map(_sound_key, sounds), seconds, picture, subtitles, chapters, font, cover, tuple(options), program)
+
+    def fresh(target: Path) -> None:
+        _make(target, sounds, seconds, picture, subtitles, chapters, font, cover, options)
+
+    return remembered(path, ("made", path.suffix, *facts), fresh)
+
+
+def _sound_key(sound: Sound) -> tuple[object, ...]:
+    told = sound.samples
+    noted = None if told is None else (told.shape, hashlib.sha256(np.ascontiguousarray(told, "<f4")).hexdigest())
+    return noted, *(
+        tuple(value) if key == "options" else value for key, value in vars(sound).items() if key != "samples"
+    )
+
+
+def _make(
+    path: Path,
+    sounds: Sequence[Sound],
+    seconds: float,
+    picture: str | None,
+    subtitles: str | None,
+    chapters: bool,
+    font: bool,
+    cover: bool,
+    options: Sequence[str],
+) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         inputs: list[str] = []
@@ -152,42 +186,13 @@ def make(
                 add("v", "-i", str(folder / "cover.jpg"))
                 outs += [f"-c:v:{int(picture is not None)}", "copy"]
                 outs += [f"-disposition:v:{int(picture is not None)}", "attached_pic"]
-        ffmpeg(*inputs, *maps, *outs, *options, "file:" + os.fspath(path))
-    return path
+        ffmpeg(*inputs, *maps, *outs, *options, f"file:{path}")
 
 
 def record(path: Path, codec: str) -> Path:
-    """A tone with a picture, 2 s, written into a pipe: nobody went back to fill in how long it became."""
+    """Make a film of 2 s, a tone with a picture, in a pipe: nobody went back to fill in how long it became."""
     form = {".mkv": "matroska", ".wmv": "asf", ".avi": "avi"}[path.suffix]
     inputs = ("-f", "lavfi", "-i", "testsrc=size=96x64:rate=25:duration=2", "-f", "lavfi", "-i", "sine=r=48000:d=2")
-    path.write_bytes(ffmpeg(*inputs, "-c:v", "mpeg4", "-c:a", codec, "-f", form, "pipe:1"))
-    return path
-
-
-def samples(path: Path, track: int = 0, channels: int = 2) -> np.ndarray:
-    """A track as ffmpeg alone decodes it, `[channels, samples]`."""
-    data = ffmpeg("-i", "file:" + os.fspath(path), "-map", f"0:a:{track}", "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1")
-    return np.frombuffer(data, np.float32).reshape(-1, channels).T
-
-
-def packets(path: Path, stream: str) -> list[str]:
-    """Sizes and checksums of a stream's packets, in order: the stream as it lies in the file, time stamps aside."""
-    text = ffmpeg("-i", "file:" + os.fspath(path), "-map", f"0:{stream}", "-c", "copy", "-f", "framemd5", "pipe:1")
-    lines = [line.split(",") for line in text.decode().splitlines() if not line.startswith("#")]
-    return [line[4].strip() + line[5].strip() for line in lines]
-
-
-def times(path: Path, stream: str) -> list[float]:
-    """Presentation times of a stream's packets, in seconds."""
-    text = ffmpeg(
-        "-copyts", "-i", "file:" + os.fspath(path), "-map", f"0:{stream}", "-c", "copy", "-f", "framemd5", "-"
-    )
-    rows = text.decode().splitlines()
-    base = next(row for row in rows if row.startswith("#tb")).split()[-1]
-    top, bottom = map(int, base.split("/"))
-    return [int(row.split(",")[2]) * top / bottom for row in rows if not row.startswith("#")]
-
-
-def digest(path: Path) -> str:
-    """Checksum of a whole file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    command = (*inputs, "-c:v", "mpeg4", "-c:a", codec, "-f", form, "pipe:1")
+    key = ("recorded", command, program_key(find_ffmpeg()))
+    return remembered(path, key, lambda target: target.write_bytes(ffmpeg(*command)))

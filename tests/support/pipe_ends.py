@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from support.commands import PATIENCE
 
 from cfork_cli.app import run
 
@@ -77,6 +78,6 @@ def piped(
             os.dup2(descriptor, place)
             os.close(descriptor)
         for thread in threads:
-            thread.join(20)
+            thread.join(PATIENCE)
     assert not any(thread.is_alive() for thread in threads), "a pipe was left open"
     return left

@@ -172,7 +172,7 @@ def test_weights_must_fit_the_stems(weights):
 
 def together(number):
     """A law that holds only if so many batches are computed at once."""
-    barrier = threading.Barrier(number, timeout=20)
+    barrier = threading.Barrier(number, timeout=250)
 
     def law(x):
         barrier.wait()
@@ -233,7 +233,7 @@ class Counting:
 
     def wait_for(self, samples):
         with self.reached:
-            assert self.reached.wait_for(lambda: self.read >= samples, timeout=20), "nothing was read ahead"
+            assert self.reached.wait_for(lambda: self.read >= samples, timeout=250), "nothing was read ahead"
 
 
 def test_reading_goes_on_while_the_network_computes():
@@ -339,7 +339,7 @@ def test_closing_early_interrupts_the_workers():
     pieces = separate(split(x, (500,)), Fake(law=law), sample_rate=NATIVE, channels=1, workers=2, batch_size=2)
     next(pieces)
     assert len(alive()) == 2
-    assert started.wait(30)
+    assert started.wait(250)
     pieces.close()
     assert alive() == []
 
@@ -371,7 +371,7 @@ def test_an_interrupt_ends_the_workers():
     started = threading.Event()
 
     def interrupt():
-        assert started.wait(30)
+        assert started.wait(250)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     other = threading.Thread(target=interrupt)
@@ -394,7 +394,7 @@ pieces = separate(split(x, (500,)), network, sample_rate=NATIVE, channels=1, wor
 next(pieces)
 print(len(alive()))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250, check=False)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "2", "")
 
 

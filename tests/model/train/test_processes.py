@@ -51,7 +51,7 @@ def test_two_processes_under_torchrun_are_as_good_as_one(config, tmp_path):
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "model.train",
          both.data, both.out, *options],
         cwd=Path(__file__).parents[3], env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
-        timeout=110, check=False,
+        timeout=250, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     train(config)
