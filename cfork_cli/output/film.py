@@ -172,7 +172,7 @@ class FilmSink(FileSink):
             )
 
     def _told_seconds(self) -> float:
-        """How long the streams that come along are, as far as the film really says so; else 0."""
+        """Return how long the streams that come along are, as far as the film really stores it; else 0."""
         media = self.plan.media
         if media.duration_seconds is None or not tells_its_length(media):
             return 0.0
@@ -189,7 +189,7 @@ class FilmSink(FileSink):
         return longest - max(0.0, media.start_seconds)
 
     def _new_tracks(self) -> list[int]:
-        """Where the new tracks are among the sounds of the new film, in the order of the plan's."""
+        """Return the places of the new tracks among the sounds of the new film, in the order of the plan's."""
         sounds = [entry.new for entry in self.plan.entries if entry.stream.kind == "audio"]
         return [sounds.index(new) for new in self.plan.new]
 
