@@ -46,7 +46,7 @@ class Film:
         return (told or f"{self.track.channels} channels").replace("5.1(side)", "5.1")
 
     @property
-    def heard_channels(self) -> int:
+    def network_channels(self) -> int:
         """Channels that a network hears: the low-frequency one is not among them."""
         return (self.track.channels or 0) - len(low_frequency(self.track.layout))
 

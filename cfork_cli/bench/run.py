@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cfork_cli.bench import films as bench_sound
-from cfork_cli.bench import tables as bench_tables
+from cfork_cli.bench import films, tables
 from cfork_cli.bench.case import GAINS_DB, Case, Loaded
 from cfork_cli.bench.cost import MEMORY
 from cfork_cli.bench.figures import rounded
@@ -58,7 +57,7 @@ def bench(job: BenchJob, console: Console) -> None:
         CforkError: whatever the measured command said.
     """
     _check(job)
-    own = bench_sound.open_film(job.input) if job.input else None
+    own = films.open_film(job.input) if job.input else None
     began = time.monotonic()
     console.stage("load")
     loaded = [_load(model, device, job.precision) for model in job.models for device in _devices(job)]
@@ -69,14 +68,14 @@ def bench(job: BenchJob, console: Console) -> None:
             for one in loaded:
                 cases.append(Case(one, film, Path(name), job.runs, job.precision).measure(console, brief=job.brief))
     found |= {
-        "sound": str(job.input) if job.input else bench_sound.MADE,
+        "sound": str(job.input) if job.input else films.MADE,
         "gains_db": GAINS_DB, "runs": job.runs, "memory": MEMORY,
         "cases": cases, "elapsed_seconds": time.monotonic() - began,
     }  # fmt: skip
     result: dict[str, Any] = rounded(found)
     console.end()
     if not console.as_json:
-        bench_tables.show(result, console)
+        tables.show(result, console)
     if job.output is not None:
         write_whole(job.output, _text(result, job.output.suffix), force=job.force)
         console.say(f"wrote {job.output}")
@@ -126,7 +125,7 @@ def _films(job: BenchJob, own: Film | None, folder: Path, console: Console) -> I
             assert seconds is not None
             console.stage("film")
             path = folder / f"film{own.path.suffix if own else '.mkv'}"
-            yield bench_sound.cut_film(own, path, seconds) if own else bench_sound.make_film(path, layout, seconds)
+            yield films.cut_film(own, path, seconds) if own else films.make_film(path, layout, seconds)
             path.unlink()
 
 
@@ -134,4 +133,4 @@ def _text(result: dict[str, Any], suffix: str) -> str:
     """Return the text of the file that was asked for."""
     if suffix == ".json":
         return json.dumps(result, indent=1) + "\n"
-    return bench_tables.csv_text(result) if suffix == ".csv" else bench_tables.markdown(result)
+    return tables.csv_text(result) if suffix == ".csv" else tables.markdown(result)

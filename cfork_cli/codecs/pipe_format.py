@@ -30,7 +30,7 @@ class PipeFormat:
 
     Attributes:
         name: as people call it: "wav", "f32le", "matroska".
-        samples: bare samples, one of `integers.RAW`, also those in a WAV; None where ffmpeg writes.
+        samples: bare samples, one of `samples.RAW`, also those in a WAV; None where ffmpeg writes.
         codec: how ffmpeg writes the sound; else None.
     """
 

@@ -202,7 +202,7 @@ class StreamDecoder(Blocks):
         if self._trouble is not None:
             raise InputError(f"'{self.media.path}' cannot be read: {self._trouble.strerror}")
         check_status(self.media, self.track, status, log)
-        told = None if self._raw is not None else wav.told_seconds(self._head.data)
+        told = None if self._raw is not None else wav.stored_seconds(self._head.data)
         if told is not None and count / self.sample_rate < told - MISSING_SECONDS:
             missing = told - count / self.sample_rate
             raise DamagedInputError(f"'{self.media.path}' was cut off: {missing:.1f} seconds of sound did not come")

@@ -57,7 +57,7 @@ MOV_FAMILY = {"mp4", "mov", "ipod", "3gp", "3g2"}
 """Muxers that write QuickTime's file format."""
 
 ANCHORED = {"matroska", "webm", "mov", "mp4", "avi", "wav", "w64", "flac", "mp3", "aiff", "caf", "flv", "asf"}
-"""Containers in which time zero does not depend on which streams are used (see `decode.clock_streams`)."""
+"""Containers in which time zero does not depend on which streams are used (see `timeline.clock_streams`)."""
 
 UNTIMED = {"avi", "adts", "ac3", "eac3", "mp2", "wav", "w64", "aiff", "au", "caf"}
 """Muxers that write no time stamps, in which an encoder's start-up delay could be written down."""

@@ -94,7 +94,7 @@ def _made_up(data: int) -> bool:
     return data == 0 or 0x7FFF0000 <= data <= 0x80000000 or data >= 0xFFFFF000
 
 
-def told_seconds(start: bytes) -> float | None:
+def stored_seconds(start: bytes) -> float | None:
     """Return the length of a WAV from its first bytes; None if it is no WAV, or was made for a pipe."""
     told = _told(start)
     return None if told is None or told[1] is None else told[1] / told[0]

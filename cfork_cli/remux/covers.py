@@ -50,7 +50,7 @@ def with_picture_comment(arguments: list[str], target: str, film: FilmPlan, file
 
     Args:
         target: the output, as it stands in the command.
-        files: see `remux.build`.
+        files: see `command.build`.
     """
     pictures = [entry.stream for entry in film.entries if entry.action == "picture"]
     if not pictures:

@@ -384,7 +384,7 @@ def test_films_that_are_made(layout: str, tmp_path: Path) -> None:
     assert (film.layout, film.track.codec, film.track.channels) == (layout, codec, channels)
     assert film.track.sample_rate == 48_000
     assert film.seconds == pytest.approx(2.5, abs=0.1)
-    assert film.heard_channels == (5 if layout == "5.1" else channels)
+    assert film.network_channels == (5 if layout == "5.1" else channels)
     assert [stream.kind for stream in film.media.streams] == ["video", "audio"]
     shorter = bench_sound.cut_film(film, tmp_path / "short.mkv", 1.5)
     assert shorter.seconds == pytest.approx(1.5, abs=0.1)
