@@ -15,9 +15,12 @@ Every message is one line: what happened, and what to do. Only `app` turns it in
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Mapping
+
 
 class CforkError(Exception):
-    """Base of all errors that are told to the user in one line.
+    """Base of all errors that the user reads as one line.
 
     Args:
         message: what happened and what to do; line breaks (an odd file name may bring one) become spaces.
@@ -75,3 +78,46 @@ class OutputClosed(CforkError):
     """The program at the other end of our pipe has seen enough. Well-behaved filters end quietly then."""
 
     exit_code = 141
+
+
+_OF_OTHERS: Mapping[str, type[CforkError]] = {
+    "model.hub.container.WeightsError": ModelError,
+    "model.train.state.StateError": OutputError,
+    "model.dnr.debian.PackageError": InputError,
+    "model.dnr.sources.SourcesError": InputError,
+    "model.inference.device.DeviceError": UsageError,
+}
+"""Errors of the package `model`, which knows nothing of ours, by name: to import them here would take torch."""
+
+
+@contextlib.contextmanager
+def translated(
+    what: str = "this",
+    *,
+    values: type[CforkError] | None = None,
+    instead: Mapping[type[CforkError], type[CforkError]] | None = None,
+) -> Iterator[None]:
+    """Let errors of the package `model` and of its libraries leave as a CforkError that says the same.
+
+    Args:
+        what: is named where a package is missing: "training".
+        values: the class for a file that is missing and for a value that makes no sense, where those are the user's;
+            None lets these errors through.
+        instead: classes that others take the place of: {ModelError: InputError} where what is downloaded is no model.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(f"{what} needs the package '{error.name}': pip install 'cfork[train]'") from error
+    except Exception as error:
+        names = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]
+        if "concurrent.futures.process.BrokenProcessPool" in names:
+            raise CforkError(
+                "a worker ended before its work was done: is there enough memory? try fewer --workers"
+            ) from error
+        found = next((_OF_OTHERS[name] for name in names if name in _OF_OTHERS), None)
+        if found is None and isinstance(error, FileNotFoundError | NotADirectoryError | ValueError):
+            found = values
+        if found is None:
+            raise
+        raise (instead or {}).get(found, found)(str(error)) from error

@@ -1,11 +1,9 @@
-"""`cfork models`: list, pull, look at, verify and convert the networks' weights."""
+"""`cfork models`: list, pull, look at, verify, convert and package the networks' weights."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +11,8 @@ import typer
 
 from cfork_cli.commands.options import Force, Json, Quiet
 from cfork_cli.console.console import Console
-from cfork_cli.errors import InputError, Interrupted, ModelError, OutputError, UsageError
+from cfork_cli.errors import InputError, Interrupted, OutputError, UsageError, translated
+from cfork_cli.output.destination import check_destination
 from cfork_cli.text import megabytes
 
 models = typer.Typer(name="models", invoke_without_command=True, rich_markup_mode=None)
@@ -23,7 +22,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A model, or a fi
 
 @models.callback()
 def list_or_more(context: typer.Context, as_json: Json = False) -> None:
-    """List the models; or pull, examine, verify or convert one.
+    """List the models; or pull, examine, verify, convert or package one.
 
     Without a command: list.
     """
@@ -36,7 +35,7 @@ def list_or_more(context: typer.Context, as_json: Json = False) -> None:
 @models.command("list")
 def show_list(as_json: Json = False) -> None:
     """List the models: bundled, here, and to be pulled."""
-    with Console(as_json=as_json) as console, _model_errors():
+    with Console(as_json=as_json) as console, translated():
         from cfork_cli.commands.catalog import show_models
 
         show_models(console)
@@ -87,7 +86,7 @@ def pull(
         raise UsageError(f"{sha256!r} is no sha256: it has 64 digits from 0 to f")
     if "://" not in name and (called is not None or sha256 is not None):
         raise UsageError(f"--name and --sha256 are for addresses, not for the model {name!r}")
-    with Console(quiet=quiet, as_json=as_json) as console, _model_errors():
+    with Console(quiet=quiet, as_json=as_json) as console, translated():
         wanted = puller.find(name, mirror=mirror, name=called, sha256=sha256)
         if wanted is None:
             from model.hub.weights import resolve
@@ -122,7 +121,7 @@ def info(name: Name, as_json: Json = False) -> None:
 
     Example: cfork models info mrx
     """
-    with Console(as_json=as_json) as console, _model_errors():
+    with Console(as_json=as_json) as console, translated():
         from cfork_cli.commands.catalog import show_facts
         from model.hub.examine import examine
 
@@ -135,7 +134,7 @@ def verify(name: Name, as_json: Json = False, quiet: Quiet = False) -> None:
 
     Example: cfork models verify cfork
     """
-    with Console(quiet=quiet, as_json=as_json) as console, _model_errors():
+    with Console(quiet=quiet, as_json=as_json) as console, translated():
         from model.hub.examine import verify as run
 
         checks: dict[str, str] = {}
@@ -168,11 +167,13 @@ def convert(
 
     Example: cfork models convert mrx mrx.safetensors --half
     """
-    with Console(quiet=quiet, as_json=as_json) as console, _model_errors():
+    with Console(quiet=quiet, as_json=as_json) as console, translated():
         words = _read_card(card)
         if out.suffix not in (".safetensors", ".pth", ".pt"):
             raise UsageError(f"'{out}' must end in .safetensors or .pth")
-        _check_out(out, source, force)
+        from model.hub.weights import resolve
+
+        check_destination(out, source=resolve(source), force=force, option="")
         from model.hub.convert import convert as run
 
         try:
@@ -191,6 +192,56 @@ def convert(
         )  # fmt: skip
 
 
+@models.command(short_help="Make a model of a training run.")
+def package(
+    state: Annotated[
+        Path, typer.Argument(metavar="STATE", help="best.pt or state.pt of a run of cfork train.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="New file: .safetensors.", show_default=False)],
+    card: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="JSON object for the model's card: data, license, hours, scores.", show_default=False
+        ),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON",
+            help="Arguments of the network that training leaves open, as a JSON object.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the averaged network of a training run as a model, in half precision, for --model ./OUT.
+
+    Steps, minutes and seed of the training are added to the card.
+
+    Example: cfork models package runs/mine/best.pt mine.safetensors
+    """  # fmt: skip
+    with Console(quiet=quiet, as_json=as_json) as console, translated("packaging", instead={OutputError: InputError}):
+        words, arguments = _read_card(card), _read_object("--config", config)
+        if out.suffix != ".safetensors":
+            raise UsageError(f"'{out}' must end in .safetensors")
+        if not state.is_file():
+            raise InputError(f"'{state}' is no file: give best.pt or state.pt of a run of cfork train")
+        check_destination(out, source=state, force=force, option="")
+        from model.train.package import package as run
+
+        try:
+            size = run(state, out, words, arguments)
+        except (RuntimeError, TypeError) as error:
+            why = str(error).splitlines()[-1].strip()
+            raise UsageError(f"'{state}' does not fit the network of {config or 'its own run'} ({why})") from error
+        except OSError as error:
+            raise OutputError(f"'{out}' cannot be written ({error.strerror or error}): choose another place") from error
+        console.say(f"wrote {out}: {megabytes(size)}")
+        console.result(state=str(state), output=str(out), bytes=size)
+
+
 class _Download:
     """Shows the bytes that have come; the stage begins with the first of them."""
 
@@ -204,14 +255,16 @@ class _Download:
         self._console.at(done)
 
 
-@contextlib.contextmanager
-def _model_errors() -> Iterator[None]:
-    from model.hub.weights import WeightsError
-
+def _read_object(option: str, text: str | None) -> dict[str, Any]:
+    """Read a JSON object that the user typed; nothing is an empty one."""
+    example = '{"residual": [0, 0, 1]}'
     try:
-        yield
-    except WeightsError as error:
-        raise ModelError(str(error)) from error
+        words = json.loads(text or "{}")
+    except ValueError as error:
+        raise UsageError(f"{option} is not JSON ({error}): give one object, such as '{example}'") from error
+    if not isinstance(words, dict):
+        raise UsageError(f"{option} is no JSON object: give one, such as '{example}'")
+    return words
 
 
 def _read_card(path: Path | None) -> dict[str, Any]:
@@ -224,22 +277,3 @@ def _read_card(path: Path | None) -> dict[str, Any]:
     if not isinstance(words, dict):
         raise InputError(f"the card '{path}' is no JSON object: give a file with one")
     return words
-
-
-def _check_out(out: Path, source: str, force: bool) -> None:
-    """Find out, before the work, whether the new file may be written.
-
-    Raises:
-        OutputError: it exists, is the source, or has no place. WeightsError: there is no such source.
-    """
-    from model.hub.weights import resolve
-
-    path = resolve(source)
-    if out.is_dir():
-        raise OutputError(f"'{out}' is a directory: give the new file a name")
-    if out.exists() and out.samefile(path):
-        raise OutputError(f"'{out}' is the source itself, which is never overwritten: choose another name")
-    if out.exists() and not force:
-        raise OutputError(f"'{out}' exists already: choose another name, or replace it with --force")
-    if not out.parent.is_dir():
-        raise OutputError(f"the directory '{out.parent}' does not exist: make it first")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ import typer
 
 from cfork_cli.commands.options import Json, Quiet
 from cfork_cli.console.console import Console
-from cfork_cli.errors import Interrupted
+from cfork_cli.errors import Interrupted, UsageError
 from cfork_cli.training.run import plot, run_training
 from model.train.config import RECIPES, TrainConfig, flag
 
@@ -27,17 +28,21 @@ def train(**given: Any) -> None:
     that are left out are those of the run in OUT, or of the recipe.
 
     Example: cfork train packs runs/mine --minutes 90 --processes 2
+
+    Example: cfork train --plot runs/mine --plot runs/tuned -o curves.png
     """
     recipe, processes, plot_only = (given.pop(name) for name in ("recipe", "processes", "plot_only"))
+    runs, output = given.pop("plot") or [], given.pop("output")
     as_json, quiet = given.pop("as_json"), given.pop("quiet")
     given = {name: value for name, value in given.items() if value is not None}
-    data, out = Path(given["data"]), Path(given["out"])
+    _check_arguments(given, runs, output, plot_only)
     with Console(quiet=quiet, as_json=as_json) as console:
-        if plot_only:
-            picture = plot(out)
+        if runs or plot_only:
+            picture = plot(runs or [Path(given["out"])], output)
             console.say(f"drawn: {picture}")
             console.result(picture=str(picture))
             return
+        data, out = Path(given["data"]), Path(given["out"])
         result = run_training(given, recipe, processes, console)
         again = shlex.join(["cfork", "train", str(data), str(out)])
         if processes > 1:
@@ -49,11 +54,22 @@ def train(**given: Any) -> None:
             best = Path(result["state"])
         console.say(
             f"trained {result['step']:,} steps in {result['minutes']:.1f} minutes: {result['state']}",
-            f"make a model of it: python -m model.train.package {shlex.quote(str(best))} mine.safetensors",
+            f"make a model of it: cfork models package {shlex.quote(str(best))} mine.safetensors",
         )
         names = {"metrics": "metrics.jsonl", "picture": "metrics.png", "best": "best.pt"}
         files = {key: str(out / name) for key, name in names.items() if (out / name).exists()}
         console.result(**result, **files)
+
+
+def _check_arguments(given: Mapping[str, Any], runs: Sequence[Path], output: Path | None, plot_only: bool) -> None:
+    """Raise UsageError where arguments are missing, or do not go together."""
+    if runs and (given.keys() & {"data", "out"} or plot_only):
+        raise UsageError("--plot draws the runs that it names: leave DATA, OUT and --plot-only away")
+    if output is not None and not runs:
+        raise UsageError("-o names the picture of --plot: give the runs to draw with --plot RUN")
+    for name in ("data", "out") if not runs else ():
+        if name not in given:
+            raise UsageError(f"missing argument '{name.upper()}': see 'cfork train --help'")
 
 
 def _signature() -> inspect.Signature:
@@ -62,7 +78,7 @@ def _signature() -> inspect.Signature:
     words = {"data": "Packs, or a folder with tr and cv.", "out": "Folder of the run; a run that is there goes on."}
     for name, help in words.items():
         argument = typer.Argument(metavar=name.upper(), help=help, show_default=False)
-        parameters.append((name, Annotated[str, argument], inspect.Parameter.empty))
+        parameters.append((name, Annotated[str | None, argument], None))  # not with --plot
     recipes = "|".join(RECIPES)
     parameters.append((
         "recipe",
@@ -79,8 +95,14 @@ def _signature() -> inspect.Signature:
         kind: Any = KINDS[str(field.type)]
         parameters.append((field.name, Annotated[kind | None, option], None))
     processes = typer.Option(metavar="N", min=1, help="Processes that train together: one a core, or one a GPU.")
-    plot = typer.Option("--plot-only", help="Draw OUT/metrics.png again, and leave.")
-    parameters += [("processes", Annotated[int, processes], 1), ("plot_only", Annotated[bool, plot], False)]
+    plot_only = typer.Option("--plot-only", help="Draw OUT/metrics.png again, and leave.")
+    plot = typer.Option(metavar="RUN", show_default=False, help="Draw this run instead of training, without "
+                        "DATA and OUT; again for others, which are drawn over each other.")  # fmt: skip
+    picture = typer.Option("--output", "-o", metavar="FILE", show_default=False,
+                           help="Picture of --plot: .png, .svg or .pdf. [default: RUN/metrics.png]")  # fmt: skip
+    parameters += [("processes", Annotated[int, processes], 1), ("plot_only", Annotated[bool, plot_only], False)]
+    parameters.append(("plot", Annotated[list[Path] | None, plot], None))
+    parameters.append(("output", Annotated[Path | None, picture], None))
     parameters += [("as_json", Json, False), ("quiet", Quiet, False)]
     keyword = inspect.Parameter.KEYWORD_ONLY
     return inspect.Signature([

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cfork_cli.errors import OutputError, UsageError
 from cfork_cli.flows.report import Report
-from cfork_cli.flows.source import Piece, Source, existing
+from cfork_cli.flows.source import Piece, Source, existing, without_lengths
 from cfork_cli.media.containers import container_for
 from cfork_cli.media.keyframes import key_frame_before
 from cfork_cli.media.probe import probe
@@ -91,4 +91,5 @@ def cut_out(
         picture = next((one for one in film.streams if one.kind == "video" and not one.is_cover), None)
         zero = 0.0 if keeps_time_stamps(film) else film.start_seconds
         begins = max(0.0, (film.start_seconds if picture is None else picture.start_seconds) - zero)
+        film = film if picture is not None else without_lengths(film)
         yield replace(source, piece=Piece(span, film, begins, note))

@@ -86,9 +86,7 @@ class Source:
             return media
         if self.piece.media is not None:
             return self.piece.media
-        # only sound is written: how long the film is says nothing about it
-        streams = tuple(replace(stream, duration_seconds=None) for stream in media.streams)
-        return replace(media, duration_seconds=None, streams=streams, chapters=0)
+        return replace(without_lengths(media), chapters=0)  # only sound is written
 
     def begin(self, film: Media, sample_rate: int, usual: int) -> int:
         """Return where a new track begins on the time line of the film that is written, in samples.
@@ -186,3 +184,9 @@ def source_of(
 def existing(output: Path) -> Path:
     """Return the folder that an output will be in, or its nearest that exists."""
     return next((folder for folder in (output.parent, *output.parents) if folder.is_dir()), Path())
+
+
+def without_lengths(media: Media) -> Media:
+    """Return a film of which nobody knows how long it is: of a piece, headers tell what the whole was."""
+    streams = tuple(replace(stream, duration_seconds=None) for stream in media.streams)
+    return replace(media, duration_seconds=None, streams=streams)

@@ -33,7 +33,7 @@ class KeyFrame:
 
 
 def key_frame_before(media: Media, seconds: float) -> KeyFrame | None:
-    """Return the last key frame at or before a moment; None if there is no picture, or none before.
+    """Return the last key frame at or before a moment, or the film's start; None if there is no picture.
 
     Args:
         seconds: from the film's start.
@@ -68,7 +68,7 @@ def key_frame_before(media: Media, seconds: float) -> KeyFrame | None:
                 if found is not None:
                     return _key_frame(container, max(0.0, found), zero - start)
                 if at == 0.0:
-                    return None
+                    return KeyFrame(0.0, 0.0)  # the picture begins a little later than the film
     except (av.error.FFmpegError, IndexError, ValueError) as error:
         raise DamagedInputError(f"'{media.path}' cannot be read at {seconds:.1f} s ({error})") from error
     return None

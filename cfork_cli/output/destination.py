@@ -14,45 +14,44 @@ from pathlib import Path
 from cfork_cli.errors import OutputError
 
 
-def check_destination(output: Path, *, source: Path | None = None, force: bool = False) -> None:
+def check_destination(output: Path, *, source: Path | None = None, force: bool = False, option: str = "-o") -> None:
     """Find out, before any long work, whether a file can be written there.
 
     Args:
         source: the film that is read; it is never overwritten.
         force: whether a file that exists may be replaced.
+        option: by which the user names the output; "" for an argument.
 
     Raises:
         OutputError: it exists, is a directory or the input, or its directory is missing or cannot be written.
     """
-    folder = output.parent
+    folder, by = output.parent, f" with {option}" if option else ""
     try:
         if not folder.is_dir():
             wrong = next((part for part in output.parents if part.exists() and not part.is_dir()), None)
             if wrong is not None:
-                raise OutputError(f"'{wrong}' is a file, not a directory: choose another place with -o")
+                raise OutputError(f"'{wrong}' is a file, not a directory: choose another place{by}")
             raise OutputError(f"the directory '{folder}' does not exist: make it first")
         try:
             mode = output.stat().st_mode
         except FileNotFoundError:
             mode = None
         if mode is not None and stat.S_ISDIR(mode):
-            raise OutputError(f"'{output}' is a directory: give the output a file name with -o")
+            raise OutputError(f"'{output}' is a directory: give the output a file name{by}")
         if mode is not None and not stat.S_ISREG(mode):  # the rename would put a film in place of /dev/null
-            raise OutputError(f"'{output}' is not an ordinary file, so it is not replaced: choose another name with -o")
+            raise OutputError(f"'{output}' is not an ordinary file, so it is not replaced: choose another name{by}")
         if mode is not None and source is not None and output.samefile(source):
-            raise OutputError(
-                f"'{output}' is the input itself, which is never overwritten: choose another name with -o"
-            )
+            raise OutputError(f"'{output}' is the input itself, which is never overwritten: choose another name{by}")
         if mode is not None and not force:
-            raise OutputError(f"'{output}' exists already: choose another name with -o, or replace it with --force")
+            raise OutputError(f"'{output}' exists already: choose another name{by}, or replace it with --force")
         # Permission bits do not tell about read-only disks or network shares; trying does.
         trial = temporary_name(output)
         trial.touch(exist_ok=False)
         trial.unlink()
     except OSError as error:
-        raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place with -o") from error
+        raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place{by}") from error
     except ValueError as error:  # a NUL in the name
-        raise OutputError(f"{str(output)!r} is not a possible file name: choose another with -o") from error
+        raise OutputError(f"{str(output)!r} is not a possible file name: choose another{by}") from error
 
 
 def write_whole(output: Path, text: str, *, force: bool = False) -> None:

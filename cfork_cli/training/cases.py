@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cfork_cli.console.console import Console
-from cfork_cli.errors import InputError, OutputError, UsageError
+from cfork_cli.errors import InputError, OutputError, UsageError, translated
 from cfork_cli.training.scenes import SPLITS
 
 
@@ -21,12 +21,10 @@ def build(packs: Path, out: Path, split: str, scenes: int, seconds: float, seed:
     """
     if not 1.0 <= seconds <= 600.0:
         raise UsageError(f"a scene of {seconds:g} s makes no sense: give --seconds from 1 to 600")
-    try:
+    with translated("building scenes"):
         import pyloudnorm  # noqa: F401  # before the work
 
         from model.dnr.cases import build_cases
-    except ImportError as error:
-        raise UsageError(f"building scenes needs the package '{error.name}': pip install {error.name}") from error
     console.stage("draw", is_sound=False)
 
     def progress(done: int, total: int) -> None:
@@ -35,9 +33,10 @@ def build(packs: Path, out: Path, split: str, scenes: int, seconds: float, seed:
         console.at(done)
 
     try:
-        cases = build_cases(
-            packs, out, split=SPLITS[split], scenes=scenes, seconds=seconds, seed=seed, progress=progress
-        )
+        with translated("building scenes"):
+            cases = build_cases(
+                packs, out, split=SPLITS[split], scenes=scenes, seconds=seconds, seed=seed, progress=progress
+            )
     except FileExistsError as error:
         raise OutputError(str(error)) from error
     except FileNotFoundError as error:

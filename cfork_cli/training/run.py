@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cfork_cli.console.console import REPORT_SECONDS, Console
-from cfork_cli.errors import CforkError, InputError, Interrupted, ModelError, OutputError, UsageError
+from cfork_cli.errors import CforkError, InputError, Interrupted, UsageError, translated
 from cfork_cli.text import SPOKEN_ORDER, clock
-from model.hub.weights import WeightsError
 from model.train.config import configure
 
 if TYPE_CHECKING:
@@ -22,33 +22,22 @@ PARTS = ("step", "time", "loss", "speed", "left")  # of the progress bar
 def run_training(given: dict[str, Any], recipe: str | None, processes: int, console: Console) -> dict[str, Any]:
     """Check everything first, then train, here or in several processes."""
     out = Path(given["out"])
-    try:
+    with translated("training", values=UsageError):
         from model.dnr.dataset import Batches
         from model.train.loop import train as work
         from model.train.processes import launch
-        from model.train.state import StateError, stored_config
-    except ImportError as error:
-        raise UsageError(f"training needs the package '{error.name}': pip install 'cfork[train]'") from error
-    try:
+        from model.train.state import stored_config
+
         config = configure(given, recipe, stored_config(out))
         Batches(config.batch, 0, processes, config.accumulate)  # can the batch be shared?
-    except WeightsError as error:
-        raise ModelError(str(error)) from error
-    except StateError as error:
-        raise OutputError(str(error)) from error
-    except ValueError as error:
-        raise UsageError(str(error)) from error
     try:
-        with Screen(console) as screen:
+        with translated("training"), Screen(console) as screen:
             if processes > 1:
                 return launch(work, config, processes, screen.show)
             return work(config, say=screen.show)
     except KeyboardInterrupt as error:
-        raise Interrupted(f"interrupted at once: what was saved last is in '{out}'") from error
-    except StateError as error:
-        raise OutputError(str(error)) from error
-    except WeightsError as error:
-        raise ModelError(str(error)) from error
+        kept = f"what was saved last is in '{out}'" if (out / "state.pt").exists() else "nothing was saved yet"
+        raise Interrupted(f"interrupted at once: {kept}") from error
     except (FileNotFoundError, ValueError) as error:
         # a process that reads scenes tells all of its traceback, and what went wrong at its end
         said = str(error).strip().splitlines()[-1:] or [type(error).__name__]
@@ -57,19 +46,34 @@ def run_training(given: dict[str, Any], recipe: str | None, processes: int, cons
         raise CforkError(f"training failed ({error}): what was saved last is in '{out}'") from error
 
 
-def plot(out: Path) -> Path:
-    """Draw the metrics of the run in `out` again."""
-    from model.train.curves import draw_run, read_run, write_picture
+def plot(runs: Sequence[Path], output: Path | None = None) -> Path:
+    """Draw the metrics of one run, or of several over each other; a picture that is there is replaced.
 
-    picture = out / "metrics.png"
-    try:
-        write_picture(draw_run(read_run(out / "metrics.jsonl")), picture)
-    except ImportError as error:
-        raise UsageError(f"drawing needs the package '{error.name}': pip install 'cfork[train]'") from error
-    except FileNotFoundError as error:
-        raise InputError(f"'{out}' has no metrics.jsonl: train into it first") from error
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    Args:
+        runs: folders of runs, or their metrics.jsonl.
+        output: .png, .svg or .pdf; None is metrics.png beside the metrics of the only run.
+
+    Returns:
+        The picture.
+
+    Raises:
+        InputError: a run has no metrics, or damaged ones. OutputError: the picture cannot be written.
+        UsageError: several runs and no output, a picture of another kind, or matplotlib is missing.
+    """
+    metrics = [path if path.suffix == ".jsonl" else path / "metrics.jsonl" for path in runs]
+    if output is None and len(metrics) > 1:
+        raise UsageError("several runs need a name for the picture: give one with -o, such as curves.png")
+    picture = output or metrics[0].with_name("metrics.png")
+    for run, path in zip(runs, metrics, strict=True):
+        if not path.is_file():
+            raise InputError(f"'{run}' has no metrics.jsonl: train into it first")
+    from cfork_cli.training.scenes import check_picture
+
+    check_picture(picture, force=True)
+    with translated("drawing", values=InputError):
+        from model.train.curves import draw, write_picture
+
+        write_picture(draw(metrics), picture)
     return picture
 
 

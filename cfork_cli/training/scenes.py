@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from cfork_cli.console.console import Console
-from cfork_cli.errors import CforkError, InputError, Interrupted, OutputError, UsageError
+from cfork_cli.errors import InputError, Interrupted, OutputError, UsageError, translated
 from cfork_cli.output.destination import check_destination
 
 if TYPE_CHECKING:
@@ -58,16 +56,14 @@ def build(job: BuildJob, console: Console) -> None:
     how = _sources_named(job)
     counts = parse_scenes(job.scenes, job.split)
     if job.picture is not None:
-        _check_picture(job.picture, job.force)
-    with _failures("building"):
+        check_picture(job.picture, job.force)
+    with translated("building"):
         from model.cpus import available_cpus
         from model.dnr import build as tree
 
-        try:
+        with translated(values=InputError):
             made = tree.tasks_again(job.out, job.annots) if job.annots else tree.tasks(job.out, counts, job.seed)
             libraries = _open(job, how, list(dict.fromkeys(task.library for task in made)))
-        except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-            raise InputError(f"{error}") from error
         if job.dry_run:
             _tell_plan(job, how, made, console)
             return
@@ -82,17 +78,16 @@ def build(job: BuildJob, console: Console) -> None:
         console.stage("scenes", len(left), is_sound=False)
         done, broken = 0, set()
         try:
-            for scene in tree.build(libraries, left, job.workers or available_cpus()):
-                done += 1
-                broken |= set(scene.broken)
-                console.at(done)
+            with translated(values=InputError):
+                for scene in tree.build(libraries, left, job.workers or available_cpus()):
+                    done += 1
+                    broken |= set(scene.broken)
+                    console.at(done)
         except KeyboardInterrupt as interrupt:
             here = len(made) - len(left) + done
             raise Interrupted(
                 f"interrupted: {here} of {len(made)} scenes are complete; the same command makes the rest"
             ) from interrupt
-        except (FileNotFoundError, ValueError) as error:
-            raise InputError(f"{error}") from error
         console.end()
     for path in sorted(broken):
         console.note(f"'{path}' cannot be read and was passed over")
@@ -112,15 +107,12 @@ def stats(tree: Path, output: Path | None, workers: int | None, force: bool, con
         InputError: there are no scenes, or one cannot be read. OutputError: the picture cannot be written.
     """
     if output is not None:
-        _check_picture(output, force)
-    with _failures("statistics"):
+        check_picture(output, force)
+    with translated("statistics"):
         from model.dnr import statistics
 
-        try:
-            folders = statistics.folders_of(tree)
-            facts = _measure(folders, workers, console)
-        except (FileNotFoundError, ValueError) as error:
-            raise InputError(f"{error}") from error
+        with translated(values=InputError):
+            facts = _measure(statistics.folders_of(tree), workers, console)
         summary = statistics.summarize(facts)
         if output is not None:
             _draw(facts, output, tree.absolute().name)
@@ -220,7 +212,12 @@ def _check_room(out: Path, scenes: int) -> None:
         )
 
 
-def _check_picture(path: Path, force: bool) -> None:
+def check_picture(path: Path, force: bool) -> None:
+    """Find out, before the work, whether a picture can be drawn there.
+
+    Raises:
+        UsageError: its kind is not one of `KINDS`. OutputError: see `check_destination`.
+    """
     if path.suffix.lower() not in KINDS:
         raise UsageError(f"'{path.name}' is no picture that can be drawn: it must end in {', '.join(KINDS)}")
     check_destination(path, force=force)
@@ -246,7 +243,7 @@ def _draw(facts: Sequence[SceneFacts], path: Path, title: str) -> None:
 
 
 def _measure_and_draw(folders: Sequence[Path], job: BuildJob, console: Console) -> dict[str, Any]:
-    with _failures("the picture"):
+    with translated("the picture"):
         from model.dnr.statistics import summarize
 
         facts = _measure(folders, job.workers, console)
@@ -280,14 +277,3 @@ def _show(summary: Mapping[str, Any], console: Console) -> None:
 
 def _pair(found: Mapping[str, float]) -> str:
     return "-" if math.isnan(found["mean"]) else f"{found['mean']:.2f} ± {found['std']:.2f}"
-
-
-@contextlib.contextmanager
-def _failures(what: str) -> Iterator[None]:
-    """What every part of this may meet."""
-    try:
-        yield
-    except ImportError as error:
-        raise UsageError(f"{what} needs the package '{error.name}': pip install 'cfork[train]'") from error
-    except BrokenProcessPool as error:
-        raise CforkError("a worker ended before its work was done: is there enough memory? try --workers 1") from error

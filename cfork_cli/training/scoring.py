@@ -16,13 +16,12 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cfork_cli.console.console import Console
-from cfork_cli.errors import CforkError, InputError, UsageError
+from cfork_cli.errors import InputError, UsageError, translated
 from cfork_cli.flows import network as networks
 from cfork_cli.output.destination import check_destination, write_whole
 from cfork_cli.training import scoreboard
@@ -70,13 +69,11 @@ def evaluate(job: ScoringJob, console: Console) -> None:
         OutputError: the file cannot be written.
     """
     _check(job)
-    try:
+    with translated("scoring"):
         import pyloudnorm  # noqa: F401  # before the work: it is needed at the first scene
 
         from model.dnr.trees import find_scenes
         from model.metrics.summary import compare, summarize
-    except ImportError as error:
-        raise UsageError(f"scoring needs the package '{error.name}': pip install {error.name}") from error
     try:
         groups = find_scenes(job.tree, job.split)
     except FileNotFoundError as error:
@@ -84,7 +81,8 @@ def evaluate(job: ScoringJob, console: Console) -> None:
     except ValueError as error:
         raise InputError(f"{error} with --split") from error
     began = time.monotonic()
-    scored = _score_all(job, groups, console)
+    with translated("scoring"):
+        scored = _score_all(job, groups, console)
     elapsed = time.monotonic() - began
 
     reports: list[dict[str, Any]] = []
@@ -198,8 +196,6 @@ def _in_processes(
         pending = {pool.submit(_score_in_worker, task, gains_db): task for task in tasks}
         for done in as_completed(pending):
             yield pending[done], done.result()
-    except BrokenProcessPool as error:
-        raise CforkError("a worker ended by itself, perhaps for want of memory: use fewer --workers") from error
     except BaseException:
         for child in set(multiprocessing.active_children()) - before:
             child.terminate()  # in the midst of a scene that nobody waits for

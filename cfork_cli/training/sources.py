@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +10,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from cfork_cli.console.console import Console
-from cfork_cli.errors import CforkError, InputError, Interrupted, OutputError, UsageError
+from cfork_cli.errors import InputError, Interrupted, ModelError, OutputError, UsageError, translated
+from cfork_cli.ffmpeg.find import find_ffmpeg
 
 if TYPE_CHECKING:
     from model.dnr.debian import Package
@@ -103,7 +102,7 @@ def import_sources(job: ImportJob, console: Console, *, dry_run: bool) -> None:
             out=str(job.out), licences=licences,
         )  # fmt: skip
         return
-    with _failures():
+    with translated("importing", instead={ModelError: InputError}):
         sources = _gather(job, chosen, debs, size, console)
         imported = _pack(job, job.out, sources, console)
     for path, words in imported.errors.items():
@@ -165,33 +164,8 @@ def _pack(job: ImportJob, out: Path, sources: list[Source], console: Console) ->
 
     console.stage("decode", len(sources), is_sound=False)
     imported = Imported()
-    steps = write_packs(sources, out, imported, workers=job.workers or available_cpus(), ffmpeg=_ffmpeg())
+    steps = write_packs(sources, out, imported, workers=job.workers or available_cpus(), ffmpeg=find_ffmpeg())
     for done, _ in enumerate(steps, start=1):
         console.at(done)
     console.end()
     return imported
-
-
-def _ffmpeg() -> str:
-    """The ffmpeg that films are read with."""
-    from cfork_cli.ffmpeg.find import find_ffmpeg
-
-    return find_ffmpeg()
-
-
-@contextlib.contextmanager
-def _failures() -> Iterator[None]:
-    from concurrent.futures.process import BrokenProcessPool
-
-    from model.dnr.debian import PackageError
-    from model.dnr.sources import SourcesError
-    from model.hub.container import WeightsError
-
-    try:
-        yield
-    except ImportError as error:
-        raise UsageError(f"importing needs the package '{error.name}': pip install 'cfork[train]'") from error
-    except (PackageError, SourcesError, WeightsError) as error:
-        raise InputError(str(error)) from error
-    except BrokenProcessPool as error:
-        raise CforkError("a worker ended before its work was done: is there enough memory? try --workers 1") from error

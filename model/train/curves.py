@@ -1,7 +1,8 @@
 """Draw how training went: `metrics.jsonl` -> a picture of one run, or of several runs over each other.
 
-    python -m model.train.curves run/metrics.jsonl                                     # run/metrics.png
-    python -m model.train.curves small/metrics.jsonl large/metrics.jsonl -o curves.png # the same stems side by side
+    cfork train --plot run                                    # run/metrics.png
+    cfork train --plot small --plot large -o curves.png       # the same stems side by side
+    python -m model.train.curves small large -o curves.png --axis step --names A B
 
 Losses are noisy (every report has other scenes), so a faint line shows what was reported and a strong one its local
 mean. The mean is centered: it lags behind neither at the beginning nor at the end.
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-AXES = {"minutes": "minutes of training", "step": "steps", "audio_hours": "hours of audio heard"}
+AXES = {"minutes": "minutes of training", "step": "steps", "audio_hours": "hours of training audio"}
 STEM_COLORS = {"dialogue": "#d1495b", "music": "#2e6f9e", "effects": "#3c8d5a"}  # in the order people name them
 RUN_COLORS = ("#2e6f9e", "#d1495b", "#3c8d5a", "#8e5ba6", "#d98e04", "#4d4d4d", "#17a2a2", "#b5651d")
 VALIDATION_PREFIX = "si_sdri_"
@@ -133,8 +134,8 @@ def draw_run(run: Run, axis: str = "minutes", smoothing: float | None = None) ->
     norms.yaxis.set_major_formatter("{x:g}")
     norms.yaxis.set_minor_formatter(LogFormatter())
     last = run.reports[-1]
-    heard = f", {last['audio_hours']:.1f} h of audio" if "audio_hours" in last else ""
-    figure.suptitle(f"{run.name}: {last['step']:,} steps, {last['minutes']:.0f} minutes{heard}")
+    audio = f", {last['audio_hours']:.1f} h of audio" if "audio_hours" in last else ""
+    figure.suptitle(f"{run.name}: {last['step']:,} steps, {last['minutes']:.0f} minutes{audio}")
     return figure
 
 
@@ -157,6 +158,22 @@ def draw_comparison(runs: Sequence[Run], axis: str = "minutes", smoothing: float
     axes[1, 0].set(ylabel="SI-SDR improvement, dB\n(median of validation scenes)")
     figure.legend(loc="outside upper center", ncols=min(len(runs), 5))
     return figure
+
+
+def draw(
+    paths: Sequence[Path], names: Sequence[str] | None = None, axis: str = "minutes", smoothing: float | None = None
+) -> Figure:
+    """Draw one run, or several over each other.
+
+    Args:
+        paths: metrics files.
+        names: of the runs; None takes those of their folders.
+
+    Raises:
+        FileNotFoundError, ValueError: see `read_run`.
+    """
+    runs = [read_run(path, name) for path, name in zip(paths, names or _unlike(paths), strict=True)]
+    return draw_run(runs[0], axis, smoothing) if len(runs) == 1 else draw_comparison(runs, axis, smoothing)
 
 
 def write_picture(figure: Figure, path: Path) -> None:
@@ -230,18 +247,16 @@ def main() -> None:
     parser.add_argument("--smoothing", type=float, metavar="REPORTS", help="standard deviation of the local mean")
     args = parser.parse_args()
     paths = [path / "metrics.jsonl" if path.is_dir() else path for path in args.metrics]
-    names = args.names or _unlike(paths)
-    if len(names) != len(paths):
-        parser.error(f"{len(names)} names for {len(paths)} runs")
+    if args.names and len(args.names) != len(paths):
+        parser.error(f"{len(args.names)} names for {len(paths)} runs")
     if len(paths) > 1 and args.output is None:
         parser.error("several runs need -o PICTURE")
     try:
-        runs = [read_run(path, name) for path, name in zip(paths, names, strict=True)]
+        figure = draw(paths, args.names, args.axis, args.smoothing)
     except (OSError, ValueError) as e:
         parser.error(str(e))
-    draw = draw_run(runs[0], args.axis, args.smoothing) if len(runs) == 1 else None
     out = args.output or paths[0].with_name("metrics.png")
-    write_picture(draw or draw_comparison(runs, args.axis, args.smoothing), out)
+    write_picture(figure, out)
     print(out)
 
 

@@ -1,6 +1,6 @@
 """Turn a training state into the file of weights that ships: the averaged network in half precision, with its card.
 
-    python -m model.train.package training/first/state.pt model/weights/cfork.safetensors --card card.json \\
+    cfork models package training/first/state.pt model/weights/cfork.safetensors --card card.json \\
         --config '{"residual": [0, 0, 1]}'
 """
 

@@ -149,7 +149,7 @@ def test_a_damaged_bundled_model(cfork: Command, bundle: Path) -> None:
 def test_the_group_is_a_command_line_like_any_other(cfork: Command) -> None:
     ran = cfork("models", "--help")
     assert ran.code == 0
-    assert all(word in ran.out for word in ("list", "pull", "info", "verify", "convert"))
+    assert all(word in ran.out for word in ("list", "pull", "info", "verify", "convert", "package"))
     assert "CFORK_CACHE" in cfork("models", "pull", "--help").out
     failed(cfork("models", "pull"), 2, "missing argument 'NAME|URL': see 'cfork models pull --help'")
     failed(cfork("models", "nonsense"), 2, "see 'cfork models --help'")
@@ -451,7 +451,7 @@ def test_converting_overwrites_nothing(
     failed(convert("missing/x.pth"), 4, "does not exist: make it first")
     (place / "folder.pth").mkdir()
     failed(convert("folder.pth"), 4, "is a directory")
-    failed(convert(tiny_model, "--force"), 4, "the source itself")
+    failed(convert(tiny_model, "--force"), 4, "the input itself")
     failed(cfork("models", "convert", "nope", "x.pth"), 7, "no model and no file")
 
     def full(_: int) -> None:

@@ -24,7 +24,7 @@ from cfork_cli.text import clock, printable
 
 SCRIPT = """
 import sys, time
-from cfork_cli.console import Console
+from cfork_cli.console.console import Console
 total = {total}
 with Console() as console:
     console.stage("load")

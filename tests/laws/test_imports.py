@@ -17,13 +17,13 @@ ROOT = Path(__file__).parents[2]
 RANKS = {
     "cfork": {"": 10},
     "cfork_cli": {
-        "__init__": 0, "errors": 0, "text": 0, "signals": 0, "foreign": 0, "ffmpeg": 1, "console": 1, "media": 2,
-        "input": 3, "mix": 3, "codecs": 3, "remux": 4, "output": 5, "flows": 6,
-        "api": 7, "bench": 7, "batch": 7, "player": 7, "training": 7, "commands": 8, "app": 9,
+        "__init__": 0, "errors": 1, "text": 2, "signals": 2, "foreign": 2, "ffmpeg": 3, "console": 3, "media": 4,
+        "input": 5, "mix": 5, "codecs": 5, "remux": 6, "output": 7, "flows": 8,
+        "api": 9, "bench": 9, "batch": 9, "player": 9, "training": 9, "commands": 10, "app": 11,
     },
     "model": {
         "stems": 0, "__init__": 1, "loudness": 1, "cpus": 1, "hub": 2, "networks": 2,
-        "dnr": 3, "streaming": 3, "inference": 3, "metrics": 4, "train": 5,
+        "dnr": 3, "streaming": 3, "inference": 3, "metrics": 4, "train": 5, "curves": 6, "package": 6,
     },
 }  # fmt: skip
 """A file imports from lower ranks, or from its own room."""

@@ -223,10 +223,11 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 import resource
 import numpy as np
-from cfork_cli.codecs import choose_codec
-from cfork_cli.encode import FilmSink, SoundFileSink
+from cfork_cli.codecs.choose import choose_codec
+from cfork_cli.output.film import FilmSink
+from cfork_cli.output.sound_file import SoundFileSink
 from cfork_cli.errors import CforkError
-from cfork_cli.probe import probe
+from cfork_cli.media.probe import probe
 media = probe(Path({film!r}))
 out = Path({out!r})
 track = media.audio[0]

@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import shutil
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import soundfile
 from support.commands import Ran, echo_network, listing
 
-from cfork_cli.errors import CforkError, InputError
+from cfork_cli.errors import CforkError, InputError, translated
 from cfork_cli.flows import network as networks
 from cfork_cli.training import scoring
 from model import SAMPLE_RATE
@@ -57,9 +58,9 @@ def cases(place: Path) -> Path:
 def echoes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Models whose stems are shares of the mixture: "whole" all of it, "half" half, others a tenth to the dialogue."""
     shares = {"whole": (1.0, 1.0, 1.0), "half": (0.5, 0.5, 0.5)}
-    networks = {name: echo_network(found) for name, found in shares.items()}
+    made = {name: echo_network(found) for name, found in shares.items()}
     tenth = echo_network((1.0, 0.1, 0.1))
-    monkeypatch.setattr(networks, "load_network", lambda model, *_: (networks.get(model, tenth), "cpu"))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (made.get(model, tenth), "cpu"))
 
 
 @pytest.mark.usefixtures("echoes")
@@ -253,12 +254,12 @@ def test_a_worker_that_dies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         def __init__(self, *_: Any, **__: Any) -> None: ...
         def submit(self, *_: Any) -> None:
-            raise scoring.BrokenProcessPool("a process in the process pool was terminated abruptly")
+            raise BrokenProcessPool("a process in the process pool was terminated abruptly")
 
         def shutdown(self, **_: Any) -> None: ...
 
     monkeypatch.setattr(scoring, "ProcessPoolExecutor", Broken)
-    with pytest.raises(CforkError, match="use fewer --workers"):
+    with pytest.raises(CforkError, match="try fewer --workers"), translated("scoring"):
         list(scoring._in_processes([scoring._Task("cfork", 0, 0, Path("0"))], 2, {}))
 
 
@@ -300,7 +301,7 @@ def test_scoring_without_its_packages(cfork: Command, scenes: Path, monkeypatch:
     monkeypatch.setattr(builtins, "__import__", without)
     ran = cfork("evaluate", scenes)
     assert ran.code == 2
-    assert ran.err == "cfork: scoring needs the package 'pyloudnorm': pip install pyloudnorm\n"
+    assert ran.err == "cfork: scoring needs the package 'pyloudnorm': pip install 'cfork[train]'\n"
 
 
 @pytest.mark.usefixtures("echoes")

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -105,6 +107,65 @@ def test_two_processes_train_together(cfork, packs, tmp_path):
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["step"] == 2
     assert any("loss" in json.loads(line) for line in ran.err.splitlines())
+
+
+def test_a_run_becomes_a_model(cfork, packs, tmp_path):
+    ran = cfork("train", packs, tmp_path / "my run", "--steps", "2", *OPTIONS)
+    assert ran.code == 0, ran.err
+    best, out = tmp_path / "my run" / "best.pt", tmp_path / "mine.safetensors"
+    assert ran.err.splitlines()[-1] == f"make a model of it: cfork models package '{best}' mine.safetensors"
+    (tmp_path / "card.json").write_text('{"license": "MIT"}')
+    package = ["models", "package", best, out, "--card", tmp_path / "card.json"]
+    ran = cfork(*package, "--config", '{"residual": [0, 0, 0.5]}', "--json")
+    assert json.loads(ran.out) == {"state": str(best), "output": str(out), "bytes": out.stat().st_size}
+    found = json.loads(cfork("models", "info", out, "--json").out)
+    assert (found["card"]["license"], found["card"]["training"]["steps"]) == ("MIT", 2)
+    assert found["config"]["residual"] == [0.0, 0.0, 0.5]
+    for arguments, code, words in (
+        (package, 4, "exists already: choose another name, or replace it with --force"),
+        ([*package[:3], tmp_path / "x.bin"], 2, "must end in .safetensors"),
+        ([*package[:3], tmp_path / "no" / "x.safetensors"], 4, "does not exist: make it first"),
+        (["models", "package", tmp_path / "no.pt", tmp_path / "x.safetensors"], 3, "is no file: give best.pt"),
+        (["models", "package", tmp_path / "card.json", tmp_path / "x.safetensors"], 3, "card.json"),
+        ([*package[:3], tmp_path / "x.safetensors", "--config", "[]"], 2, "--config is no JSON object"),
+        ([*package[:3], tmp_path / "x.safetensors", "--config", "{"], 2, "--config is not JSON"),
+        ([*package[:3], tmp_path / "x.safetensors", "--config", '{"width": 12}'], 2, "does not fit the network"),
+    ):
+        ran = cfork(*arguments)
+        assert (ran.code, words in ran.err) == (code, True), ran.err
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_several_runs_are_drawn_over_each_other(cfork, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        line = {"step": 1, "minutes": 0.1, "loss": dict.fromkeys(("music", "dialogue", "effects"), -1.0), "lr": 1e-3}
+        (tmp_path / name / "metrics.jsonl").write_text(json.dumps({**line, "norm": 1.0}) + "\n")
+    one, two, out = tmp_path / "one", tmp_path / "two" / "metrics.jsonl", tmp_path / "curves.svg"
+    ran = cfork("train", "--plot", one, "--plot", two, "-o", out, "--json")
+    assert (ran.code, json.loads(ran.out)) == (0, {"picture": str(out)})
+    assert "one" in out.read_text()
+    assert cfork("train", "--plot", one).code == 0
+    assert (one / "metrics.png").read_bytes().startswith(b"\x89PNG")
+    for arguments, code, words in (
+        (["--plot", one, "--plot", two], 2, "several runs need a name for the picture"),
+        (["--plot", tmp_path], 3, "has no metrics.jsonl: train into it first"),
+        (["--plot", one, "-o", tmp_path / "x.txt"], 2, "it must end in .png"),
+        (["--plot", one, "-o", tmp_path / "no" / "x.png"], 4, "does not exist: make it first"),
+        (["--plot", one, "packs", "out"], 2, "leave DATA, OUT and --plot-only away"),
+        (["packs", "out", "-o", "x.png"], 2, "-o names the picture of --plot"),
+        (["packs"], 2, "missing argument 'OUT': see 'cfork train --help'"),
+    ):
+        ran = cfork("train", *arguments)
+        assert (ran.code, words in ran.err) == (code, True), ran.err
+
+
+@pytest.mark.parametrize("name", ["package", "curves"])
+def test_old_names_of_modules_work_for_one_release(name):
+    command = [sys.executable, "-m", f"model.{name}", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage: ")
 
 
 @pytest.mark.parametrize(
