@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.commands import ROOT, echo_network, listing
-from support.films import Sound, make, noise, samples
+from support.films import Sound, make, noise
+from support.readings import samples
 
 import cfork
 from cfork_cli.flows import network as networks

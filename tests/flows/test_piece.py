@@ -9,7 +9,8 @@ import av
 import numpy as np
 import pytest
 from support.commands import Ran, listing
-from support.films import Sound, ffmpeg, make, noise, samples
+from support.films import Sound, ffmpeg, make, noise
+from support.readings import samples
 
 from cfork_cli.flows.piece import span_of
 from cfork_cli.media.keyframes import key_frame_before

@@ -17,7 +17,7 @@ from model.inference.prepared import Autocast
 from model.networks.bandsplit import BandSplit
 from model.networks.mrx import MRX
 from model.networks.multirate import MultiRateMRX
-from model.networks.recurrent import heard
+from model.networks.recurrent import run_lstm
 from model.streaming.separator import separate
 
 CPU = torch.device("cpu")
@@ -355,16 +355,16 @@ def test_autocast_leaves_masks_in_float32(one_thread):
 def test_lstms_learn_in_float32_on_cuda():
     lstm, x = torch.nn.LSTM(4, 4).cuda(), torch.zeros(2, 1, 4, device="cuda")
     with torch.autocast("cuda", torch.bfloat16):
-        assert heard(lstm, x).dtype == torch.float32
+        assert run_lstm(lstm, x).dtype == torch.float32
         with torch.no_grad():
-            assert heard(lstm, x).dtype != torch.float32
+            assert run_lstm(lstm, x).dtype != torch.float32
 
 
 def test_an_lstm_is_heard_as_it_is_elsewhere():
     lstm, x = torch.nn.LSTM(4, 3, bidirectional=True), noise(5 * 2, 4).reshape(5, 2, 4)
-    assert torch.equal(heard(lstm, x), lstm(x)[0])
+    assert torch.equal(run_lstm(lstm, x), lstm(x)[0])
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(heard(lstm, x), lstm(x)[0])
+        assert torch.equal(run_lstm(lstm, x), lstm(x)[0])
 
 
 def test_a_torch_that_cannot_tell_means_no(monkeypatch):
