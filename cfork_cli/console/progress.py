@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
@@ -9,16 +11,25 @@ from rich.text import Text
 
 from cfork_cli.text import clock, pace, seconds_left
 
+EMPTY, SPEED = "bright_black", "green"
+"""Colors that are seen on dark and on light terminals, and are none of those of errors and notes."""
 
-def progress_bar(console: RichConsole) -> Progress:
-    """One stage: its name, a bar, how far it is, how fast, and the time left."""
-    # narrow terminals give up the bar's width first, and never break the numbers
-    texts = [Column(no_wrap=True) for _ in range(4)]
-    return Progress(
-        TextColumn("{task.description:<8}", table_column=texts[0]), BarColumn(30),
-        PositionColumn(texts[1]), SpeedColumn(texts[2]), TimeLeftColumn(texts[3]),
-        console=console, transient=True,
-    )  # fmt: skip
+
+def progress_bar(console: RichConsole, fields: Sequence[str] = ()) -> Progress:
+    """Return the one bar that every command shows: the stage's name, a bar, how far it is, how fast, and the time left.
+
+    Args:
+        fields: of the task, shown in place of position, speed and time left.
+    """
+
+    def column() -> Column:  # narrow terminals give up the bar's width first, and never break the numbers
+        return Column(no_wrap=True)
+
+    told: list[ProgressColumn] = [PositionColumn(column()), SpeedColumn(column()), TimeLeftColumn(column())]
+    if fields:
+        told = [TextColumn(f"{{task.fields[{name}]}}", table_column=column()) for name in fields]
+    name = TextColumn("{task.description:<8}", table_column=column())
+    return Progress(name, BarColumn(30, style=EMPTY), *told, console=console, transient=True)
 
 
 class PositionColumn(ProgressColumn):
@@ -41,9 +52,9 @@ class SpeedColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         if task.fields["is_bytes"]:
             # of the last seconds: what an earlier attempt brought was not brought now
-            return Text(f"{task.speed / 1e6:.1f} MB/s" if task.speed else "", style="progress.data.speed")
+            return Text(f"{task.speed / 1e6:.1f} MB/s" if task.speed else "", style=SPEED)
         speed = pace(task.completed, task.elapsed or 0.0) if task.fields["is_sound"] else 0.0
-        return Text((f"{speed:.1f}x" if speed < 100 else f"{speed:.0f}x") if speed else "", style="progress.data.speed")
+        return Text((f"{speed:.1f}x" if speed < 100 else f"{speed:.0f}x") if speed else "", style=SPEED)
 
 
 class TimeLeftColumn(ProgressColumn):

@@ -89,10 +89,9 @@ class Screen:
     def __enter__(self) -> Screen:
         rich = self.console.rich
         if not self.console.quiet and not self.console.as_json and rich.is_terminal and not rich.is_dumb_terminal:
-            from rich.progress import BarColumn, Progress, TextColumn
+            from cfork_cli.console.progress import progress_bar
 
-            columns = [TextColumn(f"{{task.fields[{name}]}}") for name in PARTS]
-            self.bar = Progress(BarColumn(20), *columns, console=rich, transient=True)
+            self.bar = progress_bar(rich, PARTS)
             self.bar.start()
             empty: dict[str, Any] = dict.fromkeys(PARTS, "")
             self.task = self.bar.add_task("train", total=1.0, **empty)

@@ -230,6 +230,8 @@ def test_a_foreign_model_is_one_clear_line(place: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith(f"ImportError: '{place / 'model.py'}' hides the package 'model'")
 
 
+SCRIPT = str(ROOT / "examples" / "progress_and_stems.py")
+
 USER = '''
 """A script as somebody writes it who type-checks."""
 
@@ -269,3 +271,15 @@ def test_a_users_script_passes_mypy_strict(place: Path) -> None:
     (place / "script.py").write_text(USER)
     out, err, code = api.run(["--strict", "--cache-dir", str(ROOT / ".mypy_cache"), str(place / "script.py")])
     assert code == 0, out + err
+
+
+def test_the_example_script(place: Path, films_here: Path) -> None:
+    import shutil
+
+    film = place / "plain.mkv"
+    shutil.copy(films_here / "plain.mkv", film)
+    done = run(f"import sys, runpy\nsys.argv = ['x', {str(film)!r}]\nrunpy.run_path({SCRIPT!r}, run_name='__main__')")
+    assert done.returncode == 0, done.stderr
+    assert f"wrote {place / 'plain.louder.mkv'} at" in done.stdout
+    assert done.stdout.endswith("cancelled: nothing was written\n")
+    assert listing(place).keys() == {"plain.mkv", "plain.louder.mkv"}
