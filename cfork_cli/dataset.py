@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 SPLITS = {"tr": "train", "cv": "validation", "tt": "test"}
 DEFAULT_SCENES = 20
-SCENE_BYTES = 4 * 60 * 44_100 * 4  # four float WAV files of a minute
+SCENE_BYTES = 4 * 60 * 44_100 * 4  # four float WAV files of a minute, or of half a minute in stereo
 KINDS = (".png", ".svg", ".pdf")
 NEEDED = ("speech", "music", "sfx")
+RECIPES = {"dnr": "Divide and Remaster (arXiv 2110.09958)", "film": "films"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class BuildJob:
     split: str | None = None
     split_by: str = "folder"
     seed: int = 0
+    recipe: str = "dnr"
     workers: int | None = None
     picture: Path | None = None
     force: bool = False
@@ -64,7 +66,7 @@ def build(job: BuildJob, console: Console) -> None:
         from model.dnr.workers import available_cpus
 
         try:
-            made = tree.tasks_again(job.out, job.annots) if job.annots else tree.tasks(job.out, counts, job.seed)
+            made = tree.tasks_again(job.out, job.annots) if job.annots else tree.tasks(job.out, counts, job.seed, job.recipe)
             libraries = _open(job, how, list(dict.fromkeys(task.library for task in made)))
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:
             raise InputError(f"{error}") from error
@@ -166,6 +168,8 @@ def _sources_named(job: BuildJob) -> str:
         raise UsageError(f"scenes need speech, music and effects: name a folder with --{option}")
     if job.annots and (job.scenes or job.split):
         raise UsageError("--annots says which scenes to make: leave out --scenes and --split")
+    if job.annots and job.recipe != "dnr":
+        raise UsageError("--annots tells scenes of Divide and Remaster: leave out --recipe")
     return named[0]
 
 
@@ -189,7 +193,7 @@ def _open(job: BuildJob, how: str, splits: Sequence[str]) -> dict[str, Library]:
 def _describe(job: BuildJob, how: str, fingerprint: str) -> dict[str, Any]:
     """What build.json says: as much as tells this build from another."""
     named = {"packs": {"packs": job.packs}, "published": {"published": job.published}}.get(how, dict(job.folders))
-    facts: dict[str, Any] = {"recipe": "Divide and Remaster (arXiv 2110.09958)", "sources": how}
+    facts: dict[str, Any] = {"recipe": RECIPES[job.recipe], "sources": how}
     facts["folders"] = {kind: path.name for kind, path in named.items() if path is not None}
     facts["fingerprint"] = fingerprint
     if job.annots:

@@ -44,6 +44,13 @@ def evaluate(
     dialog: Annotated[str, gain_option("--dialog", "--dialogue", help="Remix to score: gain of the voices.")] = "+6",
     music: Annotated[str, gain_option("--music", help="Remix to score: gain of the music.")] = "-6",
     effects: Annotated[str, gain_option("--effects", "--sfx", help="Remix to score: gain of the effects.")] = "-6",
+    levels: Annotated[
+        str,
+        typer.Option(
+            metavar="DB,DB,...",
+            help="Also as passages so far from the level of their film, such as 0,-10,-20.",
+        ),
+    ] = "0",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -68,6 +75,7 @@ def evaluate(
     Example: cfork evaluate dnr/tt --scenes 20 --model cfork --model mine.safetensors
     """
     from cfork_cli import scoring
+    from cfork_cli.level_tables import parse_levels
     from cfork_cli.mix import parse_gains_db
 
     with Console(quiet=quiet, as_json=as_json) as console:
@@ -75,6 +83,7 @@ def evaluate(
             tree=tree,
             models=tuple(model or ["cfork"]),
             gains_db=parse_gains_db(music=music, dialogue=dialog, effects=effects),
+            levels_db=parse_levels(levels),
             split=split.value if split else None,
             scenes=scenes,
             workers=workers,

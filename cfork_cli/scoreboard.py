@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from cfork_cli import level_tables
 from cfork_cli.console import SPOKEN_ORDER, Console
 
 
@@ -34,7 +35,7 @@ def markdown(result: dict[str, Any]) -> str:
 def _tables(result: dict[str, Any]) -> list[Table]:
     reports = result["models"]
     first = _cases(reports) if "cases" in reports[0] else _stems(reports)
-    return [first, *(_differences(one) for one in result["differences"])]
+    return [first, *level_tables.tables(reports), *(_differences(one) for one in result["differences"])]
 
 
 def _words(result: dict[str, Any]) -> Iterator[str]:
