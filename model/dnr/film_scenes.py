@@ -152,9 +152,9 @@ def _events(library: Library, size: int, rng: np.random.Generator, events: list[
 def _voice(library: Library, size: int, rng: np.random.Generator, events: list[dict[str, Any]]) -> np.ndarray:
     """Utterances in a little room, alike in both channels; [2, size]."""
     dry = np.zeros(size)
-    at = int(rng.uniform(0.2, 1.5) * SAMPLE_RATE)
+    at = min(int(rng.uniform(0.2, 1.5) * SAMPLE_RATE), size // 10)
     sounds = _sounds(library, "speech", rng)
-    while at < size - SAMPLE_RATE:
+    while at < size - min(SAMPLE_RATE, size // 2):
         clip, sound = next(sounds)
         sound = sound[: size - at] * 10 ** ((rng.uniform(-2, 2) - integrated_lufs(sound, SAMPLE_RATE)) / 20)
         dry[at : at + len(sound)] += sound
