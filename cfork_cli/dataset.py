@@ -66,7 +66,10 @@ def build(job: BuildJob, console: Console) -> None:
         from model.dnr.workers import available_cpus
 
         try:
-            made = tree.tasks_again(job.out, job.annots) if job.annots else tree.tasks(job.out, counts, job.seed, job.recipe)
+            if job.annots:
+                made = tree.tasks_again(job.out, job.annots)
+            else:
+                made = tree.tasks(job.out, counts, job.seed, job.recipe)
             libraries = _open(job, how, list(dict.fromkeys(task.library for task in made)))
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:
             raise InputError(f"{error}") from error

@@ -100,9 +100,9 @@ def evaluate(job: ScoringJob, console: Console) -> None:
         if voice := by_voice(s for scores in per_group for s in scores):
             report["voice"] = voice
         if len(job.levels_db) > 1:
-            report["levels"] = by_level({
-                level: [s for scores in found[model] for s in scores] for level, found in at_levels.items()
-            })
+            report["levels"] = by_level(
+                {level: [s for scores in found[model] for s in scores] for level, found in at_levels.items()}
+            )
         if groups[0].name:
             report["cases"] = {
                 group.name: summarize(scores) for group, scores in zip(groups, per_group, strict=True)
@@ -202,11 +202,12 @@ def _here(
 
     for task in tasks:
         try:
-            yield task, evaluate_scene(
+            scores = evaluate_scene(
                 networks[task.model], task.folder, gains_db=gains_db, device=device, level_db=task.level_db
             )
         except ValueError as error:
             raise InputError(f"a scene cannot be scored: {error}") from error
+        yield task, scores
 
 
 def _in_processes(

@@ -49,8 +49,8 @@ class Figures:
 class SceneScores(Figures):
     """Figures of one scene, where it comes from, and what separating it took.
 
-    `level_db` is that of `evaluate_scene`, `voice_db` is the level of the voice over the rest while somebody speaks, None without a voice or a rest; the
-    promise is the remix PROMISE_DB, its SNR beside that of the untouched mixture.
+    `level_db` is that of `evaluate_scene`, `voice_db` the level of the voice over the rest while somebody speaks, None
+    without a voice or a rest. The promise is the remix PROMISE_DB, its SNR beside that of the untouched mixture.
     """
 
     scene: str
@@ -152,7 +152,8 @@ def evaluate_scene(
     return SceneScores(
         **vars(figures), scene=folder.name, seconds=scene.mixture.shape[1] / scene.sample_rate,
         cpu_seconds=cpu_seconds, elapsed_seconds=elapsed, restored=scene.restored,
-        level_db=level_db, voice_db=voice_db if np.isfinite(voice_db) else None, promise_snr=promise[0], mixture_promise_snr=promise[1],
+        level_db=level_db, voice_db=voice_db if np.isfinite(voice_db) else None,
+        promise_snr=promise[0], mixture_promise_snr=promise[1],
     )  # fmt: skip
 
 

@@ -35,4 +35,5 @@ def _frame_powers(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     """Energy of each frame, of all channels together; [..., T] -> [frames]."""
     frame = round(FRAME_SECONDS * sample_rate)
     flat = np.square(audio.reshape(-1, audio.shape[-1]), dtype=np.float64).sum(0)
-    return np.pad(flat, (0, -len(flat) % frame)).reshape(-1, frame).sum(1)
+    powers: np.ndarray = np.pad(flat, (0, -len(flat) % frame)).reshape(-1, frame).sum(1)
+    return powers

@@ -118,7 +118,7 @@ def test_compression_brings_loud_and_quiet_nearer(mixer, monkeypatch):
     for name, chance in (("DUCKED", 0.0), ("SWELLING", 0.0), ("COMPRESSED", 1.0)):
         monkeypatch.setattr(film, name, chance)
     stems = np.stack([chord(0, 2.0)] * 3)
-    stems[:, : SAMPLE_RATE] *= 0.1
+    stems[:, :SAMPLE_RATE] *= 0.1
     for seed in range(5):
         done = mixer.mastered(stems.copy(), np.random.default_rng(seed))
 
@@ -133,7 +133,7 @@ def test_ducking_makes_room_for_the_voice_in_the_music_alone(mixer, monkeypatch)
     for name, chance in (("DUCKED", 1.0), ("SWELLING", 0.0), ("COMPRESSED", 0.0)):
         monkeypatch.setattr(film, name, chance)
     stems = np.stack([chord(0, 2.0), voice(1, 2.0), chord(5, 2.0)])
-    stems[1, SAMPLE_RATE :] = 0
+    stems[1, SAMPLE_RATE:] = 0
     done = mixer.mastered(stems.copy(), np.random.default_rng(0))
     np.testing.assert_array_equal(done[1:], stems[1:])
     gain = np.sqrt(powers(done[0]) / powers(stems[0]))

@@ -1,7 +1,9 @@
-"""Build a tree of scenes like those of Divide and Remaster, or of films: in parallel, each scene complete or not there, resumed after a break.
+"""Build a tree of scenes like those of Divide and Remaster or of films: in parallel, each scene complete or not there,
+resumed after a break.
 
-A tree is `tr`, `cv` and `tt`, in each a folder per scene with mix.wav, music.wav, speech.wav, sfx.wav and annots.csv,
-(scenes of films have scene.json in its place) and `build.json`, which says what the scenes were made of. A scene depends on the seed, its split and its number alone.
+A tree is `tr`, `cv` and `tt`, in each a folder per scene with mix.wav, music.wav, speech.wav, sfx.wav and annots.csv
+(scenes of films have scene.json in its place), and `build.json`, which says what the scenes were made of. A scene
+depends on the seed, its split and its number alone.
 """
 
 from __future__ import annotations

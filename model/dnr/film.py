@@ -74,9 +74,7 @@ class FilmMixer(SceneMixer):
             place(out, clip, position)
         return out
 
-    def effects(
-        self, rng: np.random.Generator, *, wide: bool = False, events: tuple[int, int] = (2, 9)
-    ) -> np.ndarray:
+    def effects(self, rng: np.random.Generator, *, wide: bool = False, events: tuple[int, int] = (2, 9)) -> np.ndarray:
         """Two to nine events, more than in a scene of Divide and Remaster."""
         return super().effects(rng, wide=wide, events=events)
 

@@ -59,7 +59,7 @@ def draw_film_scene(library: Library, rng: np.random.Generator, number: int, sec
     events: list[dict[str, Any]] = []
     parts = {
         "music": _layer(library, "music", size, rng, events),
-        "background": sum(_layer(library, "background", size, rng, events) for _ in range(LAYERS)),
+        "background": np.sum([_layer(library, "background", size, rng, events) for _ in range(LAYERS)], axis=0),
         "sfx": _events(library, size, rng, events),
     }
     for kind, (mean, deviation) in LUFS.items():
@@ -173,7 +173,8 @@ def _wide(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     filters = rng.standard_normal((2, len(taps))) * np.exp(-4 * taps / len(taps))
     filters *= 0.7 / np.sqrt(np.square(filters).sum(1, keepdims=True))
     filters[:, 0] += 0.7
-    return signal.fftconvolve(sound[None], filters, axes=1)[:, : len(sound)]
+    both: np.ndarray = signal.fftconvolve(sound[None], filters, axes=1)[:, : len(sound)]
+    return both
 
 
 def _gain_to(audio: np.ndarray, lufs: float) -> float:

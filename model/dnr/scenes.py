@@ -135,9 +135,7 @@ class SceneMixer:
         place(out, fade(clip[: self.length], 0.02 if shift == 0 else 0.2), shift)
         return out
 
-    def effects(
-        self, rng: np.random.Generator, *, wide: bool = False, events: tuple[int, int] = (1, 5)
-    ) -> np.ndarray:
+    def effects(self, rng: np.random.Generator, *, wide: bool = False, events: tuple[int, int] = (1, 5)) -> np.ndarray:
         """Some events of any packages, each at its own moment and level, sometimes repeated."""
         pack = self.packs["effects"]
         out = np.zeros(self.length, np.float32)
