@@ -44,6 +44,13 @@ def evaluate(
     dialog: Annotated[str, gain_option("--dialog", "--dialogue", help="Remix to score: gain of the voices.")] = "+6",
     music: Annotated[str, gain_option("--music", help="Remix to score: gain of the music.")] = "-6",
     effects: Annotated[str, gain_option("--effects", "--sfx", help="Remix to score: gain of the effects.")] = "-6",
+    levels: Annotated[
+        str,
+        typer.Option(
+            metavar="DB,DB,...",
+            help="Also as passages so far from the level of their film, such as 0,-10,-20.",
+        ),
+    ] = "0",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -69,12 +76,14 @@ def evaluate(
     """
     from cfork_cli.mix.gains import parse_gains_db
     from cfork_cli.training import scoring
+    from cfork_cli.training.level_tables import parse_levels
 
     with Console(quiet=quiet, as_json=as_json) as console:
         job = scoring.ScoringJob(
             tree=tree,
             models=tuple(model or ["cfork"]),
             gains_db=parse_gains_db(music=music, dialogue=dialog, effects=effects),
+            levels_db=parse_levels(levels),
             split=split.value if split else None,
             scenes=scenes,
             workers=workers,

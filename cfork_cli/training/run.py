@@ -115,9 +115,10 @@ class Screen:
                 self.console.say(f"step {line['step']:,}, {line['minutes']:.1f} min: {', '.join(words)}")
         if "validation" in line:
             figures = line["validation"]
-            gains = {stem: figures.get(f"si_sdri_{stem}") for stem in SPOKEN_ORDER}
-            words = f"SI-SDR {_stems(gains, 1, sign=True)} dB", f"loss {_number(figures['loss'], 2)} dB"
-            self.console.say(f"step {line['step']:,}, {line['minutes']:.1f} min: validation, {', '.join(words)}")
+            parts = [f"SI-SDR {_gains(figures)} dB", f"loss {_number(figures['loss'], 2)} dB"]
+            if "film" in figures:
+                parts.insert(1, f"as in films {_gains(figures['film'])} dB")
+            self.console.say(f"step {line['step']:,}, {line['minutes']:.1f} min: validation, {', '.join(parts)}")
 
     def _step(self, line: dict[str, Any]) -> None:
         now = time.monotonic()
@@ -139,6 +140,11 @@ class Screen:
 def _stems(values: dict[str, float | None], digits: int, *, sign: bool = False) -> str:
     """ "dialogue -5.21, music -1.30, effects -1.12"."""
     return ", ".join(f"{stem} {_number(values.get(stem), digits, sign=sign)}" for stem in SPOKEN_ORDER)
+
+
+def _gains(figures: dict[str, Any]) -> str:
+    """Return the gains of a validation: "dialogue +6.1, music +5.0, effects +4.2"."""
+    return _stems({stem: figures.get(f"si_sdri_{stem}") for stem in SPOKEN_ORDER}, 1, sign=True)
 
 
 def _number(value: float | None, digits: int, *, sign: bool = False) -> str:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 SPLITS = {"tr": "train", "cv": "validation", "tt": "test"}
 DEFAULT_SCENES = 20
-SCENE_BYTES = 4 * 60 * 44_100 * 4  # four float WAV files of a minute
+SCENE_BYTES = 4 * 60 * 44_100 * 4  # four float WAV files of a minute, or of half a minute in stereo
 KINDS = (".png", ".svg", ".pdf")
 NEEDED = ("speech", "music", "sfx")
+RECIPES = {"dnr": "Divide and Remaster (arXiv 2110.09958)", "film": "films"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class BuildJob:
     split: str | None = None
     split_by: str = "folder"
     seed: int = 0
+    recipe: str = "dnr"
     workers: int | None = None
     picture: Path | None = None
     force: bool = False
@@ -62,7 +64,10 @@ def build(job: BuildJob, console: Console) -> None:
         from model.dnr import build as tree
 
         with translated(values=InputError):
-            made = tree.tasks_again(job.out, job.annots) if job.annots else tree.tasks(job.out, counts, job.seed)
+            if job.annots:
+                made = tree.tasks_again(job.out, job.annots)
+            else:
+                made = tree.tasks(job.out, counts, job.seed, job.recipe)
             libraries = _open(job, how, list(dict.fromkeys(task.library for task in made)))
         if job.dry_run:
             _tell_plan(job, how, made, console)
@@ -158,6 +163,8 @@ def _sources_named(job: BuildJob) -> str:
         raise UsageError(f"scenes need speech, music and effects: name a folder with --{option}")
     if job.annots and (job.scenes or job.split):
         raise UsageError("--annots says which scenes to make: leave out --scenes and --split")
+    if job.annots and job.recipe != "dnr":
+        raise UsageError("--annots tells scenes of Divide and Remaster: leave out --recipe")
     return named[0]
 
 
@@ -181,7 +188,7 @@ def _open(job: BuildJob, how: str, splits: Sequence[str]) -> dict[str, Library]:
 def _describe(job: BuildJob, how: str, fingerprint: str) -> dict[str, Any]:
     """Return the content of build.json: as much as distinguishes this build from others."""
     named = {"packs": {"packs": job.packs}, "published": {"published": job.published}}.get(how, dict(job.folders))
-    facts: dict[str, Any] = {"recipe": "Divide and Remaster (arXiv 2110.09958)", "sources": how}
+    facts: dict[str, Any] = {"recipe": RECIPES[job.recipe], "sources": how}
     facts["folders"] = {kind: path.name for kind, path in named.items() if path is not None}
     facts["fingerprint"] = fingerprint
     if job.annots:

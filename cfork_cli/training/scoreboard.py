@@ -9,6 +9,7 @@ from rich.table import Table
 
 from cfork_cli.console.console import Console
 from cfork_cli.text import SPOKEN_ORDER
+from cfork_cli.training import level_tables
 
 
 def show(result: dict[str, Any], console: Console) -> None:
@@ -35,7 +36,7 @@ def markdown(result: dict[str, Any]) -> str:
 def _tables(result: dict[str, Any]) -> list[Table]:
     reports = result["models"]
     first = _cases(reports) if "cases" in reports[0] else _stems(reports)
-    return [first, *(_differences(one) for one in result["differences"])]
+    return [first, *level_tables.tables(reports), *(_differences(one) for one in result["differences"])]
 
 
 def _words(result: dict[str, Any]) -> Iterator[str]:

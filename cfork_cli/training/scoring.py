@@ -35,11 +35,15 @@ FILES = (".json", ".csv", ".md")
 
 @dataclass(frozen=True)
 class ScoringJob:
-    """Options of `cfork evaluate`. `gains_db` has an entry per stem; `scenes` counts in each group."""
+    """Options of `cfork evaluate`. `gains_db` has an entry per stem; `scenes` counts in each group.
+
+    The scores are those of the first of `levels_db`; the others are compared with it.
+    """
 
     tree: Path
     models: tuple[str, ...]
     gains_db: dict[str, float]
+    levels_db: tuple[float, ...] = (0.0,)
     split: str | None = None
     scenes: int | None = None
     workers: int = 1
@@ -51,13 +55,14 @@ class ScoringJob:
 
 @dataclass(frozen=True)
 class _Task:
-    """One scene for one model; `group` and `scene` are numbers."""
+    """One scene for one model at one level; `group` and `scene` are numbers."""
 
     model: str
     group: int
     scene: int
     folder: Path
     precision: str = "auto"
+    level_db: float = 0.0
 
 
 def evaluate(job: ScoringJob, console: Console) -> None:
@@ -73,6 +78,7 @@ def evaluate(job: ScoringJob, console: Console) -> None:
         import pyloudnorm  # noqa: F401  # before the work: it is needed at the first scene
 
         from model.dnr.trees import find_scenes
+        from model.metrics.by_level import by_level, by_voice
         from model.metrics.summary import compare, summarize
     try:
         groups = find_scenes(job.tree, job.split)
@@ -82,20 +88,28 @@ def evaluate(job: ScoringJob, console: Console) -> None:
         raise InputError(f"{error} with --split") from error
     began = time.monotonic()
     with translated("scoring"):
-        scored = _score_all(job, groups, console)
+        at_levels = _score_all(job, groups, console)
+    scored = at_levels[job.levels_db[0]]
     elapsed = time.monotonic() - began
 
     reports: list[dict[str, Any]] = []
     for model in job.models:
         per_group = scored[model]
         report: dict[str, Any] = {"model": model, "summary": summarize([s for scores in per_group for s in scores])}
+        if voice := by_voice(s for scores in per_group for s in scores):
+            report["voice"] = voice
+        if len(job.levels_db) > 1:
+            report["levels"] = by_level(
+                {level: [s for scores in found[model] for s in scores] for level, found in at_levels.items()}
+            )
         if groups[0].name:
             report["cases"] = {
                 group.name: summarize(scores) for group, scores in zip(groups, per_group, strict=True)
             }  # fmt: skip
         report["scenes"] = [
             {**({"case": group.name} if group.name else {}), **_rounded(vars(scene))}
-            for group, scores in zip(groups, per_group, strict=True) for scene in scores
+            for found in at_levels.values()
+            for group, scores in zip(groups, found[model], strict=True) for scene in scores
         ]  # fmt: skip
         reports.append(report)
     first = scored[job.models[0]]
@@ -111,6 +125,7 @@ def evaluate(job: ScoringJob, console: Console) -> None:
     result = {
         "tree": str(job.tree), "split": job.split, "workers": job.workers,
         "gains_db": {stem: gain if math.isfinite(gain) else None for stem, gain in job.gains_db.items()},
+        "levels_db": list(job.levels_db),
         "elapsed_seconds": round(elapsed, 2), "models": reports, "differences": differences,
     }  # fmt: skip
     for note in _notes(scored):
@@ -135,8 +150,10 @@ def _check(job: ScoringJob) -> None:
         check_destination(job.output, force=job.force)
 
 
-def _score_all(job: ScoringJob, groups: Sequence[Group], console: Console) -> dict[str, list[list[SceneScores]]]:
-    """Scores by model, group and scene, in their order."""
+def _score_all(
+    job: ScoringJob, groups: Sequence[Group], console: Console
+) -> dict[float, dict[str, list[list[SceneScores]]]]:
+    """Scores by level, model, group and scene, in their order."""
     console.stage("load")
     ready: dict[str, Any] = {}
     place = "cpu"
@@ -147,10 +164,11 @@ def _score_all(job: ScoringJob, groups: Sequence[Group], console: Console) -> di
     if job.workers > 1 and place != "cpu":
         raise UsageError("--workers is for the CPU: leave it away, or use --device cpu")
     tasks = [
-        _Task(model, number, scene, folder, job.precision)
+        _Task(model, number, scene, folder, job.precision, level)
         for number, group in enumerate(groups)
         for scene, folder in enumerate(group.folders[: job.scenes])
         for model in job.models
+        for level in job.levels_db
     ]
     if job.workers > 1:
         ready.clear()
@@ -164,11 +182,14 @@ def _score_all(job: ScoringJob, groups: Sequence[Group], console: Console) -> di
         console.at(len(found))
     console.end()
     return {
-        model: [
-            [found[task] for task in tasks if task.model == model and task.group == number]
-            for number in range(len(groups))
-        ]
-        for model in job.models
+        level: {
+            model: [
+                [found[one] for one in tasks if (one.model, one.group, one.level_db) == (model, number, level)]
+                for number in range(len(groups))
+            ]
+            for model in job.models
+        }
+        for level in job.levels_db
     }
 
 
@@ -180,9 +201,12 @@ def _here(
 
     for task in tasks:
         try:
-            yield task, evaluate_scene(networks[task.model], task.folder, gains_db=gains_db, device=device)
+            scores = evaluate_scene(
+                networks[task.model], task.folder, gains_db=gains_db, device=device, level_db=task.level_db
+            )
         except ValueError as error:
             raise InputError(f"a scene cannot be scored: {error}") from error
+        yield task, scores
 
 
 def _in_processes(
@@ -254,7 +278,8 @@ def _csv(reports: Sequence[dict[str, Any]]) -> str:
     figures = ("si_sdr", "si_sdri", "snr", "snri")
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["model", "case", "scene", "stem", *(f"{name}_db" for name in figures), "leakage_db"])
+    table.writerow(["model", "case", "scene", "stem", *(f"{name}_db" for name in figures), "leakage_db",
+                    "level_db", "voice_db"])  # fmt: skip
 
     def cell(value: float | None) -> str:
         return "" if value is None or not math.isfinite(value) else f"{value:.3f}"
@@ -262,11 +287,12 @@ def _csv(reports: Sequence[dict[str, Any]]) -> str:
     for report in reports:
         for scene in report["scenes"]:
             where = [report["model"], scene.get("case", ""), scene["scene"]]
+            levels = [cell(scene["level_db"]), cell(scene["voice_db"])]
             for stem, of_stem in scene["stems"].items():
-                table.writerow([*where, stem, *(cell(of_stem.get(name)) for name in figures), ""])
+                table.writerow([*where, stem, *(cell(of_stem.get(name)) for name in figures), "", *levels])
             for stem, leakage in scene["leakage"].items():
-                table.writerow([*where, stem, "", "", "", "", cell(leakage)])
+                table.writerow([*where, stem, "", "", "", "", cell(leakage), *levels])
             made, before = scene["remix_snr"], scene["mixture_remix_snr"]
             told = [cell(made), cell(made - before)] if is_changed(before) else ["", ""]
-            table.writerow([*where, "remix", "", "", *told, ""])
+            table.writerow([*where, "remix", "", "", *told, "", *levels])
     return text.getvalue()

@@ -112,9 +112,9 @@ def k_weighting(hz: np.ndarray) -> np.ndarray:
 class Colors:
     """Filters for crops of `length` samples. Nothing wraps around: the transform is longer than crop and room."""
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, room_seconds: float = ROOM_SECONDS) -> None:
         self.length = length
-        self.size = int(fft.next_fast_len(length + int(ROOM_SECONDS * SAMPLE_RATE), real=True))
+        self.size = int(fft.next_fast_len(length + int(room_seconds * SAMPLE_RATE), real=True))
         hz = fft.rfftfreq(self.size, 1 / SAMPLE_RATE)
         self.no_rumble = (1 / np.sqrt(1 + (RUMBLE_HZ / np.maximum(hz, 1e-3)) ** 8)).astype(np.float32)
         self.k_weights = k_weighting(np.minimum(hz, 23_999.0)).astype(np.float32)
@@ -128,6 +128,11 @@ class Colors:
         """Spectrum -> the crop, float32 [length]."""
         sound: np.ndarray = fft.irfft(spectrum, self.size, overwrite_x=False)[: self.length]
         return sound
+
+    def spectrum(self, audio: np.ndarray) -> np.ndarray:
+        """Spectrum of a crop [length], with room behind it for what a filter adds."""
+        bins: np.ndarray = fft.rfft(audio.astype(np.float32, copy=False), self.size)
+        return bins
 
     def loudness(self, audio: np.ndarray) -> float:
         """LUFS of a crop, see `gated_lufs`."""
@@ -144,6 +149,12 @@ class Colors:
         gains: np.ndarray = 1 / np.sqrt(1 + np.exp(8 * (np.float32(math.log(hz)) - self.log_hz)))
         return gains
 
+    def raised(self, gain_db: float) -> np.ndarray:
+        """Gains of all bins of a raised voice: 1 up to 350 Hz, `gain_db` from 1.5 to 4 kHz, half of it far above."""
+        points = np.log(np.array([350.0, 1500.0, 4000.0, 9000.0]))
+        gains: np.ndarray = 10 ** (np.interp(self.log_hz, points, [0.0, gain_db, gain_db, gain_db / 2]) / 20)
+        return gains.astype(np.float32)
+
     def equalizer(self, rng: np.random.Generator) -> np.ndarray:
         """Gains of all bins: a random curve through 7 points along the octaves, 3 dB of deviation each."""
         points = (rng.normal(0, 3.0, EQ_KNOTS) * (math.log(10) / 20)).astype(np.float32)
@@ -151,14 +162,21 @@ class Colors:
         gains: np.ndarray = np.exp(points[self.knot] + self.past_knot * rise[self.knot])
         return gains
 
-    def room(self, rng: np.random.Generator, *, wide: bool) -> np.ndarray:
+    def room(
+        self, rng: np.random.Generator, *, wide: bool, seconds: tuple[float, float] = (0.15, 0.45),
+        reverberant_db: tuple[float, float] = (-14.0, 1.0),
+    ) -> np.ndarray:  # fmt: skip
         """Spectrum of a room: the direct sound, some early reflections, a decaying tail.
 
         In one channel of a wide mix the direct sound may come from the other side, and the room stays.
+
+        Args:
+            seconds: shortest and longest decay by 60 dB, below the `room_seconds` of these filters.
+            reverberant_db: least and greatest energy of the tail, relative to a direct sound of 1.
         """
-        tail = np.arange(int(rng.uniform(0.15, 0.45) * SAMPLE_RATE), dtype=np.float32)
+        tail = np.arange(int(rng.uniform(*seconds) * SAMPLE_RATE), dtype=np.float32)
         response = rng.standard_normal(len(tail), dtype=np.float32) * np.exp(tail * np.float32(-6.9 / len(tail)))
-        response *= np.float32(10 ** (rng.uniform(-14, 1) / 20)) / np.sqrt(np.sum(response**2))
+        response *= np.float32(10 ** (rng.uniform(*reverberant_db) / 20)) / np.sqrt(np.sum(response**2))
         if wide:
             for _ in range(int(rng.integers(0, 4))):
                 delay = int(rng.uniform(0.001, 0.03) * SAMPLE_RATE)

@@ -1,7 +1,9 @@
-"""Build a tree of Divide-and-Remaster scenes: in parallel, each scene complete or not there, resumed after a break.
+"""Build a tree of scenes like those of Divide and Remaster or of films: in parallel, each scene complete or not there,
+resumed after a break.
 
-A tree is `tr`, `cv` and `tt`, in each a folder per scene with mix.wav, music.wav, speech.wav, sfx.wav and annots.csv,
-and `build.json`, which says what the scenes were made of. A scene depends on the seed, its split and its number alone.
+A tree is `tr`, `cv` and `tt`, in each a folder per scene with mix.wav, music.wav, speech.wav, sfx.wav and annots.csv
+(scenes of films have scene.json in its place), and `build.json`, which says what the scenes were made of. A scene
+depends on the seed, its split and its number alone.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from .annotations import read_events
+from .film_scenes import FACTS, draw_film_scene, write_film_scene
 from .folders import SPLIT_NAMES, FileLibrary
 from .recipe import Library, UnreadableError
 from .render import STEM_FILES, draw_scene, render_events, write_scene
@@ -36,6 +39,7 @@ class SceneTask:
     folder: Path
     seed: tuple[int, int] | None = None
     annotations: Path | None = None
+    recipe: str = "dnr"
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,10 @@ class OtherScenesError(Exception):
     """A folder holds scenes that this build would not make, or something else."""
 
 
-def tasks(out: Path, counts: Mapping[str, int], seed: int) -> list[SceneTask]:
-    """The scenes of a set: `counts` maps tr, cv, tt to numbers of scenes."""
+def tasks(out: Path, counts: Mapping[str, int], seed: int, recipe: str = "dnr") -> list[SceneTask]:
+    """The scenes of a set: `counts` maps tr, cv, tt to numbers of scenes; the recipe is dnr or film."""
     return [
-        SceneTask(split, out / split / str(FIRST_ID + number), (seed, number))
+        SceneTask(split, out / split / str(FIRST_ID + number), (seed, number), recipe=recipe)
         for split, count in counts.items()
         for number in range(count)
     ]
@@ -104,7 +108,7 @@ def prepare(folder: Path, description: dict[str, Any], *, force: bool) -> None:
     if scenes and not force:
         raise OtherScenesError(f"'{folder}' holds scenes already")
     for scene in scenes:
-        if strange := {path.name for path in scene.iterdir()} - FILES:
+        if strange := {path.name for path in scene.iterdir()} - FILES - {FACTS}:
             raise OtherScenesError(f"'{scene}' holds '{min(strange)}', which no build made, so it is not removed")
     for scene in scenes:
         shutil.rmtree(scene)
@@ -135,16 +139,18 @@ def build(libraries: Mapping[str, Library], made: list[SceneTask], workers: int)
 def _make(libraries: dict[str, Library], task: SceneTask) -> BuiltScene:
     """One scene, under its name when it is complete."""
     library = libraries[task.library]
+    part = task.folder.parent / UNFINISHED / task.folder.name
+    shutil.rmtree(part, ignore_errors=True)
     if task.annotations is not None:
         try:
             scene = render_events(library, read_events(task.annotations))
         except (FileNotFoundError, UnreadableError) as error:
             raise FileNotFoundError(f"{error}; '{task.annotations}' needs it") from error
+        write_scene(scene, part)
+    elif task.recipe == "film" and task.seed is not None:
+        write_film_scene(draw_film_scene(library, np.random.default_rng(task.seed), task.seed[1]), part)
     else:
-        scene = draw_scene(library, np.random.default_rng(task.seed))
-    part = task.folder.parent / UNFINISHED / task.folder.name
-    shutil.rmtree(part, ignore_errors=True)
-    write_scene(scene, part)
+        write_scene(draw_scene(library, np.random.default_rng(task.seed)), part)
     os.replace(part, task.folder)
     broken = tuple(sorted(library.broken)) if isinstance(library, FileLibrary) else ()
     return BuiltScene(task.folder, broken)

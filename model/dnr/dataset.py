@@ -18,10 +18,12 @@ from torch.utils.data import Dataset, Sampler
 
 from .. import SAMPLE_RATE
 from ..stems import DNR_NAMES, PRESENCE
+from .film import FilmScenes, MixedScenes
 from .scenes import Scenes
 from .trees import SUFFIXES, scenes_of
 
 SPLITS = {"train": "tr", "validation": "cv"}
+KINDS: dict[str, type[Scenes]] = {"dnr": Scenes, "film": FilmScenes, "both": MixedScenes}
 PACKS_EPOCH = 3400  # scenes from packs that make an epoch: as many as the published tree has in tr
 
 
@@ -31,9 +33,11 @@ def is_tree(folder: Path) -> bool:
 
 
 def training_scenes(
-    folder: Path, seconds: float, seed: int, presence: Mapping[str, float] = PRESENCE
+    folder: Path, seconds: float, seed: int, presence: Mapping[str, float] = PRESENCE, kind: str = "dnr"
 ) -> tuple[Dataset[tuple[Tensor, Tensor]], int]:
-    """Scenes to train on, of any number, and how many of them make an epoch. `presence` counts for packs alone.
+    """Scenes to train on, of any number, and how many of them make an epoch.
+
+    `kind` (dnr, film or both) counts for packs alone, `presence` for those of their scenes that are like DnR's.
 
     Raises:
         FileNotFoundError: the folder holds neither a tree nor packs.
@@ -42,11 +46,15 @@ def training_scenes(
         chunks = DnrChunks(folder / SPLITS["train"], seconds, seed)
         return chunks, len(chunks.folders)
     _check_packs(folder, "train")
-    return Scenes(folder, "train", seconds, seed, presence), PACKS_EPOCH
+    return KINDS[kind](folder, "train", seconds, seed, presence), PACKS_EPOCH
 
 
-def validation_scenes(folder: Path, seconds: float, most: int) -> tuple[Dataset[tuple[Tensor, Tensor]], int]:
+def validation_scenes(
+    folder: Path, seconds: float, most: int, kind: str = "dnr"
+) -> tuple[Dataset[tuple[Tensor, Tensor]], int]:
     """Scenes to validate on and their number: the first `most` (0: all) of cv, or random but fixed ones of packs.
+
+    `kind` (dnr or film) counts for packs alone.
 
     Raises:
         FileNotFoundError: the folder has no such split. ValueError: packs have no whole scenes, and no end.
@@ -57,7 +65,7 @@ def validation_scenes(folder: Path, seconds: float, most: int) -> tuple[Dataset[
     if not most or not seconds:
         raise ValueError(f"'{folder}' holds packs, which have no end: give --validation-scenes and -seconds above 0")
     _check_packs(folder, "validation")
-    return Scenes(folder, "validation", seconds, seed=0), most
+    return KINDS[kind](folder, "validation", seconds, seed=0), most
 
 
 def _check_packs(folder: Path, split: str) -> None:

@@ -18,13 +18,15 @@ from torch.utils.data import Dataset
 
 from .. import SAMPLE_RATE
 from ..stems import PRESENCE
-from .augment import RUMBLE_HZ, Colors, fade, gated_lufs, pan_gain, place, stretched, warped
+from .augment import ROOM_SECONDS, RUMBLE_HZ, Colors, fade, gated_lufs, pan_gain, place, stretched, warped
 from .voices import whispered
 
 __all__ = ["RUMBLE_HZ", "Pack", "SceneMixer", "Scenes", "load_pack"]
 
 CLASS_LUFS = {"music": -24.0, "speech": -17.0, "effects": -21.0, "background": -29.0}
 STEM_CLASSES = (("music",), ("speech",), ("effects", "background"))  # the order of model.STEMS
+MIX_LUFS = -27.0  # of a mixture, as the separator brings films to it
+LEVELS_DB = (-26.0, 9.0)  # around MIX_LUFS: a quiet passage of a film, and a loud one
 WIDE = 0.5  # chance that the scene is a channel of a wide mix
 OLD = 0.06  # chance that the whole scene is narrow-band
 SECOND_VOICE = 0.08
@@ -77,13 +79,20 @@ class SceneMixer:
 
     Args:
         presence: the chance of each class to be in a scene, by the names of PRESENCE.
+        any_level: the chance that a scene is far quieter or louder than what the separator makes of a film.
     """
 
-    def __init__(self, packs: Path, split: str, seconds: float, presence: Mapping[str, float] = PRESENCE) -> None:
+    room_seconds = ROOM_SECONDS  # the longest reverberation
+
+    def __init__(
+        self, packs: Path, split: str, seconds: float, presence: Mapping[str, float] = PRESENCE,
+        *, any_level: float = 0.0,
+    ) -> None:  # fmt: skip
+        self.any_level = any_level
         self.packs = {name: load_pack(packs / split, name) for name in ("music", "speech", "effects")}
         self.length = round(seconds * SAMPLE_RATE)
         self.presence = presence
-        self.colors = Colors(self.length)
+        self.colors = Colors(self.length, self.room_seconds)
 
     def loudness(self, audio: np.ndarray) -> float:
         """LUFS of a crop, see `augment.gated_lufs`."""
@@ -126,11 +135,11 @@ class SceneMixer:
         place(out, fade(clip[: self.length], 0.02 if shift == 0 else 0.2), shift)
         return out
 
-    def effects(self, rng: np.random.Generator, *, wide: bool = False) -> np.ndarray:
-        """One to five events of any packages, each at its own moment and level, sometimes repeated."""
+    def effects(self, rng: np.random.Generator, *, wide: bool = False, events: tuple[int, int] = (1, 5)) -> np.ndarray:
+        """Some events of any packages, each at its own moment and level, sometimes repeated."""
         pack = self.packs["effects"]
         out = np.zeros(self.length, np.float32)
-        for _ in range(int(rng.integers(1, 6))):
+        for _ in range(int(rng.integers(events[0], events[1] + 1))):
             clip = pack.clip(int(rng.choice(self._group(pack, rng))), 0, self.length)
             if rng.random() < 0.5:
                 clip = warped(clip, 2 ** rng.uniform(-0.5, 0.5))
@@ -141,7 +150,9 @@ class SceneMixer:
                 position += int(len(clip) * rng.uniform(1.0, 1.6)) + 1
         return out
 
-    def background(self, rng: np.random.Generator, *, wide: bool = False) -> np.ndarray:
+    def background(
+        self, rng: np.random.Generator, *, wide: bool = False, layers: tuple[int, int] = (1, 3), choices: int = 3
+    ) -> np.ndarray:
         """An ambience: effects looped with cross-fades and layered, or shaped noise (wind, rain, hum of a room)."""
         if rng.random() < 0.25:
             shape = np.exp(np.float32(rng.uniform(-1.2, 0.3)) * np.maximum(self.colors.log_hz - np.log(1000), -3.9))
@@ -151,8 +162,8 @@ class SceneMixer:
             return noise * swell.astype(np.float32)
         out = np.zeros(self.length, np.float32)
         pack = self.packs["effects"]
-        for _ in range(int(rng.integers(1, 4))):
-            some = rng.choice(self._group(pack, rng), 3)
+        for _ in range(int(rng.integers(layers[0], layers[1] + 1))):
+            some = rng.choice(self._group(pack, rng), choices)
             number = int(some[np.argmax(pack.lengths[some])])  # ambiences are long
             clip = warped(pack.clip(number, 0, 2 * self.length), 2 ** rng.uniform(-0.7, 0.7))
             clip = fade(clip, min(0.3, len(clip) / SAMPLE_RATE / 4))
@@ -177,6 +188,23 @@ class SceneMixer:
             audio += self.speech(rng) * np.float32(pan_gain(rng) if wide else rng.uniform(0.2, 1.0))
         return audio
 
+    def leveled_sound(
+        self, name: str, rng: np.random.Generator, *, wide: bool, shared: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """One class of a scene as it is heard, its K-weighted version, and the LUFS that it should have."""
+        audio, loud = self.colors.colored(self.sound(name, rng, wide=wide), rng, name, wide=wide, shared=shared)
+        return audio, loud, CLASS_LUFS[name] + rng.normal(0, 2.5)
+
+    def mastered(self, stems: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """What is done to the finished mix, the same to all stems: nothing. Shape: [3, samples] -> the same."""
+        return stems
+
+    def offset_db(self, rng: np.random.Generator) -> float:
+        """How far above MIX_LUFS the mixture of a scene lies, in dB."""
+        if self.any_level and rng.random() < self.any_level:
+            return rng.uniform(*LEVELS_DB)
+        return rng.normal(0, 2.5)
+
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One scene: stems float32 [3, samples], their sum about -27 LUFS. At least one class is present."""
         while True:
@@ -189,17 +217,16 @@ class SceneMixer:
                 for name in names:
                     if not present[name]:
                         continue
-                    audio = self.sound(name, rng, wide=wide)
-                    audio, loud = self.colors.colored(audio, rng, name, wide=wide, shared=shared)
+                    audio, loud, wanted = self.leveled_sound(name, rng, wide=wide, shared=shared)
                     level = gated_lufs(loud)
                     if np.isfinite(level):
-                        wanted = CLASS_LUFS[name] + rng.normal(0, 2.5)
                         gain = np.float32(10 ** (np.clip(wanted - level, -60, 40) / 20))
                         stems[stem] += audio * gain
                         weighted += loud * gain
             level = gated_lufs(weighted)
             if np.isfinite(level):
-                return stems * np.float32(10 ** ((-27.0 + rng.normal(0, 2.5) - level) / 20))
+                stems = self.mastered(stems, rng)
+                return stems * np.float32(10 ** ((MIX_LUFS + self.offset_db(rng) - level) / 20))
 
 
 def leveled(clip: np.ndarray, gain: float) -> np.float32:
@@ -214,10 +241,14 @@ class Scenes(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self, packs: Path, split: str, seconds: float, seed: int, presence: Mapping[str, float] = PRESENCE
     ) -> None:
         self.packs, self.split, self.seconds, self.seed, self.presence = packs, split, seconds, seed, presence
-        self.mixer: SceneMixer | None = None  # each worker opens the packs for itself
+        self.mixers: tuple[SceneMixer, ...] = ()  # each worker opens the packs for itself
+
+    def open(self) -> tuple[SceneMixer, ...]:
+        """The mixers that take turns, scene by scene."""
+        return (SceneMixer(self.packs, self.split, self.seconds, self.presence),)
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        if self.mixer is None:
-            self.mixer = SceneMixer(self.packs, self.split, self.seconds, self.presence)
-        stems = torch.from_numpy(self.mixer.draw(np.random.default_rng((self.seed, number))))
+        self.mixers = self.mixers or self.open()
+        mixer = self.mixers[number % len(self.mixers)]
+        stems = torch.from_numpy(mixer.draw(np.random.default_rng((self.seed, number))))
         return stems.sum(0), stems

@@ -21,9 +21,11 @@ from ..dnr.trees import Recording, read_scene
 from ..loudness import integrated_lufs
 from ..networks.protocol import Network
 from ..streaming.separator import separate
+from ..voice_level import voice_over_rest
 from .losses import si_sdr, snr
 
 REMIX_DB = {"music": -6.0, "dialogue": 6.0, "effects": -6.0}
+PROMISE_DB = {"music": -10.0, "dialogue": 6.0, "effects": 0.0}  # what cfork is for
 BLOCK_SECONDS = 1.0
 SILENT_DB = -70.0  # relative to the mixture: below is the dither of integer files, and no sound
 LEAST_LEAKAGE_DB = -120.0  # of what puts out nothing at all; JSON has no infinity
@@ -46,13 +48,21 @@ class Figures:
 
 @dataclass(frozen=True)
 class SceneScores(Figures):
-    """Figures of one scene, where it comes from, and what separating it took."""
+    """Figures of one scene, where it comes from, and what separating it took.
+
+    `level_db` is that of `evaluate_scene`, `voice_db` the level of the voice over the rest while somebody speaks, None
+    without a voice or a rest. The promise is the remix PROMISE_DB, its SNR beside that of the untouched mixture.
+    """
 
     scene: str
     seconds: float
     cpu_seconds: float = 0.0
     elapsed_seconds: float = 0.0
     restored: tuple[str, ...] = field(default=())
+    level_db: float = 0.0
+    voice_db: float | None = None
+    promise_snr: float = 0.0
+    mixture_promise_snr: float = 0.0
 
 
 def score(
@@ -78,9 +88,19 @@ def score(
         elif whole:
             share = float(e[number].square().sum()) / whole
             leakage[stem] = max(10 * float(np.log10(share)), LEAST_LEAKAGE_DB) if share else LEAST_LEAKAGE_DB
+    return Figures(figures, leakage, *remix_snrs(e, t, x, gains_db))
+
+
+def remix_snrs(
+    estimates: torch.Tensor, targets: torch.Tensor, mixture: torch.Tensor, gains_db: Mapping[str, float]
+) -> tuple[float, float]:
+    """SNR in dB of a remix against the true one, and of the untouched mixture against it.
+
+    Shape: estimates, targets [3, T] in model.STEMS order, mixture [T]
+    """
     change = torch.tensor([10 ** (gains_db[stem] / 20) - 1 for stem in STEMS], dtype=torch.float64)[:, None]
-    wanted, made = x + (change * t).sum(0), x + (change * e).sum(0)
-    return Figures(figures, leakage, float(snr(made, wanted)), float(snr(x, wanted)))
+    wanted, made = mixture + (change * targets).sum(0), mixture + (change * estimates).sum(0)
+    return float(snr(made, wanted)), float(snr(mixture, wanted))
 
 
 def input_gain(scene: Recording, network: Network) -> float:
@@ -103,15 +123,19 @@ def blocks_of(audio: np.ndarray, sample_rate: int) -> Iterator[np.ndarray]:
 
 
 def evaluate_scene(
-    network: Network, folder: Path, *, gains_db: Mapping[str, float] = REMIX_DB, device: str | None = None
-) -> SceneScores:
+    network: Network, folder: Path, *, gains_db: Mapping[str, float] = REMIX_DB, device: str | None = None,
+    level_db: float = 0.0,
+) -> SceneScores:  # fmt: skip
     """Read, separate and score one scene. CPU time is that of separating alone, of all threads.
+
+    Args:
+        level_db: how far from the level of the film that it is part of the scene lies: -20 is a quiet passage.
 
     Raises:
         ValueError: the scene cannot be scored; see `read_scene`.
     """
     scene = read_scene(folder)
-    gain = input_gain(scene, network)
+    gain = input_gain(scene, network) * 10 ** (level_db / 20)
     began, worked = time.perf_counter(), time.process_time()
     pieces = [
         stems for _, stems in separate(
@@ -121,10 +145,16 @@ def evaluate_scene(
         )
     ]  # fmt: skip
     cpu_seconds, elapsed = time.process_time() - worked, time.perf_counter() - began
-    figures = score(np.concatenate(pieces, axis=-1), scene.stems, scene.mixture, gains_db)
+    estimates = np.concatenate(pieces, axis=-1)
+    figures = score(estimates, scene.stems, scene.mixture, gains_db)
+    e, t = (torch.from_numpy(audio).double().flatten(1) for audio in (estimates, scene.stems))
+    promise = remix_snrs(e, t, torch.from_numpy(scene.mixture).double().flatten(), PROMISE_DB)
+    voice_db = voice_over_rest(scene.stems[1], scene.stems[[0, 2]].sum(0), scene.sample_rate)
     return SceneScores(
         **vars(figures), scene=folder.name, seconds=scene.mixture.shape[1] / scene.sample_rate,
         cpu_seconds=cpu_seconds, elapsed_seconds=elapsed, restored=scene.restored,
+        level_db=level_db, voice_db=voice_db if np.isfinite(voice_db) else None,
+        promise_snr=promise[0], mixture_promise_snr=promise[1],
     )  # fmt: skip
 
 

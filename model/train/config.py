@@ -13,6 +13,7 @@ from ..stems import PRESENCE, STEMS
 LOSSES = ("bounded", "snr", "si_snr")
 SCHEDULES = ("cosine", "plateau")
 OPTIMIZERS = ("adamw", "muon")
+SCENES = ("dnr", "film", "both")
 DEFAULT_PRESENCE = ",".join(str(chance) for chance in PRESENCE.values())
 LIMITS = ("minutes", "steps", "epochs")
 
@@ -46,8 +47,10 @@ class TrainConfig:
                        "|".join(LOSSES))  # fmt: skip
     loss_floor: float = option(0.01, "Bound of the bounded loss, of the mixture's power.", "X")
     stem_weights: str = option("1,1,1", "How much the losses of music, dialogue and effects count.", "M,D,E")
-    presence: str = option(DEFAULT_PRESENCE, "Chances that a scene of packs has music, speech, effects, background.",
-                           "M,S,E,B")  # fmt: skip
+    scenes: str = option("both", "What scenes of packs are like: Divide and Remaster, films, or both by turns.",
+                         "|".join(SCENES))  # fmt: skip
+    presence: str = option(DEFAULT_PRESENCE, "Chances that a scene like those of Divide and Remaster has music, "
+                           "speech, effects, background.", "M,S,E,B")  # fmt: skip
     optimizer: str = option("adamw", "muon moves matrices by Muon, all else by AdamW (torch 2.9 or later).",
                             "|".join(OPTIMIZERS))  # fmt: skip
     learning_rate: float = option(1e-3, "At its highest.", "X")
@@ -110,7 +113,7 @@ class TrainConfig:
 
 _PUBLISHED: dict[str, Any] = {
     # arXiv 2110.09958, section 4, and lightning_train.py of merlresearch/cocktail-fork-separation
-    "architecture": "mrx", "epochs": 200, "batch": 20, "crop_seconds": 9.0, "loss": "snr",
+    "architecture": "mrx", "scenes": "dnr", "epochs": 200, "batch": 20, "crop_seconds": 9.0, "loss": "snr",
     "schedule": "plateau", "patience": 3, "warmup_steps": 0, "learning_rate": 1e-3,
     "weight_decay": 0.0, "beta2": 0.999, "clip_norm": 5.0, "ema": 0.0,
     "validate_minutes": 0.0, "validation_scenes": 0, "validation_seconds": 0.0, "workers": 4, "save_minutes": 10.0,
@@ -139,7 +142,8 @@ def flag(name: str) -> str:
 def from_stored(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The values in a state file, as far as this version knows them; what older files lack has its default."""
     known = {one.name for one in fields(TrainConfig)}
-    values = {"data": stored.get("packs", ""), **stored}  # until version 0.1 all data were packs
+    # until version 0.1 all data were packs; all scenes were like those of Divide and Remaster until there were others
+    values = {"data": stored.get("packs", ""), "scenes": "dnr", **stored}
     return {name: value for name, value in values.items() if name in known}
 
 

@@ -31,7 +31,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from ..dnr.dataset import Batches, training_scenes, validation_scenes
+from ..dnr.dataset import Batches, is_tree, training_scenes, validation_scenes
 from ..metrics.losses import training_loss
 from ..stems import STEMS
 from ..streaming.allocator import keep_freed_memory
@@ -40,7 +40,7 @@ from .curves import draw_run, read_run, write_picture
 from .processes import Say, Stop, ignore_signals, joined, leave, stop_on_signals
 from .schedule import learning_rate, progress
 from .state import STATE_FILE, StateError, Training, new_network, stored_config
-from .validation import summarize, validate
+from .validation import summarize, together_of, validate
 
 __all__ = ["TrainConfig", "new_network", "train"]
 
@@ -70,10 +70,14 @@ def train(
         place = stack.enter_context(joined(meeting_point))
         rank, world, device = place.rank, place.world, place.device
         out = Path(config.out)
-        data, epoch_scenes = training_scenes(Path(config.data), config.crop_seconds, config.seed, config.chances())
-        held_out, held_out_count = validation_scenes(
-            Path(config.data), config.validation_seconds, config.validation_scenes
+        data, epoch_scenes = training_scenes(
+            Path(config.data), config.crop_seconds, config.seed, config.chances(), config.scenes
         )
+        kinds = ("dnr", "film") if config.scenes == "both" and not is_tree(Path(config.data)) else (config.scenes,)
+        held_out = {
+            kind: validation_scenes(Path(config.data), config.validation_seconds, config.validation_scenes, kind)
+            for kind in kinds
+        }
         out.mkdir(parents=True, exist_ok=True)
         run = Training.begin(config, device)
         network = run.network
@@ -159,8 +163,11 @@ def train(
             else:
                 due = run.step % epoch_steps == 0
             if due or done >= 1:
-                mine = (held_out[number] for number in range(rank, held_out_count, world))
-                validation = summarize(place.gather(validate(run.averaged, mine, device, criterion)))
+                validations = {}
+                for kind, (scenes, number_of_scenes) in held_out.items():
+                    mine = (scenes[number] for number in range(rank, number_of_scenes, world))
+                    validations[kind] = summarize(place.gather(validate(run.averaged, mine, device, criterion)))
+                validation = together_of(validations)
                 report(validation=validation)
                 loss = validation["loss"]
                 if loss is not None and due:

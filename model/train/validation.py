@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,18 @@ def validate(
                     found[f"si_sdri_{stem}"].append(float(gains[number]))
     network.train(was_training)
     return found
+
+
+def together_of(summaries: Mapping[str, Mapping[str, float | None]]) -> dict[str, Any]:
+    """The figures of the first kind of scenes, and under their names those of every other; `loss` is the mean of all.
+
+    >>> both = together_of({"dnr": {"loss": -3.0, "loss_music": -1.0}, "film": {"loss": -2.0, "loss_music": 0.0}})
+    >>> both["loss"], both["loss_music"], both["film"]["loss"]
+    (-2.5, -1.0, -2.0)
+    """
+    (_, first), *others = summaries.items()
+    losses = [loss for one in summaries.values() if (loss := one["loss"]) is not None]
+    return {**first, **dict(others), "loss": round(statistics.fmean(losses), 4) if losses else None}
 
 
 def summarize(parts: Sequence[Figures]) -> dict[str, float | None]:

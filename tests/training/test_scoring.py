@@ -197,8 +197,8 @@ def test_files(cfork: Command, cases: Path, place: Path) -> None:
 @pytest.mark.usefixtures("echoes")
 def test_tables_for_documents(cfork: Command, scenes: Path, place: Path) -> None:
     assert cfork("evaluate", scenes, "--model", "whole", "--model", "half", "-o", "scores.md").code == 0
-    first, second, words = (place / "scores.md").read_text().split("\n\n")
-    for table, rows in ((first, 2 + 4 * 2), (second, 2 + 4)):
+    first, voice, second, words = (place / "scores.md").read_text().split("\n\n")
+    for table, rows in ((first, 2 + 4 * 2), (voice, 2 + 2), (second, 2 + 4)):
         lines = table.splitlines()
         assert len(lines) == rows
         assert len({line.count("|") for line in lines}) == 1

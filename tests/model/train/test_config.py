@@ -50,7 +50,7 @@ def test_a_run_that_goes_on_remembers_its_options():
 
 def test_stored_options_of_other_versions_are_read():
     old = {"packs": "p", "out": "o", "minutes": 1.0, "batch": 8, "of_the_future": True}
-    assert from_stored(old) == {"data": "p", "out": "o", "minutes": 1.0, "batch": 8}
+    assert from_stored(old) == {"data": "p", "scenes": "dnr", "out": "o", "minutes": 1.0, "batch": 8}
     assert TrainConfig(**from_stored(old)).batch == 8
 
 

@@ -66,7 +66,7 @@ def tiny_config(packs, out, **changes):
     """Ten steps."""
     return TrainConfig(
         str(packs), str(out), **{
-            "minutes": 0.095, "network": BANDS, "batch": 2, "crop_seconds": 0.3, "warmup_steps": 5,
+            "minutes": 0.095, "scenes": "dnr", "network": BANDS, "batch": 2, "crop_seconds": 0.3, "warmup_steps": 5,
             "learning_rate": 3e-3, "ema": 0.9, "workers": 0, "save_minutes": 0.05, "validate_minutes": 1e9,
             "validation_scenes": 4, "validation_seconds": 0.5, **changes,
         }
