@@ -12,8 +12,8 @@ import pytest
 
 from model.cpus import available_cpus, quota
 
-MOST_WORKERS = 8
-"""A worker with torch takes half a gigabyte, and the longest file is an eighth of all work."""
+MOST_WORKERS = 4
+"""A worker with torch may take more than a gigabyte."""
 
 
 @pytest.hookimpl(tryfirst=True)

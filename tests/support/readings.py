@@ -26,7 +26,7 @@ def packets(path: Path, stream: str) -> list[str]:
     """Return sizes and checksums of a stream's packets, in order: the stream as it lies in the file, without times.
 
     Args:
-        stream: its kind and its number among those of the kind, as in ffmpeg's "a:0".
+        stream: its kind and its number among those of the kind, or its number among all, as ffmpeg's "a:0" and "3".
     """
     return [f"{packet.size} {hashlib.md5(bytes(packet)).hexdigest()}" for packet in _demuxed(path, stream)]
 
@@ -50,7 +50,8 @@ def _opened(path: Path) -> Iterator[Any]:
 def _demuxed(path: Path, stream: str) -> list[Any]:
     kind, _, number = stream.partition(":")
     with _opened(path) as file:
-        chosen = [one for one in file.streams if (one.type or "data") == KINDS[kind]][int(number)]
+        alike = [one for one in file.streams if kind.isdigit() or (one.type or "data") == KINDS[kind]]
+        chosen = alike[int(number or kind)]
         return [packet for packet in file.demux(chosen) if packet.size]  # the last one is empty and only flushes
 
 

@@ -143,7 +143,8 @@ def test_a_name_a_path_and_a_name_with_a_path(bundle, file, monkeypatch):
     assert load("zebra").level_matched is False
 
 
-def test_a_missing_model_says_what_there_is(bundle, tmp_path):
+def test_a_missing_model_says_what_there_is(bundle, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # there may be folders of these names where the tests are run
     with pytest.raises(WeightsError, match=r"'nope'; choose another, cfork, mrx, .*, zebra, or give the path"):
         resolve("nope")
     with pytest.raises(WeightsError, match="is a directory"):

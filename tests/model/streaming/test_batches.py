@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.networks import NATIVE, Cramped, Fake, assert_identity, noise, run, split
+from support.networks import NATIVE, Cramped, Fake, alive, assert_identity, endless, noise, only_the_first, run, split
 
 from model import STEMS
 from model.cpus import quota
@@ -33,11 +33,6 @@ def threads_of_torch(number):
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def alive():
-    """Threads of crews; a thread that is being joined elsewhere counts too."""
-    return [thread for thread in threading.enumerate() if thread.name.startswith("separate-")]
 
 
 @pytest.fixture(autouse=True)
@@ -315,24 +310,6 @@ def test_an_error_of_the_source_ends_the_workers(workers):
     assert alive() == []
 
 
-def endless(started):
-    """A law that computes for ever."""
-
-    def law(x):
-        started.set()
-        while True:
-            time.sleep(0.005)
-
-    return law
-
-
-def only_the_first(started):
-    """A law that computes for ever, except where the sound is loud; and sound that is loud in its first window."""
-    x = noise(1, 90_000)
-    x[:, 0] = 100
-    return (lambda y: y if y.max() > 50 else endless(started)(y)), x
-
-
 def test_closing_early_interrupts_the_workers():
     started = threading.Event()
     law, x = only_the_first(started)
@@ -386,8 +363,8 @@ def test_an_interrupt_ends_the_workers():
 def test_the_interpreter_ends_though_nobody_closed(left):
     code = f"""
 import sys, threading
-sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}, {str(Path(__file__).parent)!r}]
-from test_batches import *
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+from support.networks import *
 law, x = only_the_first(threading.Event())
 network = Fake(law=law if {left == "computing"} else None)
 pieces = separate(split(x, (500,)), network, sample_rate=NATIVE, channels=1, workers=2, batch_size=2)
