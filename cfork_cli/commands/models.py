@@ -98,7 +98,7 @@ def pull(
         try:
             done = puller.pull(wanted, force=force, progress=progress.at, note=console.note, timeout=timeout)
         except KeyboardInterrupt as interrupt:
-            raise Interrupted("interrupted: the downloaded part is kept; pull again to go on from there") from interrupt
+            raise Interrupted("interrupted: the downloaded part is kept; pull again to resume") from interrupt
         except OSError as error:
             raise OutputError(
                 f"the cache cannot take the model ('{error.filename or wanted.path}': {error.strerror or error}): "

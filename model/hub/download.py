@@ -94,7 +94,7 @@ def download(
             failures = 1 if part.size - farthest >= _PROGRESS_WORTH_A_RETRY else failures + 1
             farthest = max(farthest, part.size)
             if failures >= attempts:
-                kept = "; what came is kept, pull again to go on from there" if part.size else "; try again later"
+                kept = "; the downloaded part is kept, pull again to resume" if part.size else "; try again later"
                 raise DownloadError(f"{failed}, {failures} times in a row{kept}") from failed
             seconds = min(2.0 ** (failures - 1), LONGEST_PAUSE) if failed.pause is None else failed.pause
             note(f"{failed}; trying again in {seconds:g} s")
