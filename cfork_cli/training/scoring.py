@@ -267,6 +267,6 @@ def _csv(reports: Sequence[dict[str, Any]]) -> str:
             for stem, leakage in scene["leakage"].items():
                 table.writerow([*where, stem, "", "", "", "", cell(leakage)])
             made, before = scene["remix_snr"], scene["mixture_remix_snr"]
-            told = [cell(made), cell(made - before)] if is_changed(before) else ["", ""]
-            table.writerow([*where, "remix", "", "", *told, ""])
+            cells = [cell(made), cell(made - before)] if is_changed(before) else ["", ""]
+            table.writerow([*where, "remix", "", "", *cells, ""])
     return text.getvalue()

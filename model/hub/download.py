@@ -63,7 +63,7 @@ def download(
         size: what the file must have, in bytes; None if nobody knows.
         is_it: raises WeightsError for a file that cannot be what was wanted; asked only if `sha256` is not given.
         progress: called with the bytes that are here and the bytes in all (None if the server does not say).
-        note: told, in words, why an attempt failed and when the next begins.
+        note: called with words on why an attempt failed and when the next begins.
         timeout: seconds without a byte after which an attempt has failed.
         attempts: failed ones in a row before giving up.
 
