@@ -56,7 +56,7 @@ app.command()(remix)
 app.command()(separate)
 app.command()(info)
 app.command(short_help="Score models on scenes whose stems are known.")(evaluate)
-app.command(short_help="Train a network; a run that was stopped goes on.")(train)
+app.command(short_help="Train a network, or resume a training.")(train)
 app.command(short_help="Measure how fast cfork is here, and where the time goes.")(bench)
 
 

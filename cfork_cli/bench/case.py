@@ -163,8 +163,8 @@ class Case:
             return {"skipped": "the system ended it, probably for want of memory"}
         if cost.exit_code != 0:
             raise CforkError(f"the whole file in one pass failed with status {cost.exit_code}: {cost.last_words}")
-        told: dict[str, Any] = json.loads(cost.output)
-        return told
+        answer: dict[str, Any] = json.loads(cost.output)
+        return answer
 
 
 def command_figures(whole: Sequence[Cost], seconds: float) -> dict[str, Any]:

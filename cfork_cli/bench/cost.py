@@ -119,7 +119,7 @@ def measure_cfork(arguments: Sequence[str]) -> tuple[Cost, dict[str, Any]]:
     """Run a `cfork` command of this very version with `--json`; its cost, and its result.
 
     Raises:
-        CforkError: what the command itself told, with its exit code.
+        CforkError: what the command itself said, with its exit code.
     """
     cost = measure_module("cfork_cli.app", *arguments, "--json")
     try:

@@ -42,8 +42,8 @@ class Film:
     @property
     def layout(self) -> str:
         """Name of the track's layout."""
-        told = self.track.layout or {1: "mono", 2: "stereo"}.get(self.track.channels or 0)
-        return (told or f"{self.track.channels} channels").replace("5.1(side)", "5.1")
+        name = self.track.layout or {1: "mono", 2: "stereo"}.get(self.track.channels or 0)
+        return (name or f"{self.track.channels} channels").replace("5.1(side)", "5.1")
 
     @property
     def network_channels(self) -> int:

@@ -105,10 +105,10 @@ def _cpu() -> str:
         if found:
             return found[1].strip()
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        told = subprocess.run(
+        answer = subprocess.run(
             ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, timeout=10, check=True
         )
-        return told.stdout.strip()
+        return answer.stdout.strip()
     return platform.processor() or platform.machine() or "a processor without a name"
 
 

@@ -166,18 +166,18 @@ def _notes(case: dict[str, Any]) -> Iterator[str]:
     """Yield facts that the tables of a case do not show."""
     if "stages" not in case:
         return
-    told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in median_phases(case["command"]).items())
-    yield f"cfork remix says it spent, s: {told}"
+    figures = ", ".join(f"{name} {seconds:.1f}" for name, seconds in median_phases(case["command"]).items())
+    yield f"cfork remix says it spent, s: {figures}"
     if "skipped" in case["authors"]:
         yield f"not in one pass: {case['authors']['skipped']}"
     network = case["network"]
     if network["workers"] > 1:
         yield f"the network runs in {network['workers']} threads; its stages above were measured in one"
     flops = case["limit"]["flops"]
-    told = ", ".join(f"{kind} {count / case['seconds'] / 1e9:.2f}" for kind, count in flops.items())
+    figures = ", ".join(f"{kind} {count / case['seconds'] / 1e9:.2f}" for kind, count in flops.items())
     rates = case["limit"]["product_flops_per_second"]
     best = ", ".join(f"{rate / 1e9:.0f} in {kind}" for kind, rate in rates.items())
-    yield f"arithmetic, GFLOP per s of sound: {told}"
+    yield f"arithmetic, GFLOP per s of sound: {figures}"
     yield f"matrix products of this machine, GFLOP per s: {best}"
 
 

@@ -13,7 +13,7 @@ from cfork_cli.console.console import Console
 
 
 class Layout(StrEnum):
-    """Layouts of films that are made on the spot."""
+    """Layouts of films that are generated."""
 
     mono = "mono"
     stereo = "stereo"
@@ -25,7 +25,7 @@ def bench(
         Path | None,
         typer.Argument(
             metavar="FILE",
-            help="A real film to measure with. [default: sound made on the spot, 48 kHz, always the same]",
+            help="A real film to measure with. [default: generated sound, 48 kHz, always the same]",
             show_default=False,
         ),
     ] = None,
@@ -34,7 +34,7 @@ def bench(
         list[Device] | None,
         typer.Option(
             metavar="<auto|cpu|cuda>",
-            help="Where the network runs; again for another. [default: auto]",
+            help="Device for the network; repeat for several. [default: auto]",
             show_default=False,
         ),
     ] = None,
@@ -42,7 +42,7 @@ def bench(
         list[Layout] | None,
         typer.Option(
             metavar="<mono|stereo|5.1>",
-            help="Of the sound made on the spot; again for another. [default: stereo]",
+            help="Layout of the generated sound; repeat for several. [default: stereo]",
             show_default=False,
         ),
     ] = None,
@@ -50,14 +50,14 @@ def bench(
         list[float] | None,
         typer.Option(
             metavar="S",
-            help="Length, or how much of FILE from its start; again for another. [default: 30, or all of FILE]",
+            help="Length of the sound, or of the beginning of FILE; repeat for several. [default: 30, or all of FILE]",
             show_default=False,
         ),
     ] = None,
     precision: PrecisionOption = Precision.auto,
-    runs: Annotated[int, typer.Option(metavar="N", min=1, help="Rounds; figures are medians of them.")] = 3,
+    runs: Annotated[int, typer.Option(metavar="N", min=1, help="Runs of everything; figures are their medians.")] = 3,
     brief: Annotated[
-        bool, typer.Option("--brief", help="Only the whole command: no stages, and nothing to compare it with.")
+        bool, typer.Option("--brief", help="Measure the whole command only: no stages, no comparison.")
     ] = False,
     output: Annotated[
         Path | None,
@@ -75,7 +75,7 @@ def bench(
 ) -> None:
     """Measure how fast cfork is on this machine, and where the time goes.
 
-    Times the whole command and every stage of it, and compares with the whole file in one pass (as the authors of MRX
+    Times the whole command and each of its stages, and compares with the whole file in one pass (as the authors of MRX
     do it), the network alone, and the time that its arithmetic takes.
 
     Example: cfork bench movie.mkv --seconds 60 --model cfork --model mrx

@@ -12,7 +12,7 @@ from cfork_cli.commands.options import DryRun, Json, Quiet, Split
 from cfork_cli.console.console import Console
 
 dnr = typer.Typer(
-    name="dnr", help="Scenes as in Divide and Remaster: import sources, build, look.", no_args_is_help=True
+    name="dnr", help="Scenes as in Divide and Remaster: import sources, build, measure.", no_args_is_help=True
 )
 
 
@@ -37,7 +37,7 @@ def _folder(help: str) -> object:
 
 
 Workers = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Processes. [default: one a CPU]", show_default=False)
+    int | None, typer.Option(metavar="N", min=1, help="Processes. [default: one per CPU]", show_default=False)
 ]
 
 
@@ -71,7 +71,7 @@ def build(
             metavar="N|tr=N,cv=N,tt=N", help="How many: of --split, or of each split. [default: 20]", show_default=False
         ),
     ] = None,
-    split: Annotated[Split | None, typer.Option(help="Which split to build. [default: tt]", show_default=False)] = None,
+    split: Annotated[Split | None, typer.Option(help="Split to build. [default: tt]", show_default=False)] = None,
     split_by: Annotated[
         SplitBy,
         typer.Option(
@@ -91,7 +91,7 @@ def build(
     workers: Workers = None,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw the statistics of what was built, see 'stats'.", show_default=False),
+        typer.Option(metavar="FILE", help="Draw statistics of the scenes; see 'cfork dnr stats'.", show_default=False),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", "-f", help="Start over: remove the scenes that are there already.")
@@ -103,7 +103,7 @@ def build(
     """Build scenes of speech, music and effects by the published recipe of Divide and Remaster (DnR), or as in films.
 
     Every scene is a folder with mix.wav, music.wav, speech.wav, sfx.wav and annots.csv: 60 seconds, mono, 44.1 kHz,
-    float. A scene appears when it is complete; the same command goes on where it was interrupted.
+    float. A scene appears when it is complete; after an interruption the same command makes the rest.
 
     Example: cfork dnr build dnr --speech voices --music songs --effects noises --scenes tr=200,cv=20,tt=20
     """
@@ -158,9 +158,9 @@ def stats(
 def cases(
     packs: Annotated[Path, typer.Argument(metavar="PACKS", help="Packs of 'cfork dnr sources'.", show_default=False)],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the cases.", show_default=False)],
-    split: Annotated[Split, typer.Option(help="Whose sources: training, validation or test.")] = Split.tt,
-    scenes: Annotated[int, typer.Option(metavar="N", min=1, help="How many of each case.")] = 6,
-    seconds: Annotated[float, typer.Option(metavar="S", help="How long each is.")] = 12.0,
+    split: Annotated[Split, typer.Option(help="Split whose sources are used.")] = Split.tt,
+    scenes: Annotated[int, typer.Option(metavar="N", min=1, help="Scenes of each case.")] = 6,
+    seconds: Annotated[float, typer.Option(metavar="S", help="Length of a scene.")] = 12.0,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another seed, other scenes.")] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -209,7 +209,7 @@ def sources(
 ) -> None:
     """Import speech, music and effects under free licenses: download, verify, decode, trim, divide into splits.
 
-    The list of Debian packages and their checksums is part of cfork. Interrupted downloads go on where they stopped;
+    The list of Debian packages and their checksums is part of cfork. Interrupted downloads are resumed;
     the packs, and a manifest of every file with its license, appear when they are complete.
 
     Example: cfork dnr sources packs --debs debs --mirror https://deb.debian.org/debian

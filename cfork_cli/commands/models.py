@@ -34,7 +34,7 @@ def list_or_more(context: typer.Context, as_json: Json = False) -> None:
 
 @models.command("list")
 def show_list(as_json: Json = False) -> None:
-    """List the models: bundled, here, and to be pulled."""
+    """List the models: bundled, pulled, and available."""
     with Console(as_json=as_json) as console, translated():
         from cfork_cli.commands.catalog import show_models
 
@@ -70,11 +70,11 @@ def pull(
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=0.1, max=86400, help="Give up after so many seconds without data.")
     ] = 30.0,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Download it again even if it is here.")] = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Download it again even if it is there.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Download a model into the cache and check it; an interrupted download goes on where it stopped.
+    """Download a model into the cache and check it; an interrupted download is resumed.
 
     The cache is the platform's own folder, or that of CFORK_CACHE. Proxies are taken from https_proxy and no_proxy.
 
@@ -98,7 +98,7 @@ def pull(
         try:
             done = puller.pull(wanted, force=force, progress=progress.at, note=console.note, timeout=timeout)
         except KeyboardInterrupt as interrupt:
-            raise Interrupted("interrupted: the downloaded part is kept; pull again to go on from there") from interrupt
+            raise Interrupted("interrupted: the downloaded part is kept; pull again to resume") from interrupt
         except OSError as error:
             raise OutputError(
                 f"the cache cannot take the model ('{error.filename or wanted.path}': {error.strerror or error}): "
@@ -163,7 +163,7 @@ def convert(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a model in another form, and say what that costs.
+    """Write a model in another format, and print how much its stems change.
 
     Example: cfork models convert mrx mrx.safetensors --half
     """

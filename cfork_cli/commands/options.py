@@ -78,13 +78,13 @@ Models = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME|PATH",
-        help="A model of `cfork models`, or a file of weights; again for another to compare. [default: cfork]",
+        help="A model of `cfork models`, or a file of weights; repeat to compare several. [default: cfork]",
         show_default=False,
     ),
 ]
-DeviceOption = Annotated[Device, typer.Option(help="Where the network runs; auto takes a CUDA GPU if there is one.")]
+DeviceOption = Annotated[Device, typer.Option(help="Device for the network; auto takes a CUDA GPU if there is one.")]
 PrecisionOption = Annotated[
-    Precision, typer.Option(help="What the network computes in; auto takes bfloat16 where that is faster and safe.")
+    Precision, typer.Option(help="Number format of the network; auto takes bfloat16 where that is faster and safe.")
 ]
 InputLufs = Annotated[
     float | None,

@@ -24,7 +24,7 @@ def train(**given: Any) -> None:
     """Train a network, on scenes mixed on the fly or on a Divide-and-Remaster tree.
 
     DATA holds packs of free audio (cfork dnr sources) or tr and cv folders (cfork dnr build). OUT gets state.pt,
-    best.pt, metrics.jsonl and metrics.png. Ctrl-C saves the state; the same command goes on from there, and options
+    best.pt, metrics.jsonl and metrics.png. Ctrl-C saves the state; the same command resumes it, and options
     that are left out are those of the run in OUT, or of the recipe.
 
     Example: cfork train packs runs/mine --minutes 90 --processes 2
@@ -75,14 +75,14 @@ def _check_arguments(given: Mapping[str, Any], runs: Sequence[Path], output: Pat
 def _signature() -> inspect.Signature:
     """The parameters of `train`: the fields of the config, and what is not part of a run."""
     parameters: list[tuple[str, Any, Any]] = []
-    words = {"data": "Packs, or a folder with tr and cv.", "out": "Folder of the run; a run that is there goes on."}
+    words = {"data": "Packs, or a folder with tr and cv.", "out": "Folder of the run; one that is there is resumed."}
     for name, help in words.items():
         argument = typer.Argument(metavar=name.upper(), help=help, show_default=False)
         parameters.append((name, Annotated[str | None, argument], None))  # not with --plot
     recipes = "|".join(RECIPES)
     parameters.append((
         "recipe",
-        Annotated[str | None, typer.Option(metavar=recipes, show_default=False, help="Where options are left out: "
+        Annotated[str | None, typer.Option(metavar=recipes, show_default=False, help="Defaults of the other options: "
                   "ours, the published training of MRX, or that with the paper's loss. [default: cfork]")],
         None,
     ))  # fmt: skip
@@ -94,10 +94,10 @@ def _signature() -> inspect.Signature:
         )
         kind: Any = KINDS[str(field.type)]
         parameters.append((field.name, Annotated[kind | None, option], None))
-    processes = typer.Option(metavar="N", min=1, help="Processes that train together: one a core, or one a GPU.")
-    plot_only = typer.Option("--plot-only", help="Draw OUT/metrics.png again, and leave.")
+    processes = typer.Option(metavar="N", min=1, help="Processes that train together: one per core, or one per GPU.")
+    plot_only = typer.Option("--plot-only", help="Only draw OUT/metrics.png again.")
     plot = typer.Option(metavar="RUN", show_default=False, help="Draw this run instead of training, without "
-                        "DATA and OUT; again for others, which are drawn over each other.")  # fmt: skip
+                        "DATA and OUT; repeat to draw several over each other.")  # fmt: skip
     picture = typer.Option("--output", "-o", metavar="FILE", show_default=False,
                            help="Picture of --plot: .png, .svg or .pdf. [default: RUN/metrics.png]")  # fmt: skip
     parameters += [("processes", Annotated[int, processes], 1), ("plot_only", Annotated[bool, plot_only], False)]

@@ -193,8 +193,8 @@ def _missing_seconds(media: Media, track: Stream, decoded: float, reached: float
         return whole * cut
     if not tells_its_length(media):
         return 0.0
-    told = track.duration_seconds
-    if told is not None:
+    own = track.duration_seconds
+    if own is not None:
         # Matroska counts a track's length from zero, not from the film's first time stamp
-        return min(told, media.duration_seconds) - max(0.0, media.start_seconds) - decoded
+        return min(own, media.duration_seconds) - max(0.0, media.start_seconds) - decoded
     return media.duration_seconds - max(decoded, reached or 0.0)

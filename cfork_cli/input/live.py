@@ -68,9 +68,9 @@ def listen(descriptor: int, name: Path, raw: RawFormat | None) -> Head:
         return Head(head, _raw_media(name, raw))
     if _index_comes_last(head) or os.name != "posix":  # where pipes cannot be waited for together
         return Head(head, None)
-    head, told, complete = _probe(descriptor, head)
+    head, answer, complete = _probe(descriptor, head)
     try:
-        facts = json.loads(told)
+        facts = json.loads(answer)
         media = parse(facts, name)
     except (json.JSONDecodeError, KeyError):
         media = None
@@ -202,9 +202,9 @@ class StreamDecoder(Blocks):
         if self._trouble is not None:
             raise InputError(f"'{self.media.path}' cannot be read: {self._trouble.strerror}")
         check_status(self.media, self.track, status, log)
-        told = None if self._raw is not None else wav.stored_seconds(self._head.data)
-        if told is not None and count / self.sample_rate < told - MISSING_SECONDS:
-            missing = told - count / self.sample_rate
+        promised = None if self._raw is not None else wav.stored_seconds(self._head.data)
+        if promised is not None and count / self.sample_rate < promised - MISSING_SECONDS:
+            missing = promised - count / self.sample_rate
             raise DamagedInputError(f"'{self.media.path}' was cut off: {missing:.1f} seconds of sound did not come")
         if not count:
             raise DamagedInputError(f"'{self.media.path}' has no sound in it ({complaint(log) or 'no samples'})")

@@ -118,11 +118,11 @@ def _result(
     check_status(media, track, status, log)
     if not is_piece:
         check_length(media, track, seconds, None)
-    told = _summary(log)
-    if told is None:
+    measured = _summary(log)
+    if measured is None:
         why = complaint(log) or "ffmpeg reported no result"
         raise DamagedInputError(f"the loudness of '{media.path}' could not be measured ({why})")
-    return told
+    return measured
 
 
 def lufs_of(blocks: Sequence[np.ndarray], sample_rate: int, channels: int, layout: str | None) -> float:
@@ -137,10 +137,10 @@ def lufs_of(blocks: Sequence[np.ndarray], sample_rate: int, channels: int, layou
     graph = ffmpeg.output(sound["a:0"], "-", f="null", af=_FILTER).global_args("-loglevel", "level+info")
     data = np.ascontiguousarray(np.concatenate(list(blocks), axis=1).T, "<f4").tobytes()
     finished = process.run(compile_graph(graph, {}), stdin=data)
-    told = _summary(finished.log)
-    if finished.status != 0 or told is None:
+    measured = _summary(finished.log)
+    if finished.status != 0 or measured is None:
         raise FfmpegError(f"the loudness could not be measured ({complaint(finished.log) or 'no result'})")
-    return told.integrated_lufs
+    return measured.integrated_lufs
 
 
 # "verbose" keeps the line for every 100 ms out of the log; the summary comes at "info"

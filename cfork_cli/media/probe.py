@@ -28,7 +28,7 @@ _NOT_TOLD = {"", "unknown", "N/A", None}
 
 MIXES = {"matroska", "webm", "mov", "mp4", "avi", "asf", "flv", "mxf"}
 """Containers of several streams that write down how long they are, unless they were made while nobody could know: in a
-pipe, or by a recording that was cut off. What is not told, ffmpeg guesses from the size and the bit rates, as if all of
+pipe, or by a recording that was cut off. ffmpeg guesses what is not stored from size and bit rates, as if all of
 it were sound: twice too long, easily."""
 
 _GUESS = "Estimating duration from bitrate"
@@ -98,8 +98,8 @@ def _service(programs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         return {}
     tags = programs[0].get("tags", {})
     number = _integer(programs[0].get("program_id"))
-    told = {name: tags[name] for name in ("service_name", "service_provider") if name in tags}
-    return told | ({"id": str(number)} if number is not None else {})
+    kept = {name: tags[name] for name in ("service_name", "service_provider") if name in tags}
+    return kept | ({"id": str(number)} if number is not None else {})
 
 
 def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:

@@ -14,7 +14,7 @@ from cfork_cli.media.types import Media, Stream
 
 
 def keeps_time_stamps(media: Media) -> bool:
-    """Return whether ffmpeg can be told to leave the film's time stamps as they are."""
+    """Return whether ffmpeg can leave the film's time stamps as they are."""
     return not ANCHORED.isdisjoint(media.container.split(","))
 
 
@@ -34,7 +34,7 @@ def track_begin(media: Media, track: Stream, container: str) -> int:
     if container == "avi":  # its sound always begins at zero
         return 0
     begin = film_begin(media, track.sample_rate or 0)
-    return begin if container in UNTIMED else max(begin, _told_begin(media, track))
+    return begin if container in UNTIMED else max(begin, _stored_begin(media, track))
 
 
 def after_start_up(media: Media, track: Stream, begin: int, delay: int) -> int:
@@ -46,13 +46,13 @@ def after_start_up(media: Media, track: Stream, begin: int, delay: int) -> int:
     Args:
         begin: as from `track_begin`. delay: the new encoder's start-up, in samples.
     """
-    told = _told_begin(media, track)
-    if begin < told or begin <= film_begin(media, track.sample_rate or 0):
+    stored = _stored_begin(media, track)
+    if begin < stored or begin <= film_begin(media, track.sample_rate or 0):
         return begin
-    return max(begin, told + delay)
+    return max(begin, stored + delay)
 
 
-def _told_begin(media: Media, track: Stream) -> int:
+def _stored_begin(media: Media, track: Stream) -> int:
     zero = 0.0 if keeps_time_stamps(media) else media.start_seconds
     return int((track.start_seconds - zero) * (track.sample_rate or 0) + 1e-3)
 

@@ -96,17 +96,17 @@ def _made_up(data: int) -> bool:
 
 def stored_seconds(start: bytes) -> float | None:
     """Return the length of a WAV from its first bytes; None if it is no WAV, or was made for a pipe."""
-    told = _told(start)
-    return None if told is None or told[1] is None else told[1] / told[0]
+    stored = _stored(start)
+    return None if stored is None or stored[1] is None else stored[1] / stored[0]
 
 
 def is_endless(start: bytes) -> bool:
     """Return whether these are the first bytes of a WAV that does not know its own length."""
-    told = _told(start)
-    return told is not None and told[1] is None
+    stored = _stored(start)
+    return stored is not None and stored[1] is None
 
 
-def _told(start: bytes) -> tuple[int, int | None] | None:
+def _stored(start: bytes) -> tuple[int, int | None] | None:
     """Return bytes a second and bytes of samples (None: made up) from a header; None if it is not (all) there."""
     if start[:4] not in (b"RIFF", b"RF64") or start[8:12] != b"WAVE":
         return None

@@ -255,8 +255,8 @@ def _lost_rotation(film: FilmPlan) -> Iterator[str]:
     def turned(streams: Iterable[Stream]) -> list[int]:
         return [stream.rotation for stream in streams if stream.kind == "video" and not stream.is_cover]
 
-    told = turned(entry.stream for entry in film.entries)
-    if film.container in MOV_FAMILY or not any(told):
+    turns = turned(entry.stream for entry in film.entries)
+    if film.container in MOV_FAMILY or not any(turns):
         return
     with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
         _write_headers(film, Path(folder))
@@ -264,9 +264,9 @@ def _lost_rotation(film: FilmPlan) -> Iterator[str]:
             kept = turned(probe(_trial_file(film, Path(folder))).streams)
         except CforkError:
             kept = []
-    if kept != told:
+    if kept != turns:
         yield (
-            f"the picture is turned by {next(one for one in told if one)} degrees, and this ffmpeg writes no rotation "
+            f"the picture is turned by {next(one for one in turns if one)} degrees, and this ffmpeg writes no rotation "
             f"into a '{film.container}' file: players will show it unturned; .mp4 and .mov keep it"
         )
 

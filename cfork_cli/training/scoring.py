@@ -293,6 +293,6 @@ def _csv(reports: Sequence[dict[str, Any]]) -> str:
             for stem, leakage in scene["leakage"].items():
                 table.writerow([*where, stem, "", "", "", "", cell(leakage), *levels])
             made, before = scene["remix_snr"], scene["mixture_remix_snr"]
-            told = [cell(made), cell(made - before)] if is_changed(before) else ["", ""]
-            table.writerow([*where, "remix", "", "", *told, "", *levels])
+            cells = [cell(made), cell(made - before)] if is_changed(before) else ["", ""]
+            table.writerow([*where, "remix", "", "", *cells, "", *levels])
     return text.getvalue()

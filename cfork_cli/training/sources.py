@@ -108,8 +108,8 @@ def import_sources(job: ImportJob, console: Console, *, dry_run: bool) -> None:
     for path, words in imported.errors.items():
         console.note(f"'{path}' cannot be decoded and was left out ({words})")
     hours = {f"{split}/{kind}": round(s / 3600, 3) for (split, kind), s in sorted(imported.seconds.items())}
-    told = ", ".join(f"{name} {h:.1f} h" for name, h in hours.items() if h >= HOURS_WORTH_TELLING)
-    console.say(f"{job.out}: {imported.files:,} files{f' ({told})' if told else ''}; see manifest.csv for licenses")
+    totals = ", ".join(f"{name} {h:.1f} h" for name, h in hours.items() if h >= HOURS_WORTH_TELLING)
+    console.say(f"{job.out}: {imported.files:,} files{f' ({totals})' if totals else ''}; see manifest.csv for licenses")
     console.result(
         out=str(job.out), files=imported.files, silent=imported.silent, errors=imported.errors, hours=hours,
         manifest=str(job.out / "manifest.csv"),

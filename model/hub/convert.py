@@ -102,8 +102,8 @@ def _left_unsaid(network: Any, out: Path) -> tuple[str, ...]:
         known = released.recognize(network.state_dict(), out)
     except WeightsError:
         return ("a plain state dict does not say what network it is for, so cfork itself cannot load this one",)
-    told = {**type(network)(**known).config}
-    wrong = [key for key, value in network.config.items() if told.get(key) != value]
+    default = {**type(network)(**known).config}
+    wrong = [key for key, value in network.config.items() if default.get(key) != value]
     return (
         (f"a plain state dict does not store {' and '.join(wrong)}: cfork would take the published MRX's",)
         if wrong

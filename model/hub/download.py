@@ -63,7 +63,7 @@ def download(
         size: what the file must have, in bytes; None if nobody knows.
         is_it: raises WeightsError for a file that cannot be what was wanted; asked only if `sha256` is not given.
         progress: called with the bytes that are here and the bytes in all (None if the server does not say).
-        note: told, in words, why an attempt failed and when the next begins.
+        note: called with words on why an attempt failed and when the next begins.
         timeout: seconds without a byte after which an attempt has failed.
         attempts: failed ones in a row before giving up.
 
@@ -94,7 +94,7 @@ def download(
             failures = 1 if part.size - farthest >= _PROGRESS_WORTH_A_RETRY else failures + 1
             farthest = max(farthest, part.size)
             if failures >= attempts:
-                kept = "; what came is kept, pull again to go on from there" if part.size else "; try again later"
+                kept = "; the downloaded part is kept, pull again to resume" if part.size else "; try again later"
                 raise DownloadError(f"{failed}, {failures} times in a row{kept}") from failed
             seconds = min(2.0 ** (failures - 1), LONGEST_PAUSE) if failed.pause is None else failed.pause
             note(f"{failed}; trying again in {seconds:g} s")

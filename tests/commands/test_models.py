@@ -246,7 +246,7 @@ def test_an_interrupted_pull(cfork: Command, mirror: FileServer, monkeypatch: py
 
     with monkeypatch.context() as patch:
         patch.setattr(Console, "at", stop)
-        failed(cfork("models", "pull", "mrx"), 130, "interrupted: what came is kept; pull again to go on from there")
+        failed(cfork("models", "pull", "mrx"), 130, "interrupted: the downloaded part is kept; pull again to resume")
     assert cfork("models", "pull", "mrx").code == 0
     assert "Range" in mirror.requests[-1][1]
 

@@ -158,7 +158,7 @@ def test_a_dropped_connection_goes_on_where_it_stopped(
 
 def test_after_giving_up_the_next_pull_goes_on(server: FileServer, checkpoint: bytes, home: Path) -> None:
     server.steps = [dropped(1000)] * 5
-    fails(r"broke off at 5,000 of .*, 5 times in a row; what came is kept, pull again")
+    fails(r"broke off at 5,000 of .*, 5 times in a row; the downloaded part is kept, pull again")
     assert left(home) == {f"{FILE}.part", f"{FILE}.part.json"}
     with pytest.raises(weights.WeightsError, match="run: cfork models pull mrx"):
         weights.resolve("mrx")
@@ -245,7 +245,7 @@ def test_busy_servers_are_given_the_time_they_ask_for(server: FileServer, slept:
     assert mrx().fresh
     assert slept == [7, 2]
     server.steps = [status(429, Retry_After=3600)]
-    fails(r"busy \(429 Too Many Requests\) and asks for 3600 s", lambda: mrx(force=True))
+    fails(r"busy \(429 Too Many Requests\) and asks to wait 3600 s", lambda: mrx(force=True))
 
 
 @pytest.mark.parametrize("span", ["bytes 5-9/100", "bytes */100", "rubbish", ""])
