@@ -60,7 +60,7 @@ class Case:
         codec = bench_stages.codec_of(film)
         facts = {
             "model": loaded.model, "device": loaded.device, "precision": loaded.precision, "layout": film.layout,
-            "channels": film.track.channels, "heard_channels": film.heard_channels, "seconds": film.seconds,
+            "channels": film.track.channels, "heard_channels": film.network_channels, "seconds": film.seconds,
             "sample_rate": film.track.sample_rate, "codec": film.track.codec, "new_codec": codec.codec_name,
         }  # fmt: skip
         if not brief:
@@ -76,7 +76,7 @@ class Case:
         """The command, its stages, and what it is compared with."""
         ready, film = self.loaded.ready, self.film
         # The network alone and the stages around it are measured on the beginning of a long film.
-        enough = bench_network.enough_seconds(ready, max(1, film.heard_channels), self.loaded.device)
+        enough = bench_network.enough_seconds(ready, max(1, film.network_channels), self.loaded.device)
         blocks = bench_stages.decoded(film, enough)
         part = sum(block.shape[1] for block in blocks) / (film.track.sample_rate or 1)
         factor = bench_network.windows_of(ready, max(part, film.seconds)) / bench_network.windows_of(ready, part)
@@ -151,7 +151,7 @@ class Case:
             torch.cuda.empty_cache()
 
     def one_pass(self) -> dict[str, Any]:
-        """The whole file through the network at once, in a process of its own; see `bench_authors`.
+        """The whole file through the network at once, in a process of its own; see `one_pass`.
 
         Raises:
             CforkError: it failed, and not for want of memory.
@@ -168,7 +168,7 @@ class Case:
 
 
 def command_figures(whole: Sequence[Cost], seconds: float) -> dict[str, Any]:
-    """What runs of the command on a film of so many seconds come to."""
+    """Sum up runs of the command on a film of so many seconds."""
     cpu = [cost.cpu_seconds for cost in whole if cost.cpu_seconds is not None]
     peaks = [cost.peak_bytes for cost in whole if cost.peak_bytes is not None]
     return {

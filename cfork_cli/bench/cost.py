@@ -1,4 +1,4 @@
-"""What a command costs: wall time, CPU time and peak memory of its whole process tree, and when its stages began."""
+"""Measure a command: wall time, CPU time and peak memory of its whole process tree, and when its stages began."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ except ImportError:  # Windows
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run took.
+    """Time and memory of one run.
 
     Attributes:
         wall_seconds: from before the start of the process to after its end.
-        cpu_seconds: user and system time of it and all its descendants; None where the system does not tell.
+        cpu_seconds: user and system time of it and all its descendants; None where the system does not say.
         peak_bytes: see `MEMORY`; None where it is not known.
         marks: stage -> seconds after the start, from the JSON lines that the command writes with `--json`.
         exit_code: of the process.
@@ -57,7 +57,7 @@ def _memory_words() -> str:
 
 
 MEMORY = _memory_words()
-"""How the peak memory is measured here, in words."""
+"""The way in which the peak memory is measured here, in words."""
 
 
 def measure(arguments: Sequence[str], *, environment: Mapping[str, str] | None = None) -> Cost:
@@ -109,7 +109,7 @@ def measure(arguments: Sequence[str], *, environment: Mapping[str, str] | None =
 
 
 def measure_module(name: str, *arguments: str) -> Cost:
-    """The same of a module of this very version of cfork, by this very Python."""
+    """Measure a module of this very version of cfork, run by this very Python; see `measure`."""
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return measure([sys.executable, "-m", name, *arguments], environment={"PYTHONPATH": path})
@@ -125,7 +125,7 @@ def measure_cfork(arguments: Sequence[str]) -> tuple[Cost, dict[str, Any]]:
     try:
         result: dict[str, Any] = json.loads(cost.output)
     except ValueError as error:
-        why = cost.last_words or "and told nothing"
+        why = cost.last_words or "and said nothing"
         raise CforkError(f"'cfork {arguments[0]}' ended with status {cost.exit_code}: {why}") from error
     if cost.exit_code != 0:
         raise _as_told(str(result.get("error")), cost.exit_code)
@@ -182,7 +182,7 @@ def _watch_memory(pid: int, ended: threading.Event, peak: list[int]) -> None:
 
 
 def _ended(child: subprocess.Popen[bytes]) -> int | None:
-    """Wait for a child; the largest resident set of it and its children, in bytes; None where nobody tells."""
+    """Wait for a child and return the largest resident set of it and its children, in bytes; None if unknown."""
     if not hasattr(os, "wait4"):  # Windows
         child.wait()
         return None

@@ -11,7 +11,7 @@ Spread = dict[str, Any]
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """What several runs gave.
+    """Median and range of several runs.
 
     Raises:
         ValueError: there are none.
@@ -37,7 +37,7 @@ def ratio(over: Sequence[float], under: Sequence[float]) -> Spread:
 
 
 def scaled(found: Spread, factor: float) -> Spread:
-    """The same times a number.
+    """Return a spread times a number.
 
     >>> scaled(spread([1.0, 2.0]), -2.0)
     {'median': -3.0, 'min': -4.0, 'max': -2.0, 'runs': [-2.0, -4.0]}
@@ -67,7 +67,7 @@ def words(found: Spread, digits: int = 1, unit: str = "") -> str:
 
 
 def rounded(value: Any, digits: int = 4) -> Any:
-    """The same with every float to so many significant digits: clocks tell no more.
+    """Return a value with every float in it rounded to so many significant digits: clocks are no finer.
 
     >>> rounded({"seconds": [1.23456, 1], "name": "x"})
     {'seconds': [1.235, 1], 'name': 'x'}

@@ -41,12 +41,12 @@ class Film:
 
     @property
     def layout(self) -> str:
-        """What the track's channels are called."""
+        """Name of the track's layout."""
         told = self.track.layout or {1: "mono", 2: "stereo"}.get(self.track.channels or 0)
         return (told or f"{self.track.channels} channels").replace("5.1(side)", "5.1")
 
     @property
-    def heard_channels(self) -> int:
+    def network_channels(self) -> int:
         """Channels that a network hears: the low-frequency one is not among them."""
         return (self.track.channels or 0) - len(low_frequency(self.track.layout))
 
@@ -67,7 +67,7 @@ def open_film(path: Path) -> Film:
 
 
 def film_sound(channels: int, seconds: float) -> Iterator[np.ndarray]:
-    """Something like a film: `[channels, up to a second]`, float32. No two channels and no two seconds are equal, or
+    """Yield something like a film: `[channels, up to a second]`, float32. No two channels or seconds are equal, or
     the separator would compute only one of them.
     """
     time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
@@ -99,14 +99,14 @@ def make_film(path: Path, layout: str, seconds: float) -> Film:
             for block in film_sound(channels, seconds):
                 child.stdin.write(np.ascontiguousarray(block.T, "<f4").data)
             child.stdin.close()
-        except OSError:  # it has ended, and its status tells why
+        except OSError:  # it has ended, and its status says why
             pass
         _check(child.wait(), child.log(), "the film to measure with could not be made")
     return open_film(path)
 
 
 def cut_film(film: Film, path: Path, seconds: float) -> Film:
-    """The first seconds of a film, picture and sound copied as they are. The suffixes should agree.
+    """Write the first seconds of a film, picture and sound copied as they are. The suffixes should agree.
 
     Raises:
         UsageError: it is shorter. FfmpegError: ffmpeg failed.

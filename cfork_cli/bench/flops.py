@@ -51,7 +51,7 @@ def count_flops(work: Callable[[], object]) -> dict[str, int]:
 
 
 def lstm_flops(weights: Sequence[Sequence[int]], steps: int) -> int:
-    """Of an LSTM: each of its matrices (shapes) is multiplied by one vector in each step of each sequence.
+    """Return those of an LSTM: each of its matrices (shapes) times one vector in each step of each sequence.
 
     >>> lstm_flops([(20, 4), (20, 5)], steps=7)  # four inputs, five units, seven steps
     2520
@@ -60,7 +60,7 @@ def lstm_flops(weights: Sequence[Sequence[int]], steps: int) -> int:
 
 
 def transform_flops(shape: Sequence[int], dims: Sequence[int], length: int | None = None) -> int:
-    """Of real transforms over `dims` of an array: 2.5 N log2 N each, half of what complex ones take.
+    """Return those of real transforms over `dims` of an array: 2.5 N log2 N each, half of what complex ones take.
 
     Args:
         length: of the last transformed dimension, where the array holds only its half.

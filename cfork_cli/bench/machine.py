@@ -18,7 +18,7 @@ TELLING = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "
 
 
 def machine() -> dict[str, Any]:
-    """What counts: processor, cores, instruction sets, memory, graphics card; versions of torch and ffmpeg.
+    """Return what decides the speed: processor, cores, instruction sets, memory, graphics card, versions.
 
     Raises:
         FfmpegError: there is no ffmpeg.
@@ -43,7 +43,7 @@ def machine() -> dict[str, Any]:
 
 
 def lines(found: dict[str, Any]) -> list[str]:
-    """The same in words: what the machine is, and what runs on it.
+    """Describe the machine and what runs on it, in lines for people.
 
     >>> lines({"cpu": "A", "cores": 2, "torch_threads": 1, "instruction_sets": ["avx2"], "memory_bytes": 16 * 10**9,
     ...        "system": "Linux x86_64", "python": "3.12", "torch": "2.9", "ffmpeg": "7.1"})
@@ -60,14 +60,14 @@ def lines(found: dict[str, Any]) -> list[str]:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def ffmpeg_version() -> str:
-    """Of the ffmpeg that is used, such as "5.1.9".
+    """Return the version of the ffmpeg that is used, such as "5.1.9".
 
     Raises:
         FfmpegError: there is none.
@@ -77,7 +77,7 @@ def ffmpeg_version() -> str:
 
 
 def instruction_sets() -> list[str]:
-    """Those of `TELLING` that the processor has; what torch tells of its own where the system does not."""
+    """Return those of `TELLING` that the processor has; where the system does not list them, torch's own."""
     with contextlib.suppress(OSError):
         found = re.search(r"^(?:flags|Features)\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
         if found:
@@ -90,7 +90,7 @@ def instruction_sets() -> list[str]:
 
 
 def available_bytes() -> int | None:
-    """Memory that could be had now without swapping; None where nobody tells."""
+    """Return the bytes of memory that are free without swapping; None if unknown."""
     with contextlib.suppress(OSError):
         found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
         if found:

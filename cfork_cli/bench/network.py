@@ -50,13 +50,13 @@ class Call:
     weights: Mapping[str, float] | None
 
     def run(self, network: Any) -> torch.Tensor:
-        """What the network makes of it."""
+        """Run the network on the batch, and return its stems or their sum."""
         mixes = self.weights is not None
         result: torch.Tensor = network.mix(self.x, self.weights) if mixes else network(self.x, stems=self.stems)
         return result
 
     def first(self) -> Call:
-        """Only its first sequence."""
+        """Return only its first sequence."""
         return Call(self.x[:1], self.stems, self.weights)
 
 
@@ -75,17 +75,17 @@ class Recording:
 
     @property
     def is_on_gpu(self) -> bool:
-        """Whether the batches lie on a CUDA device."""
+        """True if the batches are on a CUDA device."""
         return bool(self.calls and self.calls[0].x.is_cuda)
 
     @property
     def samples(self) -> int:
-        """Of all sequences together."""
+        """Samples of all sequences together."""
         return sum(call.x.numel() for call in self.calls)
 
 
 class _Recorder:
-    """In the network's place: keeps what it is asked, and answers with silence. All else is the network's."""
+    """A stand-in for the network that keeps its inputs and answers with silence; all else is the network's."""
 
     def __init__(self, network: Any) -> None:
         self._network = network
@@ -198,7 +198,7 @@ def parts(network: Any, recording: Recording) -> dict[str, tuple[float, float]]:
     """Wall and CPU seconds of the parts of the network (`PARTS`), the batches one after another as one of the
     separator's workers would run them.
 
-    What is told apart are calls of torch's own functions and of `model.inference.transform`; all else is the rest.
+    Distinguished are calls of torch's own functions and of `model.inference.transform`; all else is the rest.
     """
     import torch
     from torch.overrides import TorchFunctionMode
@@ -277,7 +277,7 @@ def flops(plain: Any, recording: Recording) -> dict[str, int]:
 
 
 def _wait(recording: Recording) -> None:
-    """Until a GPU has done what it was told."""
+    """Wait until a GPU has done its work."""
     if recording.is_on_gpu:
         import torch
 

@@ -25,7 +25,7 @@ from cfork_cli.bench.machine import available_bytes
 from cfork_cli.input.decode import decode
 
 SHORT_SECONDS, LONG_SECONDS = 4.0, 12.0
-"""Lengths of the mono sounds whose memory tells what the whole would take."""
+"""Lengths of the mono sounds whose memory shows what the whole would take."""
 
 ROOM = 0.8
 """Share of the free memory that the whole may take."""
@@ -81,7 +81,7 @@ def sound_of(film: Film, sample_rate: int) -> np.ndarray:
 
 
 def needed_bytes(network: Any, samples: int, device: str) -> float | None:
-    """Memory for so many samples, in bytes, from the peaks of a short and a longer pass; None where nobody tells."""
+    """Estimate the memory for so many samples, in bytes, from a short and a longer pass; None if unknown."""
     import torch
 
     peaks: list[int] = []
@@ -112,7 +112,7 @@ def _peak_bytes(device: str) -> int | None:
         import torch
 
         return int(torch.cuda.max_memory_allocated())
-    # getrusage would tell the parent's peak, if that was higher: it passes over `exec`, and cannot be forgotten
+    # getrusage would report the parent's peak, if that was higher: it passes over `exec`, and cannot be forgotten
     with contextlib.suppress(OSError):
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
         for line in lines:

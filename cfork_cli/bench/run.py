@@ -1,4 +1,4 @@
-"""How fast cfork is on this machine, and where the time goes.
+"""Measure how fast cfork is on this machine, and where the time goes.
 
 The whole command is run as users run it, in a process of its own; then what it is compared with: the network alone on
 the very same batches, the whole file in one pass as the authors of MRX do it, and the time that the arithmetic takes at
@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cfork_cli.bench import films as bench_sound
-from cfork_cli.bench import tables as bench_tables
+from cfork_cli.bench import films, tables
 from cfork_cli.bench.case import GAINS_DB, Case, Loaded
 from cfork_cli.bench.cost import MEMORY
 from cfork_cli.bench.figures import rounded
@@ -35,7 +34,7 @@ FILES = (".json", ".csv", ".md")
 
 @dataclass(frozen=True)
 class BenchJob:
-    """What the user asked `cfork bench` for. `layouts` and `seconds` may be empty: the film's own."""
+    """Options of `cfork bench`. `layouts` and `seconds` may be empty: the film's own."""
 
     input: Path | None
     models: tuple[str, ...]
@@ -55,10 +54,10 @@ def bench(job: BenchJob, console: Console) -> None:
     Raises:
         ModelError: a model is missing or damaged. InputError, DamagedInputError: the film cannot be used.
         UsageError: options that make no sense. OutputError: the file cannot be written.
-        CforkError: whatever the measured command told.
+        CforkError: whatever the measured command said.
     """
     _check(job)
-    own = bench_sound.open_film(job.input) if job.input else None
+    own = films.open_film(job.input) if job.input else None
     began = time.monotonic()
     console.stage("load")
     loaded = [_load(model, device, job.precision) for model in job.models for device in _devices(job)]
@@ -69,14 +68,14 @@ def bench(job: BenchJob, console: Console) -> None:
             for one in loaded:
                 cases.append(Case(one, film, Path(name), job.runs, job.precision).measure(console, brief=job.brief))
     found |= {
-        "sound": str(job.input) if job.input else bench_sound.MADE,
+        "sound": str(job.input) if job.input else films.MADE,
         "gains_db": GAINS_DB, "runs": job.runs, "memory": MEMORY,
         "cases": cases, "elapsed_seconds": time.monotonic() - began,
     }  # fmt: skip
     result: dict[str, Any] = rounded(found)
     console.end()
     if not console.as_json:
-        bench_tables.show(result, console)
+        tables.show(result, console)
     if job.output is not None:
         write_whole(job.output, _text(result, job.output.suffix), force=job.force)
         console.say(f"wrote {job.output}")
@@ -84,7 +83,7 @@ def bench(job: BenchJob, console: Console) -> None:
 
 
 def _check(job: BenchJob) -> None:
-    """All that can be checked before the work."""
+    """Check all that can be checked before the work."""
     for what, given in (("model", job.models), ("device", job.devices), ("layout", job.layouts)):
         if len(set(given)) != len(given):
             raise UsageError(f"a {what} is given twice: give each --{what} once")
@@ -101,7 +100,7 @@ def _check(job: BenchJob) -> None:
 
 
 def _devices(job: BenchJob) -> tuple[str, ...]:
-    """What "auto" stands for here."""
+    """Return the devices, with "auto" resolved."""
     import torch
 
     auto = "cuda" if torch.cuda.is_available() else "cpu"
@@ -117,7 +116,7 @@ def _load(model: str, device: str, precision: str) -> Loaded:
 
 
 def _films(job: BenchJob, own: Film | None, folder: Path, console: Console) -> Iterator[Film]:
-    """One after the other: what is made takes room."""
+    """Yield the films one after the other, and delete each: they take room."""
     for layout in job.layouts or ("stereo",):
         for seconds in job.seconds or (None if own else 30.0,):
             if own is not None and seconds is None:
@@ -126,12 +125,12 @@ def _films(job: BenchJob, own: Film | None, folder: Path, console: Console) -> I
             assert seconds is not None
             console.stage("film")
             path = folder / f"film{own.path.suffix if own else '.mkv'}"
-            yield bench_sound.cut_film(own, path, seconds) if own else bench_sound.make_film(path, layout, seconds)
+            yield films.cut_film(own, path, seconds) if own else films.make_film(path, layout, seconds)
             path.unlink()
 
 
 def _text(result: dict[str, Any], suffix: str) -> str:
-    """What goes into the file that was asked for."""
+    """Return the text of the file that was asked for."""
     if suffix == ".json":
         return json.dumps(result, indent=1) + "\n"
-    return bench_tables.csv_text(result) if suffix == ".csv" else bench_tables.markdown(result)
+    return tables.csv_text(result) if suffix == ".csv" else tables.markdown(result)

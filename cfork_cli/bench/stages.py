@@ -1,4 +1,4 @@
-"""What each stage of a remix costs by itself: run alone, on the same film, nothing else at the same time.
+"""Measure each stage of a remix by itself: on the same film, with nothing else at the same time.
 
 In a real remix most stages run at the same time, so their wall times do not add up to the command's; CPU times nearly
 do.
@@ -28,7 +28,7 @@ from cfork_cli.mix.limiter import PeakGuard
 from cfork_cli.mix.mixdown import mixdown
 
 STAGES = ("decode", "loudness", "resample", TRANSFORM, LSTM, PRODUCTS, REST, INVERSE, "mix", "encode", "mux")
-"""In the order of the sound's way."""
+"""Stages, in the order in which sound passes them."""
 
 Cost = tuple[float, float]
 """Wall seconds and CPU seconds."""
@@ -88,12 +88,12 @@ def decoded(film: Film, seconds: float | None) -> list[np.ndarray]:
 
 
 def codec_of(film: Film) -> AudioCodec:
-    """The codec that a remix into a film of the same kind chooses."""
+    """Return the codec that a remix into a film of the same kind chooses."""
     return choose_codec(film.track, container_for(film.path, film.media))
 
 
 def _resample(film: Film, blocks: Sequence[np.ndarray], network: Any) -> None:
-    """To the network's rate, and what comes of it back."""
+    """Resample to the network's rate and back."""
     from model.streaming.resample import resample
 
     rate, channels = film.track.sample_rate or 0, film.track.channels or 0
@@ -103,14 +103,14 @@ def _resample(film: Film, blocks: Sequence[np.ndarray], network: Any) -> None:
 
 
 def _mix(film: Film, blocks: Sequence[np.ndarray]) -> None:
-    """The sum, and the guard against clipping."""
+    """Sum up, and guard against clipping."""
     pieces = ((block, remix(block, -0.3 * block[None])) for block in blocks)
     for _ in mixdown(pieces, None, PeakGuard(film.track.sample_rate or 0)):
         pass
 
 
 def _encode(film: Film, blocks: Sequence[np.ndarray], codec: AudioCodec) -> None:
-    """Through ffmpeg's encoder into nothing."""
+    """Encode with ffmpeg, and throw the result away."""
     rate, channels = film.track.sample_rate or 0, film.track.channels or 0
     source = [part for name, value in raw_input_options(rate, channels, codec.layout).items()
               for part in (f"-{name}", value)]  # fmt: skip
@@ -125,7 +125,7 @@ def _encode(film: Film, blocks: Sequence[np.ndarray], codec: AudioCodec) -> None
 
 
 def _mux(film: Film, folder: Path) -> None:
-    """All packets of picture and sound into a new film of the same kind, which is thrown away."""
+    """Write all packets of picture and sound into a new film of the same kind, and throw it away."""
     container = container_for(film.path, film.media)
     # a file, because the muxers of MP4 and its like go back at the end
     target = folder / f"mux{film.path.suffix}"

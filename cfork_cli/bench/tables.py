@@ -1,4 +1,4 @@
-"""What `cfork bench` measured, as tables for people, documents and spreadsheets."""
+"""Show what `cfork bench` measured as tables for people, documents and spreadsheets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def show(result: dict[str, Any], console: Console) -> None:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """The same for documents."""
+    """Return the tables as Markdown."""
     parts = ["  \n".join(_head(result)) + "\n", rows(overview(result))]
     for case in result["cases"]:
         for caption, table in _details(case):
@@ -78,7 +78,7 @@ def overview(result: dict[str, Any]) -> Table:
 
 
 def stages(case: dict[str, Any]) -> Table:
-    """What every stage costs by itself."""
+    """Return a table of what every stage costs by itself."""
     table = Table("stage, alone", *_right("wall s", "CPU s", "share\nof CPU", "times\nreal time"))
     whole = sum(stage["cpu_seconds"]["median"] for stage in case["stages"]) or 1.0
     for stage in case["stages"]:
@@ -125,7 +125,7 @@ def called(case: dict[str, Any]) -> str:
 
 
 def place(case: dict[str, Any]) -> str:
-    """Where a case ran: "cpu", or "cpu bf16".
+    """Return where a case ran: "cpu", or "cpu bf16".
 
     >>> place({"device": "cpu", "precision": "float32"})
     'cpu'
@@ -147,7 +147,7 @@ def megabytes(size: float | None) -> str:
 
 
 def _head(result: dict[str, Any]) -> Iterator[str]:
-    """What the numbers are, and what they were measured on."""
+    """Yield lines on what the numbers are, and what they were measured on."""
     yield from machine_lines(result["machine"])
     runs = "one round" if result["runs"] == 1 else f"median (smallest..largest) of {result['runs']} rounds"
     yield f"sound {result['sound']}; {runs}"
@@ -163,7 +163,7 @@ def _details(case: dict[str, Any]) -> Iterator[tuple[str, Table]]:
 
 
 def _notes(case: dict[str, Any]) -> Iterator[str]:
-    """What the tables of a case do not tell."""
+    """Yield facts that the tables of a case do not show."""
     if "stages" not in case:
         return
     told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in median_phases(case["command"]).items())

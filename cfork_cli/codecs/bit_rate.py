@@ -1,4 +1,4 @@
-"""How many bits a second a sound track has, where its container does not tell (Matroska mostly): a few looks at it."""
+"""Estimate a sound track's bit rate from a few looks at it, where its container does not store it (Matroska mostly)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PLACES = (0.0, 0.3, 0.6)
 
 
 def with_bit_rate(media: Media, track: Stream) -> Stream:
-    """The track with a bit rate, if it can be found out: that of its densest look, since a track of a variable rate
+    """Return the track with a bit rate, if one can be found: that of its densest look, since a track of a variable rate
     shall lose nothing anywhere. Lossless tracks come back as they are.
 
     Raises:

@@ -56,21 +56,21 @@ _UNPLAYABLE: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("mp4", "ipod", "3gp"), ("pcm_",)),
     **dict.fromkeys(("wav", "w64", "aiff", "au", "caf"), _NOT_IN_WAVES),
 }
-"""What ffmpeg writes there and hardly any player can play: beginnings of the codecs' names."""
+"""Codecs, by the beginnings of their names, that ffmpeg writes there and hardly any player plays."""
 
 
 def is_lossless(track: Stream) -> bool:
-    """Whether the track holds every sample as it was given."""
+    """Return whether the track holds every sample as it was given."""
     return keeps_all(track.codec) or (track.codec == "dts" and "MA" in (track.profile or ""))
 
 
 def is_wide(track: Stream) -> bool:
-    """Whether the samples are finer than 32-bit floats can tell: integers of more than 24 bits, or 64-bit floats."""
+    """Return whether the samples are finer than 32-bit floats: integers of more than 24 bits, or 64-bit floats."""
     return is_lossless(track) and ((track.bits or 0) > 24 or (track.sample_format or "").startswith("dbl"))
 
 
 def candidates(track: Stream, container: str) -> Iterable[str]:
-    """Codecs for the new track, the best first: the old one, and lossless ones first where the old one was."""
+    """Return codecs for the new track, the best first: the old one, and lossless ones first where the old one was."""
     lossless = (*_LOSSLESS.get(container, ()), *_ANY_LOSSLESS)
     if (track.sample_format or "").startswith(("flt", "dbl")) and is_lossless(track):
         lossless = ("pcm_f32le", "pcm_f32be", *lossless)
@@ -84,5 +84,5 @@ def candidates(track: Stream, container: str) -> Iterable[str]:
 
 
 def keeps_all(codec: str) -> bool:
-    """Whether a codec is lossless."""
+    """Return whether a codec is lossless."""
     return codec.startswith("pcm_") or codec in ("flac", "alac", "wavpack", "tta", "truehd", "mlp")

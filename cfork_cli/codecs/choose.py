@@ -1,4 +1,4 @@
-"""Which codec the new sound track gets: the old one where ffmpeg can write it, else the best for the container.
+"""Choose the codec of the new sound track: the old one where ffmpeg can write it, else the best for the container.
 
 ffmpeg itself is asked: `-encoders` for what it has, and a trial (see `trial`) for what a container does to the sound.
 """
@@ -40,7 +40,7 @@ _KBPS_STEPS: Mapping[str, tuple[int, ...]] = {
 
 @remembered(4)
 def encoders() -> Mapping[str, tuple[str, ...]]:
-    """The sound encoders of an ffmpeg: codec -> encoders, the best first. Experimental ones are left out."""
+    """Return ffmpeg's sound encoders: codec -> encoders, the best first. Experimental ones are left out."""
     found: dict[str, list[str]] = {}
     for line in process.answer("-encoders").splitlines():
         match = re.match(r" A..(.)\S\S +(\S+) +(.*)", line)
@@ -136,7 +136,7 @@ def _with_note(written: Written, track: Stream, *, asked: bool, bit_rate: int | 
             "the others are folded into them"
         )
     elif written.loss(track) == 1:
-        notes.append(f"this kind of file does not tell that its layout is {track.layout}")
+        notes.append(f"this kind of file does not store that its layout is {track.layout}")
     elif written.loss(track) == 2:
         notes.append(f"its layout is called {written.layout} then, not {track.layout}")
     if written.sample_rate != track.sample_rate:
@@ -150,7 +150,7 @@ def _with_note(written: Written, track: Stream, *, asked: bool, bit_rate: int | 
 
 
 def _try_layouts(track: Stream, container: str, encoder: str, codec: str, bit_rate: int | None) -> Written | None:
-    """The first way of handing over the samples that keeps all channels and says where they belong; else any."""
+    """Return the first way of handing over the samples that keeps all channels and their layout; else the best one."""
     layouts: dict[str | None, None] = {track.layout: None}
     if track.layout is not None and track.layout in BACK_FOR_SIDE:
         layouts[BACK_FOR_SIDE[track.layout]] = None
@@ -171,7 +171,7 @@ def _try_layouts(track: Stream, container: str, encoder: str, codec: str, bit_ra
 def _options(
     track: Stream, codec: str, encoder: str, bit_rate: int | None
 ) -> Iterable[tuple[dict[str, str], int | None]]:
-    """Options for the encoder, and bits of integer samples, the best first."""
+    """Yield options for the encoder, and bits of integer samples, the best first."""
     pcm = re.fullmatch(r"pcm_[su](\d+)(?:le|be)?(?:_planar)?", codec)
     if pcm is not None or codec.startswith(("pcm_", "adpcm_")):
         yield {}, None if pcm is None else int(pcm[1])
@@ -187,7 +187,7 @@ def _options(
 
 
 def _is_simple_better(track: Stream, kbps: int) -> bool:
-    """Whether the simple one of the two ways in which ffmpeg's AAC encoder chooses quantizers is closer to the sound:
+    """Return whether the simple one of the two quantizer searches of ffmpeg's AAC encoder is closer to the sound:
     by 3 to 5 dB in mono and stereo, from 64 to 144 kbit/s for 44,100 samples a second (docs/aac.md)."""
     channels = track.channels or 1
     return channels <= 2 and 64 <= kbps / channels * 44_100 / (track.sample_rate or 44_100) <= 144
@@ -207,7 +207,7 @@ def _lossless_options(track: Stream, codec: str) -> Iterable[tuple[dict[str, str
 
 
 def _bit_rates(track: Stream, codec: str, bit_rate: int | None) -> Iterable[str]:
-    """Bit rates to try: the user's, or at least the old one and enough for the channels."""
+    """Yield bit rates to try: the user's, or at least the old one and enough for the channels."""
     least = _KBPS_PER_CHANNEL * (track.channels or 1)
     kbps = max(least, -(-(track.bit_rate or 0) // 1000))
     if is_lossless(track):

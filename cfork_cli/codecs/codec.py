@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class AudioCodec:
-    """How a new track is written.
+    """Encoder and options of a new track.
 
     Attributes:
         encoder: ffmpeg's name of it ("libopus").
@@ -19,13 +19,13 @@ class AudioCodec:
         bits: of integer samples, 16, 24 or 32; None where the encoder takes floats as they are.
         layout: name under which the samples are handed to ffmpeg; None hands over only their number.
         clips_over_full_scale: whether what is over full scale is cut off, by the codec or by players.
-        note: what the user should know, or None.
+        note: a change that the user should know of, or None.
         loses: what the container does not keep of a track's tags: "title", "language".
         loses_flags: which of a track's flags it does not keep.
         late: samples by which the container plays the encoder's output late; the sink leaves so many out at the start.
             Negative: it plays early, and the sink begins with so much silence.
         shift: samples by which the container moves all streams when this encoder begins at zero.
-        delay: samples of the encoder's start-up, before the first one that it was given; 0 if the file does not tell.
+        delay: samples of the encoder's start-up, before the first one that it was given; 0 if the file does not say.
         raw_bits: of the floats that are handed to ffmpeg, 32 or 64.
     """
 
@@ -45,7 +45,7 @@ class AudioCodec:
 
     @property
     def is_integer(self) -> bool:
-        """Whether it stores integers, which cut off what is over full scale even where nothing was changed."""
+        """True if it stores integers, which cut off what is over full scale even where nothing was changed."""
         return self.clips_over_full_scale and self.bits is not None
 
     @property
@@ -54,7 +54,7 @@ class AudioCodec:
         return int(self.options["b"].rstrip("k")) * 1000 if "b" in self.options else None
 
     def handed(self, block: np.ndarray) -> np.ndarray:
-        """Samples as they are handed to ffmpeg: floats of `raw_bits`, on the grid of 24-bit encoders; same shape."""
+        """Return samples as ffmpeg gets them: floats of `raw_bits`, on the grid of 24-bit encoders; same shape."""
         samples = np.asarray(block, dtype="<f8" if self.raw_bits == 64 else "<f4")
         if self.bits == 24:
             # ffmpeg cuts off what is under 24 bits; rounding has no bias, and leaves 24-bit samples as they are

@@ -26,11 +26,11 @@ _WAV_SAMPLES = {"pcm_f32le": ("f32le", 32), "pcm_s24le": ("s24le", 24), "pcm_s16
 
 @dataclass(frozen=True)
 class PipeFormat:
-    """What goes through the pipe.
+    """Format of the sound in a pipe.
 
     Attributes:
         name: as people call it: "wav", "f32le", "matroska".
-        samples: bare samples, one of `integers.RAW`, also those in a WAV; None where ffmpeg writes.
+        samples: bare samples, one of `samples.RAW`, also those in a WAV; None where ffmpeg writes.
         codec: how ffmpeg writes the sound; else None.
     """
 
@@ -40,7 +40,7 @@ class PipeFormat:
 
     @property
     def bits(self) -> int | None:
-        """Of integer samples, up to 24; None for floats and for lossy codecs."""
+        """Bits of integer samples, up to 24; None for floats and for lossy codecs."""
         if self.codec is not None:
             return self.codec.bits and min(self.codec.bits, 24)
         return None if self.samples is None or self.samples[0] == "f" else min(int(self.samples[1:3]), 24)
@@ -52,17 +52,17 @@ class PipeFormat:
 
     @property
     def is_integer(self) -> bool:
-        """Whether it stores integers, which cut off what is over full scale even where nothing was changed."""
+        """True if it stores integers, which cut off what is over full scale even where nothing was changed."""
         return self.codec.is_integer if self.codec is not None else self.bits is not None
 
     @property
     def clips_over_full_scale(self) -> bool:
-        """Whether what is over full scale is cut off."""
+        """True if what is over full scale is cut off."""
         return self.codec.clips_over_full_scale if self.codec is not None else self.bits is not None
 
 
 def check_format(word: str | None) -> str | None:
-    """The name of a format that the user asks for: "wav", bare samples, or one of ffmpeg's; None for none.
+    """Return the name of the format that the user asks for: "wav", bare samples, or one of ffmpeg's; None for none.
 
     Raises:
         UsageError: there is none, or it does not work in a pipe.
@@ -82,7 +82,7 @@ def check_format(word: str | None) -> str | None:
 
 
 def takes_picture(name: str | None) -> bool:
-    """Whether a format can hold a picture; one that was not chosen yet can."""
+    """Return whether a format can hold a picture; one that was not chosen yet can."""
     return name is None or name in _WITH_PICTURE
 
 
@@ -95,7 +95,7 @@ def pipe_format(
     bit_rate: int | None = None,
     is_stem: bool = False,
 ) -> PipeFormat:
-    """How sound goes through the pipe.
+    """Choose the format of the sound in a pipe.
 
     Args:
         name: from `check_format`.

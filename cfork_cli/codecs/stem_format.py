@@ -1,4 +1,4 @@
-"""How stems are stored: the kind of file, its samples or codec, and whether what is read back is what was written."""
+"""Choose how stems are stored: the kind of file, its samples or codec, and whether they are read back as written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SUBTYPES: dict[str, dict[int, Subtype]] = {
     "wav": {32: "float32", 24: "pcm24", 16: "pcm16"},
     "flac": {24: "pcm24", 16: "pcm16"},
 }
-"""What is written without ffmpeg."""
+"""Formats that are written without ffmpeg: bits -> samples."""
 
 _ALIASES: Mapping[str, tuple[str, str | None]] = {"alac": ("m4a", "alac"), "vorbis": ("ogg", "vorbis")}
 """Codecs by whose name a kind of file is known too: suffix, codec."""
@@ -45,7 +45,7 @@ _LOGARITHMIC = ("pcm_alaw", "pcm_mulaw", "pcm_vidc")
 
 @dataclass(frozen=True)
 class StemFormat:
-    """How one stem, or all of them, are written.
+    """Format of one stem's file, or of the file of all.
 
     Attributes:
         suffix: of the file, without a dot.
@@ -65,22 +65,22 @@ class StemFormat:
 
     @staticmethod
     def suffix_of(format: str) -> str:
-        """Of the files of a format, as the user calls it."""
+        """Return the suffix of the files of a format, as the user calls it."""
         return _ALIASES.get(format, (format, None))[0]
 
     @property
     def clips_over_full_scale(self) -> bool:
-        """Whether samples over full scale are cut off."""
+        """True if samples over full scale are cut off."""
         return self.bits is not None or (self.codec is not None and self.codec.clips_over_full_scale)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know before."""
+        """Changes that the user should know of before the work."""
         return (self.codec.note,) if self.codec is not None and self.codec.note else ()
 
 
 def subtype(format: str, bits: int | None) -> Subtype:
-    """The samples of a WAV or FLAC file: the best it has, or those with `bits`.
+    """Return the samples of a WAV or FLAC file: the best it has, or those with `bits`.
 
     Raises:
         UsageError: the format has no such samples.
@@ -148,7 +148,7 @@ def stem_format(track: Stream, format: str, *, bits: int | None = None, codec: s
 
 
 def stem_codec(track: Stream, container: str, bits: int | None, wanted: str | None) -> AudioCodec:
-    """How ffmpeg writes a stem of a track into such a container; see `stem_format`.
+    """Choose how ffmpeg writes a stem of a track into such a container; see `stem_format`.
 
     Raises:
         UsageError: that cannot be. FfmpegError: ffmpeg cannot be run.

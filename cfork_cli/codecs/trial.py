@@ -1,4 +1,4 @@
-"""Half a second of sound, encoded into a container and read back: what becomes of it there.
+"""Encode half a second of noise into a container and read it back, to see what becomes of sound there.
 
 No table of versions could say that ac3 folds 7.1 to 5.1, that libopus refuses "5.1(side)", or by how much ffmpeg 5.1
 lets Opus in Matroska sound too early.
@@ -41,7 +41,7 @@ BACK_FOR_SIDE: Mapping[str, str] = {"5.1(side)": "5.1", "5.0(side)": "5.0", "qua
 
 @dataclass(frozen=True)
 class Written:
-    """What became of the trial sound."""
+    """The trial sound, as it was read back."""
 
     codec: AudioCodec
     channels: int
@@ -49,7 +49,7 @@ class Written:
     sample_rate: int
 
     def loss(self, track: Stream) -> int:
-        """What is lost of the track: 0 nothing, 1 the names of the channels, 2 they have other names, 3 channels or
+        """Return what is lost of the track: 0 nothing, 1 the channels' names, 2 they have other names, 3 channels or
         the sample rate."""
         if self.channels != track.channels or self.sample_rate != track.sample_rate:
             return 3
@@ -246,7 +246,7 @@ def _decoded(path: Path, tracks: int) -> list[np.ndarray]:
 
 
 def _lag(found: np.ndarray, wanted: np.ndarray) -> int:
-    """By how many samples a sound comes late, from the peak of the correlation."""
+    """Return by how many samples a sound comes late, from the peak of the correlation."""
     if not len(found):
         return 0
     size = len(found) + len(wanted)

@@ -1,1 +1,1 @@
-"""What a user types, one file a command."""
+"""The commands that a user types, one file each."""

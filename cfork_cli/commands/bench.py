@@ -1,4 +1,4 @@
-"""The words of `cfork bench`."""
+"""`cfork bench`: its options and help."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cfork_cli.console.console import Console
 
 
 class Layout(StrEnum):
-    """Of films that are made on the spot."""
+    """Layouts of films that are made on the spot."""
 
     mono = "mono"
     stereo = "stereo"

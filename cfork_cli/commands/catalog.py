@@ -1,4 +1,4 @@
-"""Which models there are, how well they do, and all that is known of one."""
+"""Show the models that there are, how well they do, and everything known about one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def show_models(console: Console) -> None:
-    """A table on stdout of the models that there are and could be, or their cards as JSON; torch stays out of it.
+    """Show a table of the models that there are and could be, or their cards as JSON, without importing torch.
 
     Raises:
         WeightsError: a bundled file is damaged.
@@ -28,28 +28,28 @@ def show_models(console: Console) -> None:
     for entry in found:
         name = f"{entry.name} (default)" if entry.name == DEFAULT_MODEL else entry.name
         table.add_row(
-            name, entry.state, entry.architecture or "not told", megabytes(entry.bytes), _scores(entry.card),
-            str(entry.card.get("license", "not told")),
+            name, entry.state, entry.architecture or "unknown", megabytes(entry.bytes), _scores(entry.card),
+            str(entry.card.get("license", "unknown")),
         )  # fmt: skip
     console.table(table)
     if console.rich.is_terminal and any(entry.state == "not pulled" for entry in found):
-        console.say("cfork models pull NAME brings one here; cfork models info NAME tells all about it")
+        console.say("cfork models pull NAME brings one here; cfork models info NAME shows details")
     console.result(models=[_entry(entry) for entry in found])
 
 
 def show_facts(facts: Facts, console: Console) -> None:
-    """All that is known of a model, as a table or as JSON."""
+    """Show everything known about a model, as a table or as JSON."""
     rows: dict[str, str] = {
         "model": f"{facts.name} ({facts.state})",
         "file": str(facts.path) if facts.path else f"run: cfork models pull {facts.name}",
-        "about": str(facts.card.get("description", "not told")),
-        "license": str(facts.card.get("license", "not told")),
+        "about": str(facts.card.get("description", "unknown")),
+        "license": str(facts.card.get("license", "unknown")),
         "network": f"{facts.architecture}, {facts.parameters:,} parameters",
         "configuration": json.dumps(facts.config),
         "size": f"{megabytes(facts.bytes)}{_precision(facts)}",
         "sha256": f"{facts.sha256} ({_standing(facts)})",
         "stems": ", ".join(facts.stems),
-        "hears": f"{facts.sample_rate} Hz at about {facts.input_lufs:g} LUFS, {facts.window_seconds:g} s at a time: "
+        "input": f"{facts.sample_rate} Hz at about {facts.input_lufs:g} LUFS, {facts.window_seconds:g} s at a time: "
         f"{facts.context_seconds:g} s of context on both sides, {facts.crossfade_seconds:g} s of cross-fade",
         "levels": "those of the mixture" if facts.level_matched else "its own: for cfork separate, not for remixing",
         "SI-SDR gain": f"{_scores(facts.card)} (dialogue / music / effects)",
@@ -80,7 +80,7 @@ def _scores(card: dict[str, Any]) -> str:
     known = {stem: gain for stem, gain in gains.items() if isinstance(gain, int | float)}
     scores = " / ".join(f"{known[stem]:+.1f} dB" for stem in SPOKEN_ORDER if stem in known)
     measured = evaluation.get("set")  # others' figures may be of other scenes than ours
-    return f"{scores} on {measured}" if scores and measured else scores or "not told"
+    return f"{scores} on {measured}" if scores and measured else scores or "unknown"
 
 
 def _precision(facts: Facts) -> str:
@@ -91,7 +91,7 @@ def _precision(facts: Facts) -> str:
 
 def _standing(facts: Facts) -> str:
     if facts.path is None:
-        return "of the file to come"
+        return "of the file to be pulled"
     if facts.sha256_due is None:
         return "nothing to compare it with"
-    return "as it should be" if facts.sha256 == facts.sha256_due else f"wrong: it should be {facts.sha256_due}"
+    return "as published" if facts.sha256 == facts.sha256_due else f"wrong: it should be {facts.sha256_due}"

@@ -17,7 +17,7 @@ dnr = typer.Typer(
 
 
 class SplitBy(StrEnum):
-    """What keeps files together when they are divided into training, validation and test."""
+    """Ways to keep files together when they are divided into training, validation and test."""
 
     folder = "folder"
     prefix = "prefix"
@@ -129,7 +129,7 @@ def stats(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tell how many events a set of scenes has, how they overlap, how loud and how hard to separate they are.
+    """Show how many events a set of scenes has, how they overlap, how loud and how hard to separate they are.
 
     Example: cfork dnr stats dnr/tt -o tt.png
     """
@@ -152,7 +152,7 @@ def cases(
 ) -> None:
     """Build scenes of telephone voices, languages, whispers, distance, singing, loud ambience, or one class alone.
 
-    Each is OUT/CASE/ID with mix.wav, music.wav, speech.wav and sfx.wav; OUT/cases.json tells what was drawn. Whispers
+    Each is OUT/CASE/ID with mix.wav, music.wav, speech.wav and sfx.wav; OUT/cases.json lists what was drawn. Whispers
     and singing are simulated. 'cfork evaluate OUT' scores every case by itself.
 
     Example: cfork dnr cases packs cases
@@ -185,7 +185,7 @@ def sources(
         list[str] | None,
         typer.Option(metavar="NAME", help="Only this package; give it again for another.", show_default=False),
     ] = None,
-    listing: Annotated[bool, typer.Option("--list", help="List packages, sizes and licenses, and do nothing.")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="Only list packages, sizes and licenses.")] = False,
     workers: Workers = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace the packs in OUT.")] = False,
     dry_run: DryRun = False,

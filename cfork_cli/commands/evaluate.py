@@ -1,4 +1,4 @@
-"""The words of `cfork evaluate`."""
+"""`cfork evaluate`: its options and help."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from cfork_cli.console.console import Console
 def info(
     input: InputFile,
     no_loudness: Annotated[
-        bool, typer.Option("--no-loudness", help="Only what the file tells at once; decode nothing.")
+        bool, typer.Option("--no-loudness", help="Show only what the headers say; decode nothing.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -1,4 +1,4 @@
-"""What `cfork info` prints."""
+"""Print the facts of `cfork info`."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def list_or_more(context: typer.Context, as_json: Json = False) -> None:
     if context.invoked_subcommand is None:
         show_list(as_json)
     elif as_json:
-        raise UsageError(f"--json belongs behind the command: cfork models {context.invoked_subcommand} --json")
+        raise UsageError(f"--json goes after the command: cfork models {context.invoked_subcommand} --json")
 
 
 @models.command("list")
@@ -55,20 +55,20 @@ def pull(
             "--from",
             metavar="URL",
             envvar="CFORK_MODELS_URL",
-            help="A folder on the web that has the authors' files. [default: their repository on GitHub]",
+            help="Address of a folder with the authors' files. [default: their repository on GitHub]",
             show_default=False,
         ),
     ] = None,
     called: Annotated[
         str | None,
-        typer.Option("--name", metavar="NAME", help="What an address is to be called here.", show_default=False),
+        typer.Option("--name", metavar="NAME", help="Local name of a model behind an address.", show_default=False),
     ] = None,
     sha256: Annotated[
         str | None,
         typer.Option(metavar="HEX", help="Checksum of the file behind an address.", show_default=False),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.1, max=86400, help="Without a byte, until an attempt has failed.")
+        float, typer.Option(metavar="SECONDS", min=0.1, max=86400, help="Give up after so many seconds without data.")
     ] = 30.0,
     force: Annotated[bool, typer.Option("--force", "-f", help="Download it again even if it is here.")] = False,
     as_json: Json = False,
@@ -98,7 +98,7 @@ def pull(
         try:
             done = puller.pull(wanted, force=force, progress=progress.at, note=console.note, timeout=timeout)
         except KeyboardInterrupt as interrupt:
-            raise Interrupted("interrupted: what came is kept; pull again to go on from there") from interrupt
+            raise Interrupted("interrupted: the downloaded part is kept; pull again to go on from there") from interrupt
         except OSError as error:
             raise OutputError(
                 f"the cache cannot take the model ('{error.filename or wanted.path}': {error.strerror or error}): "
@@ -109,15 +109,15 @@ def pull(
         what = "is here" if done.fresh else "was here already"
         console.say(f"{wanted.name} {what}, checked: {done.path} ({megabytes(size)})")
         if wanted.sha256 is None and done.fresh:
-            console.note(f"nobody vouches for this file; its sha256 is {done.sha256}")
+            console.note(f"there is no published checksum to compare this file with; its sha256 is {done.sha256}")
         console.result(
             name=wanted.name, path=str(done.path), state="in cache", bytes=size, sha256=done.sha256, fresh=done.fresh
         )
 
 
-@models.command(short_help="Tell all about a model.")
+@models.command(short_help="Show details of a model.")
 def info(name: Name, as_json: Json = False) -> None:
-    """Tell all about a model: network, size, checksum, scores, data, license.
+    """Show details of a model: network, size, checksum, scores, data, license.
 
     Example: cfork models info mrx
     """
@@ -243,7 +243,7 @@ def package(
 
 
 class _Download:
-    """Shows the bytes that have come; the stage begins with the first of them."""
+    """Shows the bytes that were received; the stage begins with the first of them."""
 
     def __init__(self, console: Console) -> None:
         self._console, self._begun = console, False

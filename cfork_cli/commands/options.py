@@ -10,7 +10,7 @@ import typer
 
 
 class Device(StrEnum):
-    """Where the network runs."""
+    """Devices that the network can run on."""
 
     auto = "auto"
     cpu = "cpu"
@@ -18,7 +18,7 @@ class Device(StrEnum):
 
 
 class Precision(StrEnum):
-    """What the network computes in."""
+    """Number formats that the network can compute in."""
 
     auto = "auto"
     float32 = "float32"
@@ -34,7 +34,7 @@ class Split(StrEnum):
 
 
 class Downmix(StrEnum):
-    """What surround sound is folded to."""
+    """Layouts that surround sound can be folded to."""
 
     stereo = "stereo"
 
@@ -46,7 +46,7 @@ InputFormat = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Bare samples come in: f32le, s16le, ..., with --rate and --channels or --layout.",
+        help="The input is bare samples: f32le, s16le, ..., with --rate and --channels or --layout.",
         show_default=False,
     ),
 ]
@@ -96,12 +96,12 @@ InputLufs = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists already.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Check input and output, say what would be done, write nothing.")
+    bool, typer.Option("--dry-run", help="Check input and output, print what would be done, write nothing.")
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on stdout, errors too; progress as JSON lines on stderr.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
 
 def gain_option(*names: str, help: str) -> Any:

@@ -1,4 +1,4 @@
-"""The words of `cfork remix`, `cfork separate` and `cfork info`."""
+"""`cfork remix`: its options and help."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def remix(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What goes through the pipe: wav, matroska, flac, ..., or bare f32le, s16le, ... "
+            help="Format of the sound in the pipe: wav, matroska, flac, ..., or bare f32le, s16le, ... "
             "[default: matroska for a film, wav for sound]",
             show_default=False,
         ),

@@ -82,8 +82,8 @@ def separate(
         str,
         typer.Option(
             metavar="WHERE",
-            help="Where goes what no stem took, so that all add up to the film exactly: stems (music,effects), all, "
-            "file (one of its own), or none.",
+            help="What to do with sound that was assigned to no stem, so that all add up to the film exactly: add to "
+            "stems (music,effects), to all, write a file of its own (file), or none.",
         ),
     ] = "none",
     track: Track = None,

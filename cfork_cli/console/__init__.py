@@ -1,1 +1,1 @@
-"""What people and machines see on stdout and stderr."""
+"""Output for people and machines on stdout and stderr."""

@@ -1,4 +1,4 @@
-"""What people and machines see: progress and notes on stderr, results on stdout.
+"""Output for people and machines: progress and notes on stderr, results on stdout.
 
 stdout is for data alone. With `--json` it gets exactly one JSON object (the result, the plan, or the error), and
 stderr gets a JSON object a line for stages, progress and notes; where sound goes to stdout, all goes to stderr.
@@ -177,7 +177,7 @@ def _json(values: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The same with None for NaN and the infinities, which JSON does not have."""
+    """Return a value with None for NaN and the infinities, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""What a terminal shows while something is done: the parts of `console` that need rich."""
+"""The progress bar of a terminal: the parts of `console` that need rich."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def progress_bar(console: RichConsole, fields: Sequence[str] = ()) -> Progress:
 
 
 class PositionColumn(ProgressColumn):
-    """How far a stage is, of how much: "1:07 / 1:30:00"; only the first where nobody knows the second."""
+    """Shows how far a stage is, of how much: "1:07 / 1:30:00"; only the first where the second is unknown."""
 
     def render(self, task: Task) -> Text:
         if not task.completed:

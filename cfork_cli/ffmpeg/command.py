@@ -14,7 +14,7 @@ QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error")
 
 
 PROTOCOLS = "file,pipe"
-"""What an input may open: a playlist must not reach the network."""
+"""Protocols that an input may open: a playlist must not reach the network."""
 
 
 def raw_input_options(sample_rate: int, channels: int, layout: str | None, bits: int = 32) -> dict[str, str]:

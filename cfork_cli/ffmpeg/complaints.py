@@ -18,7 +18,7 @@ _WRITE_ERRORS = (
 
 
 def write_error(log: str) -> str | None:
-    """The system's reason, in ffmpeg's words, why it could not write."""
+    """Return the system's reason, in ffmpeg's words, why it could not write; None if it gave none."""
     return next((reason for reason in _WRITE_ERRORS if reason in log), None)
 
 
@@ -34,7 +34,7 @@ def may_pass(status: int, log: str) -> bool:
 
 
 def write_failure(output: Path, status: int, log: str) -> CforkError:
-    """What to tell the user about a ffmpeg that did not write a file: from its exit status and its standard error."""
+    """Return the error about an ffmpeg that did not write a file, from its exit status and its standard error."""
     why = write_error(log)
     if why in ("No space left on device", "Disk quota exceeded"):
         return OutputError(f"the disk is full: '{output}' was not written; free some space or choose another place")
@@ -47,8 +47,8 @@ def write_failure(output: Path, status: int, log: str) -> CforkError:
 
 
 def complaint(log: str) -> str:
-    """The line of ffmpeg's standard error that says what went wrong: one line, without addresses. May be empty.
-    Where the lines tell their level (`-loglevel level+info`), only errors count.
+    """Return the line of ffmpeg's standard error that says what went wrong, without addresses. It may be empty.
+    Where the lines begin with their level (`-loglevel level+info`), only errors count.
     """
     lines = [re.sub(r"^(\[[^\]]* @ 0x[0-9a-f]+\] ?)+", "", line).strip() for line in log.splitlines()]
     leveled = [match for line in lines if (match := re.match(r"\[(panic|fatal|error|warning|info)\] (.*)", line))]

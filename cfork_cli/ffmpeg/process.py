@@ -21,11 +21,11 @@ from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.ffmpeg.find import find_ffmpeg
 
 PIPE_BYTES = 1 << 20
-"""Of the pipe to ffmpeg; the usual 64 KiB hold 0.17 s of stereo. The most that Linux gives without asking."""
+"""Size of the pipe to ffmpeg, the most that Linux gives without asking; the usual 64 KiB hold 0.17 s of stereo."""
 
 LAST_WORDS_SECONDS = 30.0
 LOG_BYTES = 65_536
-"""How much of the end of ffmpeg's standard error is read back."""
+"""Bytes that are read back of the end of ffmpeg's standard error."""
 
 
 def _widen(pipe: IO[bytes]) -> None:
@@ -79,14 +79,14 @@ class Child:
 
     @property
     def stdin(self) -> IO[bytes]:
-        """Where to write, if asked for."""
+        """The pipe to its standard input, if asked for."""
         if self._popen.stdin is None:
             raise ValueError("this child was started without standard input")
         return self._popen.stdin
 
     @property
     def stdout(self) -> IO[bytes]:
-        """Where to read, if asked for."""
+        """The pipe from its standard output, if asked for."""
         if self._popen.stdout is None:
             raise ValueError("this child was started without standard output")
         return self._popen.stdout
@@ -97,7 +97,7 @@ class Child:
         return self._popen.pid
 
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Return whether it has not ended yet."""
         return self._popen.poll() is None
 
     def wait(self, timeout: float | None = None) -> int:
@@ -116,7 +116,7 @@ class Child:
             return self.wait()
 
     def log(self) -> str:
-        """The end of what it wrote to standard error."""
+        """Return the end of what it wrote to standard error."""
         size = os.fstat(self._log.fileno()).st_size
         start = max(0, size - LOG_BYTES)
         if hasattr(os, "pread"):
@@ -154,7 +154,7 @@ class Child:
 
 @dataclass(frozen=True)
 class Finished:
-    """What a short run left: exit status, standard output, and the end of standard error."""
+    """Exit status, standard output, and the end of standard error of a short run."""
 
     status: int
     output: bytes
@@ -162,7 +162,7 @@ class Finished:
 
 
 def run(arguments: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0) -> Finished:
-    """Run a program that answers soon, and collect what it says.
+    """Run a program that answers soon, and return its answer.
 
     Args:
         arguments: the program (an absolute path) and its arguments.
@@ -191,7 +191,7 @@ def answer(*options: str) -> str:
 
 
 def run_together(commands: Sequence[Sequence[str]], *, timeout: float = 60.0) -> list[Finished]:
-    """The same for several at a time; the answers are in the order of the commands."""
+    """Run several programs at the same time and return their answers in the order of the commands; see `run`."""
     with contextlib.ExitStack() as stack:
         children = [stack.enter_context(Child(one, stdout=True)) for one in commands]
         return [_finish(child, one[0], None, timeout) for child, one in zip(children, commands, strict=True)]

@@ -29,7 +29,7 @@ class Passing(Exception):
 
 
 def fingerprint(path: str | os.PathLike[str] | None) -> Hashable:
-    """Return what tells a file from others and from its own later versions: path, time of its last change, bytes."""
+    """Return what identifies a file and its version: path, time of its last change, size in bytes."""
     if path is None:
         return None
     try:

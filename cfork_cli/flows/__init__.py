@@ -1,1 +1,1 @@
-"""What the commands do, without a terminal: plan, then render."""
+"""The work of the commands, without a terminal: plan, then render."""

@@ -43,5 +43,5 @@ def wait() -> None:
 
 
 def running() -> bool:
-    """Whether the import is in its midst: the interpreter cannot be torn down then."""
+    """Return whether the import is still running: the interpreter cannot be torn down then."""
     return _import is not None and _import.is_alive()

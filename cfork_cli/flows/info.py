@@ -20,7 +20,7 @@ from cfork_cli.media.types import Media, Stream
 
 @dataclass(frozen=True)
 class Info:
-    """What was found out.
+    """Facts about a film, its loudness, and the remix that is planned for it.
 
     Attributes:
         size_bytes: of the file.

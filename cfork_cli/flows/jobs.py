@@ -1,4 +1,4 @@
-"""What was asked for: plain values that every interface shares, and that can be pickled."""
+"""Jobs: what was asked for, as plain values that every interface shares, and that can be pickled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cfork_cli.media.pipes import RawFormat
 
 
 class NetworkOptions(Protocol):
-    """What a job says about the network."""
+    """Options of a job for the network."""
 
     @property
     def model(self) -> str: ...
@@ -24,7 +24,7 @@ class NetworkOptions(Protocol):
 
 @dataclass(frozen=True)
 class PipeOptions:
-    """What the user says about pipes. raw: None where the input tells what it is. output_format: None chooses."""
+    """Options for pipes. raw: None where the input has headers of its own. output_format: None chooses."""
 
     raw: RawFormat | None = None
     output_format: str | None = None

@@ -26,7 +26,7 @@ class LoadedNetwork:
 
     @property
     def level_matched(self) -> bool:
-        """Whether its stems keep the film's level, so that they can be mixed back."""
+        """True if its stems keep the film's level, so that they can be mixed back."""
         return bool(self.network.level_matched)
 
 

@@ -1,4 +1,4 @@
-"""What will be done, in words and as facts for machines."""
+"""Plans of what will be done, in words and as facts for machines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cfork_cli.text import SPOKEN_ORDER, clock
 
 @dataclass(frozen=True)
 class PipeTarget:
-    """What goes into a pipe: a film, or sound alone in a format."""
+    """Output into a pipe: a film, or sound alone in a format."""
 
     path: Path
     film: FilmPlan | None
@@ -33,7 +33,7 @@ class PipeTarget:
 
     @property
     def words(self) -> str:
-        """The same for people."""
+        """The muxer or format, in words for people."""
         return f"film, {self.name}" if self.film else self.name
 
     @property
@@ -43,19 +43,19 @@ class PipeTarget:
 
     @property
     def clips_over_full_scale(self) -> bool:
-        """Whether what is over full scale is cut off, so that peaks must be held."""
+        """True if what is over full scale is cut off, so that peaks must be held."""
         stored = self.film.codec if self.film else self.format
         return stored is not None and stored.clips_over_full_scale
 
     @property
     def is_integer(self) -> bool:
-        """Whether it holds integers, which cut off what is over full scale even where nothing was changed."""
+        """True if it stores integers, which cut off what is over full scale even where nothing was changed."""
         stored = self.film.codec if self.film else self.format
         return stored is not None and stored.is_integer
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What cannot be as it was."""
+        """Changes that cannot be avoided."""
         if self.film is not None:
             return self.film.all_notes
         codec = self.format.codec if self.format is not None else None
@@ -93,7 +93,7 @@ class RemixPlan:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know before the work."""
+        """Notes for the user before the work."""
         about = self.pipe.notes if self.pipe else [note for _, film in self.outputs for note in film.all_notes]
         return (*self.warnings, *self.source.notes, *dict.fromkeys(about))
 
@@ -175,7 +175,7 @@ class SeparatePlan:
 
     @property
     def picture(self) -> bool:
-        """Whether the film's picture comes along."""
+        """True if the film's picture comes along."""
         return self.film is not None and not self.film.alone
 
     @property
@@ -185,7 +185,7 @@ class SeparatePlan:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know before the work."""
+        """Notes for the user before the work."""
         if self.format is None:
             return self.pipe.notes if self.pipe else ()
         notes = [*self.source.notes, *self.format.notes, *(self.film.notes if self.film is not None else ())]

@@ -1,4 +1,4 @@
-"""How a flow says what it does, and what it returns: nothing in `flows` prints."""
+"""Reports of a flow while it works, and its result: nothing in `flows` prints."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cfork_cli.mix.limiter import PeakGuard
 
 
 class Report(Protocol):
-    """Where a flow says how it goes. A class that inherits from it overrides what it wants to hear.
+    """Receives the progress of a flow. A class that inherits from it overrides what it needs.
 
     A flow begins one stage after the other ("load", "measure", "remix", ...), says in each how far it has come, and
-    notes what the user should know before the work although it goes well.
+    gives notes that the user should read before the work.
     """
 
     def stage(self, name: str, total: float | None = None, *, is_sound: bool = True, is_bytes: bool = False) -> None:
@@ -32,11 +32,11 @@ class Report(Protocol):
         return
 
     def note(self, text: str) -> None:
-        """Say something that the user should know."""
+        """Give the user a note."""
         return
 
     def cancelled(self) -> bool:
-        """Return whether the work is to end at once; asked several times a second of work."""
+        """Return whether the work is to end at once; called several times a second of work."""
         return False
 
 
@@ -109,7 +109,7 @@ def cancellable(report: Report | None) -> Cancellable:
 
 @dataclass(frozen=True)
 class Result:
-    """What a flow has done.
+    """Result of a flow.
 
     Attributes:
         outputs: the files that were written; empty where the sound went into a pipe.

@@ -25,7 +25,7 @@ SHARED_LU = 3.0
 """LU that a film of several channels has more than each of them: 10 log10(2); of 5.1, about two are loud at a time."""
 
 LIVE_WINDOW_SECONDS, LIVE_CONTEXT_SECONDS = 12.0, 1.5
-"""Of a pipe. The bundled network's own windows of 24 s are 0.2 to 0.4 dB better, but would come out 12 s later."""
+"""Windows of a pipe. The bundled network's own ones of 24 s are 0.2 to 0.4 dB better, but come out 12 s later."""
 
 Measure = Callable[[Callable[[float], None]], float]
 """Finds out the loudness of a track, in LUFS; calls back with the seconds measured so far."""

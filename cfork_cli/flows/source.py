@@ -1,4 +1,4 @@
-"""Where sound comes from: a file, a stream that is decoded as it comes, or a film from a pipe that had to be saved."""
+"""Sources of sound: a file, a stream that is decoded as it comes, or a film from a pipe that had to be saved."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the sound comes from.
+    """A source of sound.
 
     Attributes:
         path: the file to read; of a stream, its name.
@@ -70,7 +70,7 @@ class Source:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know about the piece."""
+        """Notes for the user about the piece."""
         return (self.piece.note,) if self.piece is not None and self.piece.note else ()
 
     def facts(self) -> dict[str, Any]:
@@ -187,6 +187,6 @@ def existing(output: Path) -> Path:
 
 
 def without_lengths(media: Media) -> Media:
-    """Return a film of which nobody knows how long it is: of a piece, headers tell what the whole was."""
+    """Return a film of unknown length: the headers of a piece have the length of the whole."""
     streams = tuple(replace(stream, duration_seconds=None) for stream in media.streams)
     return replace(media, duration_seconds=None, streams=streams)

@@ -10,7 +10,7 @@ from cfork_cli.errors import UsageError
 from cfork_cli.text import SPOKEN_ORDER
 
 MIXTURE, RESIDUAL = "mixture", "residual"
-"""What may be written beside the stems."""
+"""Names of sounds that may be written beside the stems."""
 
 _NAMES = {
     "dialogue": "dialogue", "dialog": "dialogue", "speech": "dialogue", "voices": "dialogue",
@@ -42,7 +42,7 @@ def stem_names(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def residual_takers(text: str, stems: Sequence[str]) -> tuple[str, ...]:
-    """Who gets what is missing from the stems: some of the stems, or a sound of its own, or nobody.
+    """Choose where sound goes that was assigned to no stem: to some stems, to a sound of its own, or nowhere.
 
     Args:
         text: "none", "all", "file", or stems with commas between them.

@@ -13,7 +13,7 @@ from cfork_cli.ffmpeg.complaints import complaint
 
 
 class Blocks:
-    """What all decoders have in common: a context manager, so that no ffmpeg outlives the interest in its sound.
+    """Base of all decoders: a context manager, so that no ffmpeg goes on when nobody wants its sound any more.
 
     Attributes:
         channels, sample_rate: of the blocks, in Hz.
@@ -45,7 +45,7 @@ class Blocks:
             self._child.close()
 
     def _read(self, child: process.Child, block_seconds: float, bits: int = 32) -> Iterator[np.ndarray]:
-        """What a child writes: `[channels, samples]`, floats of so many bits; all but the last of the same length."""
+        """Yield a child's output: `[channels, samples]`, floats of so many bits; all but the last of equal length."""
         kind = np.dtype(f"<f{bits // 8}")
         frame_bytes = kind.itemsize * self.channels
         block_bytes = max(1, round(block_seconds * self.sample_rate)) * frame_bytes
@@ -56,6 +56,6 @@ class Blocks:
 
 
 def defects(path: object, log: str) -> tuple[str, ...]:
-    """What the user should know of ffmpeg's complaints, after all."""
+    """Return ffmpeg's complaints in words for the user."""
     why = complaint(log)
-    return (f"ffmpeg met defects in '{path}' and passed over them (the first: {why})",) if why else ()
+    return (f"ffmpeg found defects in '{path}' and skipped them (the first: {why})",) if why else ()

@@ -84,7 +84,7 @@ class Decoder(Blocks):
         format = f"f{self._bits}le"
         how = on_film_time(track, self._reach.begin, self._reach.end)
         samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, f=format, **{"c:a": f"pcm_{format}"})
-        # Reading all others into nothing anchors the time line, and tells at the end how far the film really went.
+        # Reading all others into nothing anchors the time line, and shows at the end how far the film really went.
         others = [film[str(stream.index)] for stream in clock_streams(media)]
         nothing = ffmpeg.output(*others, "-", f="null", c="copy", **self._reach.limit)
         graph = ffmpeg.merge_outputs(nothing, samples).global_args("-progress", "pipe:2", "-stats_period", "100000")
@@ -109,7 +109,7 @@ class Decoder(Blocks):
             raise DamagedInputError(f"'{self.media.path}': sound track {self.track.number + 1} is empty ({why})")
         self.notes = defects(self.media.path, log)
         if truncation.cut_off(self.media):
-            self.notes += (f"'{self.media.path}' was cut off: its end is missing, nobody can tell how much of it",)
+            self.notes += (f"'{self.media.path}' was cut off: its end is missing, and how much of it is unknown",)
 
 
 def decode(
@@ -156,7 +156,7 @@ def check_status(media: Media, track: Stream, status: int, log: str) -> None:
 
 
 def check_length(media: Media, track: Stream, seconds: float, reached: float | None) -> None:
-    """Compare how much was decoded with what the container tells. Exit codes do not: a cut film ends with status 0.
+    """Compare how much was decoded with what the container says. Exit codes do not help: a cut film ends with status 0.
 
     Args:
         seconds: of decoded sound. reached: how far the furthest stream came, None if that is not known.
@@ -173,7 +173,7 @@ def check_length(media: Media, track: Stream, seconds: float, reached: float | N
 
 
 def _last_seconds(log: str) -> float | None:
-    """How far ffmpeg came in the film, from the last report of `-progress`."""
+    """Return how far ffmpeg came in the film, from the last report of `-progress`."""
     found: list[str] = re.findall(r"^out_time_us=(\d+)$", log, re.MULTILINE)
     return int(found[-1]) / 1e6 if found else None
 
@@ -181,8 +181,8 @@ def _last_seconds(log: str) -> float | None:
 def _missing_seconds(media: Media, track: Stream, decoded: float, reached: float | None) -> float:
     """Seconds by which the sound is shorter than the container says, 0 if it is not or does not say.
 
-    A track may rightly end before the picture does. So where the container tells the track's own length, that counts;
-    where it tells only its own, the furthest stream counts.
+    A track may rightly end before the picture does. So where the container stores the track's own length, that counts;
+    where it stores only its own, the furthest stream counts.
     """
     if media.duration_seconds is None:
         return 0.0

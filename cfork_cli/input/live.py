@@ -34,7 +34,7 @@ HEAD_BYTES = 16_000_000
 """The most that is read to find out what comes; ffprobe itself is content with 5 MB."""
 
 LISTEN_SECONDS = 30.0
-"""How much of a stream is heard before its loudness is judged."""
+"""Seconds of a stream whose loudness is measured before the rest is separated."""
 
 _BLOCK_SECONDS = 0.25
 
@@ -45,7 +45,7 @@ class Head:
 
     Attributes:
         data: everything that was read so far.
-        media: what comes; None if only the whole file tells.
+        media: facts about the stream; None if only the whole file has them.
     """
 
     data: bytes
@@ -111,7 +111,7 @@ def _probe(descriptor: int, head: bytes) -> tuple[bytes, bytes, bool]:
 
 
 def _index_comes_last(head: bytes) -> bool:
-    """Whether this is an MP4 or MOV whose index comes after the pictures: nothing can be decoded before its end."""
+    """Return whether this is an MP4 or MOV whose index comes last: nothing can be decoded before its end."""
     place = 0
     while place + 8 <= len(head):
         size, kind = struct.unpack_from(">I4s", head, place)
@@ -152,7 +152,7 @@ class StreamDecoder(Blocks):
         self._trouble: OSError | None = None
 
     def lufs(self, progress: Callable[[float], None] | None = None) -> float:
-        """Loudness of the first `LISTEN_SECONDS` (less if less comes), which are kept for the iteration.
+        """Measure the loudness of the first `LISTEN_SECONDS` (less if less comes), which are kept for the iteration.
 
         Returns:
             LUFS; -inf for silence.
@@ -171,7 +171,7 @@ class StreamDecoder(Blocks):
         """Yield blocks, float32 `[channels, samples]`, as they come; then check that the end was a good one.
 
         Raises:
-            DamagedInputError: decoding failed, or less came than the input had told.
+            DamagedInputError: decoding failed, or less came than the input's header said.
             InputError: it cannot be read, or this ffmpeg has no decoder for it.
             FfmpegError: ffmpeg cannot be started, or was killed.
         """
@@ -202,7 +202,7 @@ class StreamDecoder(Blocks):
         if self._trouble is not None:
             raise InputError(f"'{self.media.path}' cannot be read: {self._trouble.strerror}")
         check_status(self.media, self.track, status, log)
-        told = None if self._raw is not None else wav.told_seconds(self._head.data)
+        told = None if self._raw is not None else wav.stored_seconds(self._head.data)
         if told is not None and count / self.sample_rate < told - MISSING_SECONDS:
             missing = told - count / self.sample_rate
             raise DamagedInputError(f"'{self.media.path}' was cut off: {missing:.1f} seconds of sound did not come")
@@ -217,7 +217,7 @@ class StreamDecoder(Blocks):
                 while view:
                     try:
                         view = view[os.write(sink, view) :]
-                    except OSError:  # ffmpeg has ended; its exit status tells why
+                    except OSError:  # ffmpeg has ended; its exit status says why
                         return
         except OSError as error:
             self._trouble = error

@@ -1,4 +1,4 @@
-"""How loud a sound track is as a whole: integrated loudness after ITU-R BS.1770, by ffmpeg's `ebur128`."""
+"""Measure a sound track's integrated loudness after ITU-R BS.1770, by ffmpeg's `ebur128`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SILENCE_LUFS = -70.0
 
 @dataclass(frozen=True)
 class Loudness:
-    """What a sound track measures.
+    """Loudness of a sound track.
 
     Attributes:
         integrated_lufs: of the whole track; -inf for silence.
@@ -81,7 +81,7 @@ def measuring(
         What waits for the result. It takes what is called now and then with the seconds measured so far, or None.
 
     Raises:
-        DamagedInputError: the track cannot be decoded, or the film is shorter than it says: better told now than
+        DamagedInputError: the track cannot be decoded, or the film is shorter than it says: better known now than
             after the whole remix.
         InputError: this ffmpeg has no decoder for it.
         FfmpegError: ffmpeg cannot be started, or was killed.
@@ -94,7 +94,7 @@ def measuring(
 def measuring_lufs(
     media: Media, track: Stream, span: Span | None = None
 ) -> Iterator[Callable[[Callable[[float], None] | None], float]]:
-    """The same where only the integrated loudness is wanted, in LUFS; -inf for silence."""
+    """Measure only the integrated loudness, in LUFS; -inf for silence. See `measuring`."""
     with measuring(media, track, span=span) as result:
         yield lambda progress: result(progress).integrated_lufs
 
@@ -120,7 +120,7 @@ def _result(
         check_length(media, track, seconds, None)
     told = _summary(log)
     if told is None:
-        why = complaint(log) or "ffmpeg told no result"
+        why = complaint(log) or "ffmpeg reported no result"
         raise DamagedInputError(f"the loudness of '{media.path}' could not be measured ({why})")
     return told
 
@@ -148,7 +148,7 @@ _FILTER = "ebur128=framelog=verbose"
 
 
 def _summary(log: str) -> Loudness | None:
-    """What `ebur128` tells at the end, after any complaints; None if it does not."""
+    """Return what `ebur128` reports at its end, after any complaints; None if there is no report."""
 
     def last(words: str) -> float | None:
         found = re.findall(rf"^\s*{words}\s+(-?[\d.]+|-?inf|nan) ", log, re.MULTILINE)
@@ -170,7 +170,7 @@ def _command(media: Media, track: Stream, true_peak: bool, span: Span | None) ->
     if span is not None and timeline.keeps_time_stamps(media):
         graph = graph.global_args("-copyts")
     if track.duration_seconds is None and tells_its_length(media) and span is None:
-        # Only the whole film tells its length: the sound may rightly end before the picture, so both are read.
+        # Only the whole film shows its length: the sound may rightly end before the picture, so both are read.
         others = [film[str(stream.index)] for stream in clock_streams(media)]
         graph = ffmpeg.merge_outputs(ffmpeg.output(*others, "-", f="null", c="copy"), graph)
     graph = graph.global_args("-loglevel", "level+info", "-progress", "pipe:1")

@@ -30,7 +30,7 @@ def spooled(
 
     Args:
         head: what was read before.
-        raw: bare samples become a WAV file, which tells what they are.
+        raw: bare samples become a WAV file, which has a header.
         name: what messages call the input.
         beside: a folder on the disk that has to hold the output anyway; None is the system's place (TMPDIR).
         progress: called with the megabytes so far.
@@ -69,7 +69,7 @@ def _save_raw(data: Iterable[bytes], raw: RawFormat, saved: Path, progress: Call
     graph = ffmpeg.output(sound["a:0"], "TARGET", f="wav", rf64="auto", **{"c:a": f"pcm_{kind}"}).global_args("-y")
     size = 0
     with process.Child(compile_graph(graph, {"TARGET": url(saved)}), stdin=True) as child:
-        with contextlib.suppress(BrokenPipeError):  # its exit status tells
+        with contextlib.suppress(BrokenPipeError):  # its exit status says why
             for part in data:
                 child.stdin.write(part)
                 size += len(part)

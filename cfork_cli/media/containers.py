@@ -51,13 +51,13 @@ _BY_DEMUXER: Mapping[str, tuple[str, ...]] = {
     "ogg": ("ogg", "opus"),
     "mp3": ("mp3", "mp2"),
 }
-"""What ffmpeg calls a container when it reads it, where it has other names for writing: the usual one first."""
+"""Names of containers when ffmpeg reads them -> names of its muxers for them, the usual one first."""
 
 MOV_FAMILY = {"mp4", "mov", "ipod", "3gp", "3g2"}
 """Muxers that write QuickTime's file format."""
 
 ANCHORED = {"matroska", "webm", "mov", "mp4", "avi", "wav", "w64", "flac", "mp3", "aiff", "caf", "flv", "asf"}
-"""Containers in which time zero does not depend on which streams are used (see `decode.clock_streams`)."""
+"""Containers in which time zero does not depend on which streams are used (see `timeline.clock_streams`)."""
 
 UNTIMED = {"avi", "adts", "ac3", "eac3", "mp2", "wav", "w64", "aiff", "au", "caf"}
 """Muxers that write no time stamps, in which an encoder's start-up delay could be written down."""
@@ -103,7 +103,7 @@ def container_for(output: Path, media: Media) -> str:
     own = _own_kinds(media)
     named = _BY_SUFFIX.get(suffix)
     if suffix == media.path.suffix.lower():
-        # a film may have another film's suffix; what it is counts, and the suffix only tells relatives apart
+        # a film may have another film's suffix; what it is counts, and the suffix only chooses among its relatives
         named = named if named in own or not own else own[0]
     elif suffix in ("", ".cfork") and own:
         named = own[0]
@@ -126,12 +126,12 @@ def _own_kinds(media: Media) -> tuple[str, ...]:
 
 
 def sound_only(container: str, suffix: str) -> bool:
-    """Whether such files hold sound and no picture (but perhaps a cover)."""
+    """Return whether such files hold sound and no picture (but perhaps a cover)."""
     return container in _PICTURELESS or suffix.lower() in _PICTURELESS_SUFFIXES
 
 
 def muxer_options(container: str, suffix: str, media: Media) -> dict[str, Any]:
-    """What the muxer must be told so that the file is what players, and the film before it, were."""
+    """Return the options with which the muxer writes what players expect and what the film was before."""
     if container in MOV_FAMILY:
         # Phones write place, local time and camera under names of their own, which ffmpeg keeps on request only.
         # Not into M4A: there, and with the option, titles of the usual kind would not be written.

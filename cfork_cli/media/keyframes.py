@@ -1,4 +1,4 @@
-"""Where a copied picture can begin: at a key frame."""
+"""Find where a copied picture can begin: at a key frame."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from cfork_cli.media.timeline import keeps_time_stamps
 from cfork_cli.media.types import Media
 
 _STEPS_SECONDS = (0, 12, 24, 60, 120, 600)
-"""How far back to look where seeking lands late, as it does in MPEG-TS."""
+"""Steps by which to look further back where seeking lands late, as it does in MPEG-TS."""
 
 
 _SEEKS_BY_PTS = 0x4000000  # AVFMT_SEEK_TO_PTS of libavformat
 _BACK_SECONDS = 3 / 23
-"""ffmpeg seeks so much earlier than it is told where pictures are reordered and the format seeks by decoding time."""
+"""ffmpeg seeks so much earlier than asked where pictures are reordered and the format seeks by decoding time."""
 _ROUNDING_SECONDS = 0.008
 """Time stamps are rounded on their way: a moment later, seeking lands on the key frame, not on the one before."""
 
@@ -26,7 +26,7 @@ _BEFORE_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class KeyFrame:
-    """A key frame: its moment, in seconds from the film's start, and what to tell `ffmpeg -ss` to land on it."""
+    """A key frame: its moment, in seconds from the film's start, and the value of `ffmpeg -ss` that lands on it."""
 
     seconds: float
     seek_seconds: float

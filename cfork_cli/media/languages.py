@@ -52,7 +52,7 @@ def canonical(tag: str) -> str:
 
 
 def looks_like_a_language(text: str) -> bool:
-    """Whether it is written like a language tag: two or three letters, perhaps with a country.
+    """Return whether it is written like a language tag: two or three letters, perhaps with a country.
 
     >>> looks_like_a_language("pt-BR"), looks_like_a_language("second")
     (True, False)

@@ -1,4 +1,4 @@
-"""Which speaker each channel is for, asked of ffmpeg."""
+"""Find the speaker of each channel of a layout by asking ffmpeg."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cfork_cli.ffmpeg.remember import remembered
 
 @remembered(4)
 def standard_layouts() -> Mapping[str, tuple[str, ...]]:
-    """ffmpeg's names of layouts, and the speakers of each in the order of the channels ("5.1(side)": FL FR FC ...).
+    """Return ffmpeg's layouts: name -> speakers in the order of the channels ("5.1(side)": FL FR FC ...).
 
     Raises:
         FfmpegError: ffmpeg cannot be run.
@@ -22,7 +22,7 @@ def standard_layouts() -> Mapping[str, tuple[str, ...]]:
 
 
 def speakers(layout: str | None) -> tuple[str, ...] | None:
-    """The speaker of each channel ("FL", "LFE", ...); None if the layout does not tell.
+    """Return the speaker of each channel ("FL", "LFE", ...); None if the layout is unknown.
 
     Args:
         layout: a name of ffmpeg's, or speakers joined by "+", as ffmpeg writes layouts that have no name.
@@ -35,8 +35,8 @@ def speakers(layout: str | None) -> tuple[str, ...] | None:
 
 
 def pairs(layout: str | None, channels: int | None) -> tuple[tuple[int, int], ...]:
-    """The places of the front left and right channels between which something may stand in the middle. Where there is
-    a center channel, voices are in that, and no pair is told."""
+    """Return the places of the front left and right channels that may have a common middle. Where there is
+    a center channel, voices are in that, and there is no pair."""
     if layout is None or layout in ("mono", "stereo"):
         return ((0, 1),) if channels == 2 else ()
     names = speakers(layout) or ()
@@ -44,7 +44,7 @@ def pairs(layout: str | None, channels: int | None) -> tuple[tuple[int, int], ..
 
 
 def low_frequency(layout: str | None) -> tuple[int, ...]:
-    """The places of the low-frequency channels (LFE): rumble made for the subwoofer, with neither voices nor melodies
+    """Return the places of the low-frequency channels (LFE): rumble for the subwoofer, with neither voices nor melodies
     that a network could tell apart."""
     if layout is None or layout in ("mono", "stereo"):
         return ()

@@ -37,7 +37,7 @@ def add_titles(facts: Mapping[str, Any], path: Path) -> None:
 
 
 def _boxes(file: BinaryIO, begin: int, end: int, kind: bytes) -> Iterator[tuple[int, int]]:
-    """Where the contents of the boxes of a kind begin and end; ISO/IEC 14496-12, section 4.2."""
+    """Yield where the contents of the boxes of a kind begin and end; ISO/IEC 14496-12, section 4.2."""
     while begin + 8 <= end:
         file.seek(begin)
         head = file.read(16)

@@ -22,12 +22,12 @@ RAW_INPUTS = {
     "u8", "s8", "s16le", "s16be", "u16le", "u16be", "s24le", "s24be", "u24le", "u24be", "s32le", "s32be", "u32le",
     "u32be", "f32le", "f32be", "f64le", "f64be", "alaw", "mulaw",
 }  # fmt: skip
-"""Bare samples that ffmpeg reads; they tell nothing of themselves."""
+"""Formats of bare samples that ffmpeg reads; the data itself does not show its format."""
 
 
 @dataclass(frozen=True)
 class RawFormat:
-    """What bare samples are. layout: ffmpeg's name, or None."""
+    """Format of bare samples. layout: ffmpeg's name, or None."""
 
     name: str
     sample_rate: int
@@ -40,22 +40,22 @@ class RawFormat:
 
 
 def is_input_pipe(path: Path) -> bool:
-    """Whether an input is standard input or another pipe, rather than a file."""
+    """Return whether an input is standard input or another pipe, rather than a file."""
     return os.fspath(path) in _STDIN or _is_pipe(path)
 
 
 def is_output_pipe(path: Path | None) -> bool:
-    """Whether an output is standard output or another pipe."""
+    """Return whether an output is standard output or another pipe."""
     return path is not None and (os.fspath(path) in _STDOUT or _is_pipe(path))
 
 
 def is_stdout(path: Path | None) -> bool:
-    """Whether an output is standard output."""
+    """Return whether an output is standard output."""
     return path is not None and os.fspath(path) in _STDOUT
 
 
 def stdout_is_taken(arguments: Sequence[str]) -> bool:
-    """Whether a command line asks for sound on standard output, as far as its words tell before they are parsed.
+    """Return whether a command line asks for sound on standard output, as far as it shows before it is parsed.
 
     >>> [stdout_is_taken(line.split()) for line in ("remix - -o x.mkv", "remix a.mkv -o -", "remix - --music 3")]
     [False, True, True]
@@ -74,12 +74,12 @@ def stdout_is_taken(arguments: Sequence[str]) -> bool:
 
 
 def natural_output(input: Path) -> Path | None:
-    """Where output goes if nobody says so: what comes through a pipe goes on; None is beside the file."""
+    """Return the output that goes with an input if none was named: a pipe for a pipe, None (beside it) for a file."""
     return Path("-") if is_input_pipe(input) else None
 
 
 def raw_format(name: str | None, sample_rate: int | None, channels: int | None, layout: str | None) -> RawFormat | None:
-    """What the user says about bare samples; None if nothing.
+    """Return the format of bare samples that the user describes; None if there is no such description.
 
     Raises:
         UsageError: it is not enough, or makes no sense.
@@ -99,7 +99,7 @@ def raw_format(name: str | None, sample_rate: int | None, channels: int | None, 
         if channels not in (None, count):
             raise UsageError(f"'{layout}' has {count} channels, not {channels}: leave --channels away")
     if sample_rate is None or count is None or not 1 <= sample_rate <= 1_000_000 or not 1 <= count <= 64:
-        raise UsageError("bare samples do not tell what they are: add --rate 48000, and --channels 2 or --layout 5.1")
+        raise UsageError("bare samples carry no header: add --rate 48000, and --channels 2 or --layout 5.1")
     return RawFormat(name, sample_rate, count, layout)
 
 
@@ -110,11 +110,11 @@ def check_terminal(output: Path | None) -> None:
         UsageError: standard output is one.
     """
     if is_stdout(output) and os.isatty(1):
-        raise UsageError("sound is nothing for the terminal: pipe it into a player, or name a file with -o")
+        raise UsageError("a terminal cannot play sound: pipe it into a player, or name a file with -o")
 
 
 def display_name(path: Path) -> Path:
-    """What messages call an input."""
+    """Return the name of an input for messages."""
     return _STANDARD_INPUT if os.fspath(path) in _STDIN else path
 
 
@@ -165,7 +165,7 @@ def open_output(path: Path) -> int:
 
 
 def chunks(descriptor: int) -> Iterator[bytes]:
-    """What comes, as soon as it comes."""
+    """Yield what comes through a pipe, as soon as it comes."""
     while data := os.read(descriptor, CHUNK_BYTES):
         yield data
 

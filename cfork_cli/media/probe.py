@@ -1,4 +1,4 @@
-"""What is in a film: `ffprobe`'s JSON, or the same JSON through PyAV, as frozen dataclasses."""
+"""Read what is in a film: `ffprobe`'s JSON, or the same JSON through PyAV, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def _number(value: Any) -> float | None:
 
 
 def _integer(value: Any) -> int | None:
-    """A positive whole number, else None: ffprobe says 0 for "not told"."""
+    """A positive whole number, else None: ffprobe says 0 for "unknown"."""
     number = _number(value)
     return int(number) if number is not None and number > 0 else None
 
@@ -198,7 +198,7 @@ def _check_file(path: Path) -> bytes:
 
 
 def _unfinished_riff(start: bytes) -> bool:
-    """Whether an AVI's size was never filled in; its number of pictures is a made-up one then."""
+    """Return whether an AVI's size was never filled in; its number of pictures is a made-up one then."""
     return start[:4] == b"RIFF" and start[8:12] == b"AVI " and start[4:8] in (bytes(4), b"\xff" * 4)
 
 

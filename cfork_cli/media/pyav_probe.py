@@ -1,7 +1,7 @@
 """`python -m cfork_cli.media.pyav_probe FILE`: ffprobe's JSON through PyAV, for machines without ffprobe.
 
 A process of its own, because a broken film may hang or crash the libraries that read it; `probe` gives it a time limit.
-It tells what `probe.parse` reads, no more.
+It prints what `probe.parse` reads, no more.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _stream(stream: Any) -> dict[str, Any]:
 
 
 def _turned(container: Any, stream: Any) -> dict[str, Any]:
-    """How the picture is rotated. PyAV tells it of decoded pictures alone, so the first one is decoded."""
+    """Return the picture's rotation. PyAV knows it of decoded pictures only, so the first one is decoded."""
     import av.error
 
     if stream.type != "video" or stream.codec_context is None or stream.disposition.attached_pic:
@@ -100,7 +100,7 @@ def _turned(container: Any, stream: Any) -> dict[str, Any]:
 
 
 def _bits(codec: str, extradata: bytes | None) -> int | None:
-    """Bits of a lossless codec's samples, which PyAV does not tell: from the PCM's name, or the codec's own header."""
+    """Return bits of a lossless codec's samples, unknown to PyAV: from the PCM's name, or the codec's header."""
     pcm = re.fullmatch(r"pcm_[su](\d+)(?:le|be)?(?:_planar)?", codec)
     if pcm:
         return int(pcm[1])

@@ -15,7 +15,7 @@ RAW: Mapping[str, str] = {
 
 
 def over_full_scale(block: np.ndarray) -> int:
-    """How many single samples integers would have to cut."""
+    """Return how many single samples are over full scale, where integers cut them off."""
     return int(np.count_nonzero(np.abs(block) > 1))
 
 

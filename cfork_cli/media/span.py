@@ -27,7 +27,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Reach:
-    """How to ask ffmpeg for a piece of a track.
+    """Options with which ffmpeg gives a piece of a track.
 
     Attributes:
         begin, end: the first sample, and the first that is not wanted (None: to the end), on the time line of ffmpeg's

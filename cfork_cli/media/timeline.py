@@ -1,6 +1,6 @@
-"""Where a sound track lies on the film's time line, in samples; the one place that decode and remux take it from.
+"""Places of sound tracks on the film's time line, in samples; decode and remux both take them from here.
 
-Files tell time stamps. In most of them ffmpeg can leave these as they are (`-copyts`), and time zero is theirs. In
+Files carry time stamps. In most of them ffmpeg can leave these as they are (`-copyts`), and time zero is theirs. In
 broadcasts time starts anywhere and may jump; ffmpeg mends that while it reads, so zero is then the film's first moment.
 """
 
@@ -14,7 +14,7 @@ from cfork_cli.media.types import Media, Stream
 
 
 def keeps_time_stamps(media: Media) -> bool:
-    """Whether ffmpeg can be told to leave the film's time stamps as they are."""
+    """Return whether ffmpeg can be told to leave the film's time stamps as they are."""
     return not ANCHORED.isdisjoint(media.container.split(","))
 
 
@@ -24,9 +24,9 @@ def film_begin(media: Media, sample_rate: int) -> int:
 
 
 def track_begin(media: Media, track: Stream, container: str) -> int:
-    """The sample with which the new track begins: where the old one did, if such a file can tell.
+    """The sample with which the new track begins: where the old one did, if such a file can store it.
 
-    A track that comes a little earlier than told would lose nothing but silence, so rounding is downwards.
+    A track that begins a little earlier than stored would lose nothing but silence, so rounding is downwards.
 
     Args:
         container: ffmpeg's name of the muxer.
@@ -38,10 +38,10 @@ def track_begin(media: Media, track: Stream, container: str) -> int:
 
 
 def after_start_up(media: Media, track: Stream, begin: int, delay: int) -> int:
-    """Where a delayed track's sound really begins: what an encoder's start-up decodes to is nothing of the film.
+    """Return where a delayed track's sound really begins: an encoder's start-up is not part of the film.
 
     The same codec again has the same start-up; with its own in place of the old one, its packets begin where those of
-    the old track did. At the film's start, files differ in what they tell.
+    the old track did. At the film's start, files differ in what they store.
 
     Args:
         begin: as from `track_begin`. delay: the new encoder's start-up, in samples.
@@ -58,7 +58,7 @@ def _told_begin(media: Media, track: Stream) -> int:
 
 
 def placed(begin: int, late: int, shift: int, least: int | None = None) -> tuple[int, int]:
-    """How to hand samples to ffmpeg so that they are heard in time and no other stream moves.
+    """Return how to hand samples to ffmpeg so that they play in time and no other stream moves.
 
     An encoder begins before its first sample. Where the file has no room for that before zero, what would lie there is
     left out: a few milliseconds of the film's first sound.
@@ -97,7 +97,7 @@ def on_film_time(track: Stream, begin: int = 0, end: int | None = None) -> str:
 
 
 def tells_its_length(media: Media) -> bool:
-    """Whether the container's duration is written down, rather than guessed by looking at the end of the file."""
+    """Return whether the container stores its duration, rather than ffmpeg guessing it from the end of the file."""
     return media.duration_seconds is not None and not _TELLS_ITS_LENGTH.isdisjoint(media.container.split(","))
 
 

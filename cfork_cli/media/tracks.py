@@ -1,4 +1,4 @@
-"""Which sound tracks are meant: by number, by language, all of them, or the one that a player would play."""
+"""Select sound tracks: by number, by language, all of them, or the one that a player would play."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a file was cut off, where its first or last bytes tell; ffmpeg reads on to the end and says nothing."""
+"""Find out from a file's first or last bytes whether it was cut off; ffmpeg reads to the end and says nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEADERS_BYTES = 4096
 
 
 def missing_share(media: Media) -> float:
-    """Part of the whole file that is missing, where its first bytes tell its size: AVI, WAV, MP3 with a Xing header.
+    """Return the missing part of the file, where its first bytes store its size: AVI, WAV, MP3 with a Xing header.
 
     ffmpeg sees the size too, and quietly shortens the duration to what is there.
     """
@@ -32,7 +32,7 @@ def missing_share(media: Media) -> float:
 
 
 def cut_off(media: Media) -> bool:
-    """Whether the last bytes show that more was to come. These containers do not tell how much.
+    """Return whether the last bytes show that more was to come. These containers do not say how much.
 
     MPEG-TS consists of packets of one size; the last page of an Ogg file says that it is the last.
     """
@@ -63,7 +63,7 @@ def _missing_of_mp3(path: Path, size: int) -> float:
         file.seek(begin)
         start = file.read(_HEADERS_BYTES)
     found = re.search(rb"\xff[\xe2-\xff].{2}(?:.{9}|.{17}|.{32})(?:Xing|Info)(.{4})(.{8})", start, re.DOTALL)
-    if found is None or found[1][3] & 3 != 3:  # it tells the number of frames, then that of bytes
+    if found is None or found[1][3] & 3 != 3:  # it stores the number of frames, then that of bytes
         return 0.0
     promised = int.from_bytes(found[2][4:], "big")
     return max(0.0, 1 - (size - begin - found.start()) / promised) if promised else 0.0

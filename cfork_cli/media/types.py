@@ -21,10 +21,10 @@ class Stream:
         number: place among those of its kind, from 0 (ffmpeg's `0:a:NUMBER`).
         codec: as ffprobe names it ("aac", "subrip", "ttf"), or "unknown".
         language: as written in the film ("eng"); None if there is none or it is "und".
-        layout: ffmpeg's name ("5.1(side)"); None if the film does not tell.
-        sample_rate: Hz. bit_rate: bits a second, None if not told.
+        layout: ffmpeg's name ("5.1(side)"); None if the film does not store it.
+        sample_rate: Hz. bit_rate: bits a second, None if unknown.
         bits: of the integer samples, for lossless sound; None for lossy sound and for floats.
-        duration_seconds, start_seconds: as the container tells for this very stream, else None and 0.
+        duration_seconds, start_seconds: as the container stores it for this very stream, else None and 0.
         is_cover: a still picture that belongs to the file rather than to the film.
         rotation: by how many degrees, counter-clockwise, players turn the picture.
         tag: the container's four letters for the codec ("hvc1", "tmcd"), None where there are none.
@@ -63,8 +63,8 @@ class Media:
 
     Attributes:
         container: ffmpeg's name of the format as read ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2").
-        duration_seconds: as the container tells; None if it does not (a live recording, a pipe). Containers that hold
-            one bare sound (MP3, ADTS) do not tell either; theirs is a good guess.
+        duration_seconds: as the container stores it; None if it does not (a recording, a pipe). Containers that hold
+            one bare sound (MP3, ADTS) do not either; theirs is a good guess.
         start_seconds: the earliest time stamp; decoding and writing count from here.
         chapters: how many.
         service: of a broadcast recording with one program: its number (`id`), `service_name`, `service_provider`.

@@ -15,7 +15,7 @@ RIFF_BYTES = 2**32 - 1
 """The most that a plain WAV file holds; beyond, it is RF64."""
 
 UNKNOWN = 0xFFFFFFFF
-"""The size that a pipe tells."""
+"""The size in the header of a pipe."""
 
 _SIZES = 28  # bytes of a chunk of 64-bit sizes: RIFF, data, samples; and an empty table
 _SPEAKERS = (
@@ -28,7 +28,7 @@ _GUID = bytes.fromhex("000000001000800000aa00389b71")  # the rest of an extensib
 
 @dataclass(frozen=True)
 class Format:
-    """What samples a WAV holds. bits: 32 are floats, all others signed integers. mask: speakers, 0 for unknown."""
+    """Format of a WAV's samples. bits: 32 are floats, all others signed integers. mask: speakers, 0 for unknown."""
 
     sample_rate: int
     channels: int
@@ -53,14 +53,14 @@ class Format:
         return b"fmt " + struct.pack("<I", len(fields)) + fields
 
     def header(self, samples: int | None, *, riff_bytes: int = RIFF_BYTES) -> bytes:
-        """Everything before the first sample; of one length whatever the number of samples.
+        """Return everything before the first sample; its length does not depend on the number of samples.
 
         Args:
             samples: of each channel; None for a pipe, where nobody knows.
             riff_bytes: the most that a plain WAV file holds (smaller in tests).
         """
         format_chunk = self._chunk()
-        if self.bits == 32:  # formats other than integers have to tell their length
+        if self.bits == 32:  # formats other than integers have to store their length
             format_chunk += b"fact" + struct.pack("<II", 4, UNKNOWN if samples is None else min(samples, UNKNOWN))
         if samples is None:
             return _chunk_start(b"RIFF", UNKNOWN) + b"WAVE" + format_chunk + _chunk_start(b"data", UNKNOWN)
@@ -78,7 +78,7 @@ def _chunk_start(name: bytes, size: int) -> bytes:
 
 
 def channel_mask(layout: str | None) -> int:
-    """The speakers of one of ffmpeg's layouts as WAV's bits; 0 if it is unknown, or has others than WAV has.
+    """Return the speakers of one of ffmpeg's layouts as WAV's bits; 0 if it is unknown, or has others than WAV has.
 
     Raises:
         FfmpegError: ffmpeg cannot be run.
@@ -90,24 +90,24 @@ def channel_mask(layout: str | None) -> int:
 
 
 def _made_up(data: int) -> bool:
-    """Whether a size is what programs write into a pipe: nothing, all ones, or about 2 GiB (sox, arecord)."""
+    """Return whether a size is what programs write into a pipe: nothing, all ones, or about 2 GiB (sox, arecord)."""
     return data == 0 or 0x7FFF0000 <= data <= 0x80000000 or data >= 0xFFFFF000
 
 
-def told_seconds(start: bytes) -> float | None:
-    """How long a WAV says that it is, from its first bytes; None if it is none, or was made for a pipe."""
+def stored_seconds(start: bytes) -> float | None:
+    """Return the length of a WAV from its first bytes; None if it is no WAV, or was made for a pipe."""
     told = _told(start)
     return None if told is None or told[1] is None else told[1] / told[0]
 
 
 def is_endless(start: bytes) -> bool:
-    """Whether these are the first bytes of a WAV that does not know its own length."""
+    """Return whether these are the first bytes of a WAV that does not know its own length."""
     told = _told(start)
     return told is not None and told[1] is None
 
 
 def _told(start: bytes) -> tuple[int, int | None] | None:
-    """Bytes a second, and bytes of samples (None: made up), as the header says; None if it is not (all) there."""
+    """Return bytes a second and bytes of samples (None: made up) from a header; None if it is not (all) there."""
     if start[:4] not in (b"RIFF", b"RF64") or start[8:12] != b"WAVE":
         return None
     rate, size64, place = 0, None, 12

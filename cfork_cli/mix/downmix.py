@@ -21,23 +21,23 @@ def stereo_matrix(track: Stream, speakers: Sequence[str] | None) -> np.ndarray |
     """Return the gains `[2, channels]`, float32; None if the track is mono or stereo already.
 
     Args:
-        speakers: of each channel ("FL", "LFE", ...), from `media.layouts`; None where the layout does not tell.
+        speakers: of each channel ("FL", "LFE", ...), from `media.layouts`; None where the layout is unknown.
 
     Raises:
-        InputError: the film does not tell which channel is which.
+        InputError: the film does not say which channel is which.
     """
     if (track.channels or 0) <= 2:
         return None
     if speakers is None or len(speakers) != track.channels:
         raise InputError(
-            f"sound track {track.number + 1} ({track}) does not tell which channel is which, so it cannot be folded to "
+            f"sound track {track.number + 1} ({track}) does not say which channel is which, so it cannot be folded to "
             "stereo: leave --downmix away"
         )
     return np.array([_gains(name) for name in speakers], np.float32).T
 
 
 def _gains(speaker: str) -> tuple[float, float]:
-    """What a speaker gives to left and right.
+    """Return the gains of a speaker to left and right.
 
     >>> [tuple(round(gain, 3) for gain in _gains(name)) for name in ("FL", "SR", "BC", "LFE")]
     [(1.0, 0.0), (0.0, 0.707), (0.5, 0.5), (0.0, 0.0)]

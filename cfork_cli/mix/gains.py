@@ -1,4 +1,4 @@
-"""The remix itself: gains in dB, and the sum that leaves alone whatever nobody asked to change."""
+"""The remix itself: gains in dB, and a sum that changes nothing but what was asked for."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def check_gain_db(gain_db: float, text: str | None = None) -> float:
 
 
 def weight(gain_db: float) -> float:
-    """How much of a stem is added to the mixture, so that it gets this gain: `g - 1`. Nothing of it at 0 dB.
+    """Return how much of a stem is added to the mixture so that it gets this gain: `g - 1`. Nothing at 0 dB.
 
     >>> weight(0.0), weight(-math.inf), round(weight(6.0), 3)
     (0.0, -1.0, 0.995)

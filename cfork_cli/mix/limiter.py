@@ -144,7 +144,7 @@ def _running_max(values: np.ndarray, length: int) -> np.ndarray:
 def guard_peaks(blocks: Iterable[tuple[np.ndarray, np.ndarray]], guard: PeakGuard) -> Iterator[np.ndarray]:
     """Run a guard over (mixture, remix) blocks `[channels, samples]`; yields guarded remix blocks, none of them empty.
 
-    The guard tells afterwards what it did.
+    The guard reports afterwards what it did.
     """
     for mixture, remixed in blocks:
         ready = guard.push(remixed, mixture)

@@ -20,7 +20,7 @@ Share = Callable[[np.ndarray, np.ndarray, Sequence[int]], np.ndarray]
 
 
 class Mixer(ABC):
-    """What becomes of a film's sound and its stems.
+    """Turns a film's sound and its stems into new sound.
 
     Attributes:
         stems: names of the stems that it needs, in the order in which it takes them. If there is none, no network runs.

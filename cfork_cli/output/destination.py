@@ -1,4 +1,4 @@
-"""Where output goes: a temporary name beside the destination, renamed when all is complete and checked.
+"""Destinations of files: a temporary name beside each, renamed when all is complete and checked.
 
 What was there before stays until that moment; after a failure or an abort nothing new is left.
 """
@@ -44,7 +44,7 @@ def check_destination(output: Path, *, source: Path | None = None, force: bool =
             raise OutputError(f"'{output}' is the input itself, which is never overwritten: choose another name{by}")
         if mode is not None and not force:
             raise OutputError(f"'{output}' exists already: choose another name{by}, or replace it with --force")
-        # Permission bits do not tell about read-only disks or network shares; trying does.
+        # Permission bits do not show read-only disks or network shares; trying does.
         trial = temporary_name(output)
         trial.touch(exist_ok=False)
         trial.unlink()
@@ -73,5 +73,5 @@ def write_whole(output: Path, text: str, *, force: bool = False) -> None:
 
 
 def temporary_name(output: Path) -> Path:
-    """A new name beside the output, with its suffix (which tells some muxers what to write), short and hidden."""
+    """Return a new name beside the output, short and hidden, with its suffix (by which some muxers choose a format)."""
     return output.with_name(f".cfork-{secrets.token_hex(6)}{output.suffix}")

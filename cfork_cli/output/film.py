@@ -52,7 +52,7 @@ class FilmSink(FileSink):
             media: the film.
             track: the sound track to replace; blocks have its rate and channels.
             output: where the new film goes; its suffix says the kind of file.
-            codec: from `codecs.choose_codec`; None chooses.
+            codec: from `choose_codec`; None chooses.
             plan: from `fit.plan_film`, for this output's kind of file, with its new tracks; None plans for this track.
             force: whether a file that exists may be replaced.
             title: a new title for the track; None keeps the old one.
@@ -155,7 +155,7 @@ class FilmSink(FileSink):
             raise FfmpegError(f"ffmpeg wrote other streams than planned ({there}): nothing was written")
         if not tells_its_length(new) and new.container not in ("mpegts", "ogg", "mp3"):
             return  # its length would be a guess
-        wanted = self._told_seconds()
+        wanted = self._stored_seconds()
         for number, place in enumerate(self._new_tracks()):
             written = self._written[number] / self._raw[number].sample_rate
             sound = new.audio[place].duration_seconds or new.duration_seconds
@@ -171,8 +171,8 @@ class FilmSink(FileSink):
                 f"the new film is {whole:.1f} s long, not {wanted:.1f} s: nothing was written; is the input complete?"
             )
 
-    def _told_seconds(self) -> float:
-        """How long the streams that come along are, as far as the film really says so; else 0."""
+    def _stored_seconds(self) -> float:
+        """Return how long the streams that come along are, as far as the film really stores it; else 0."""
         media = self.plan.media
         if media.duration_seconds is None or not tells_its_length(media):
             return 0.0
@@ -189,7 +189,7 @@ class FilmSink(FileSink):
         return longest - max(0.0, media.start_seconds)
 
     def _new_tracks(self) -> list[int]:
-        """Where the new tracks are among the sounds of the new film, in the order of the plan's."""
+        """Return the places of the new tracks among the sounds of the new film, in the order of the plan's."""
         sounds = [entry.new for entry in self.plan.entries if entry.stream.kind == "audio"]
         return [sounds.index(new) for new in self.plan.new]
 

@@ -1,4 +1,4 @@
-"""Where samples go when they go through a pipe: WAV or bare samples, written here, or anything that ffmpeg can stream.
+"""Sinks for pipes: WAV or bare samples, written here, or anything that ffmpeg can stream.
 
 What was written cannot be taken back; a failure shows in the exit code, and in a pipe that ends.
 """

@@ -43,7 +43,7 @@ def build(
     starts: Sequence[int] = (),
     empty: bool = False,
 ) -> list[str]:
-    """The whole command line. It reads the samples of the new tracks from standard input, see `raw_tracks`.
+    """Return the whole command line. It reads the samples of the new tracks from standard input, see `raw_tracks`.
 
     Args:
         target: the file to write; it is overwritten.
@@ -124,7 +124,7 @@ def build(
 
 
 def raw_tracks(film: FilmPlan) -> list[interleave.RawTrack]:
-    """How the samples of the new tracks go to ffmpeg: one as it is, several as `interleave` packs them."""
+    """Return how samples of the new tracks go to ffmpeg: of one bare, of several as `interleave` packs them."""
     return [
         interleave.RawTrack(new.delivered.sample_rate or 0, new.delivered.channels or 0, new.codec.raw_bits)
         for new in film.new
@@ -141,7 +141,7 @@ def _sound_options(film: FilmPlan) -> dict[str, str]:
 
 
 def _new_track_options(film: FilmPlan, new: NewTrack, place: int, start: int) -> dict[str, str]:
-    """Options of one new track's encoder, its start, and the name of its layout where the pipe cannot tell it."""
+    """Return options of a new track's encoder, its start, and the name of its layout where the pipe cannot carry it."""
     options = {f"{name}:{place}": value for name, value in new.codec.options.items()}
     filters = [f"asetpts=PTS+{start}/SR/TB"] if start else []
     if len(film.new) > 1 and new.codec.layout is not None and speakers(new.codec.layout) is not None:
@@ -153,7 +153,7 @@ def _new_track_options(film: FilmPlan, new: NewTrack, place: int, start: int) ->
 
 
 def _clock(film: FilmPlan, source: Any, sparse: Any, streams: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Streams to read into nothing, and options for that."""
+    """Return streams to read into nothing, and options for that."""
     media: Media = film.media
     nodes = [stream.node for stream in streams]
     if not film.alone and ANCHORED.isdisjoint(media.container.split(",")):
@@ -195,9 +195,9 @@ def extract(film: FilmPlan, folder: Path) -> dict[int, Path]:
 
 
 def _changed_tags(entry: Entry, media: Media, container: str) -> list[str]:
-    """What ffmpeg would not do by itself: tags to take from a new track (an empty value removes one), and titles."""
+    """Return tags that ffmpeg would not change by itself: those to take away (an empty value), and titles."""
     stream, new = entry.stream, entry.new
-    # ffmpeg does not hand on the titles of QuickTime's tracks, see `mov_names`
+    # ffmpeg does not hand on the titles of QuickTime's tracks, see `mov_titles`
     changed = [f"title={stream.title}"] if stream.title and "mov" in media.container.split(",") else []
     if container == "mov" and stream.language and for_quicktime(stream.language) != stream.language:
         changed.append(f"language={for_quicktime(stream.language)}")

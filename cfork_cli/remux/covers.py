@@ -24,7 +24,7 @@ _FRONT_COVER = 3
 
 
 def attachment_tags(stream: Stream) -> list[str]:
-    """Tags of a file in Matroska: without name and type players pass over it."""
+    """Return tags of a file in Matroska: players ignore one without name and type."""
     tags = dict(stream.tags)
     names = {key.lower() for key in tags}
     kind = "png" if stream.codec == "png" else "jpg"
@@ -36,7 +36,7 @@ def attachment_tags(stream: Stream) -> list[str]:
 
 
 def picture_comment(stream: Stream, data: bytes) -> str:
-    """A cover as the value of a comment METADATA_BLOCK_PICTURE. Width, height and depth may be 0: not told."""
+    """Return a cover as the value of a comment METADATA_BLOCK_PICTURE. Width, height and depth may be 0: unknown."""
     media_type, about = _media_type(stream).encode(), (stream.title or "").encode()
     block = struct.pack(">II", _FRONT_COVER, len(media_type)) + media_type
     block += struct.pack(">I", len(about)) + about + struct.pack(">5I", 0, 0, 0, 0, len(data)) + data
@@ -44,13 +44,13 @@ def picture_comment(stream: Stream, data: bytes) -> str:
 
 
 def with_picture_comment(arguments: list[str], target: str, film: FilmPlan, files: Mapping[int, Path]) -> list[str]:
-    """The command with an input more, that holds the picture as a tag: it is too long for a command line.
+    """Return the command with one more input, which holds the picture as a tag: it is too long for a command line.
 
     ffmpeg-python has no words for an input without streams.
 
     Args:
         target: the output, as it stands in the command.
-        files: see `remux.build`.
+        files: see `command.build`.
     """
     pictures = [entry.stream for entry in film.entries if entry.action == "picture"]
     if not pictures:

@@ -18,7 +18,7 @@ def cut(media: Media, span: Span, seek_seconds: float, output: Path, container: 
 
     Args:
         span: begins at a key frame, where there is a picture.
-        seek_seconds: what ffmpeg must be told to land there.
+        seek_seconds: the value of `ffmpeg -ss` that lands there.
         container: ffmpeg's name of the muxer.
 
     Raises:

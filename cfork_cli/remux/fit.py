@@ -1,4 +1,4 @@
-"""What of a film can come along into the new one, found out by writing its headers; and what has to change for it."""
+"""Find out, by writing its headers, which streams can come along into the new film, and what has to change for it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def plan_film(
 
 
 def plan_sidecar(media: Media, new: NewTrack) -> FilmPlan:
-    """A Matroska file with one new track in it and nothing else.
+    """Plan a Matroska file with one new track in it and nothing else.
 
     Raises:
         OutputError: it cannot be written.
@@ -78,7 +78,7 @@ def plan_sidecar(media: Media, new: NewTrack) -> FilmPlan:
 
 
 def plan_sounds(media: Media, new: Sequence[NewTrack], container: str, *, suffix: str, picture: bool) -> FilmPlan:
-    """A file with the new tracks in their order and no other sound; the first gets the default flag.
+    """Plan a file with the new tracks in their order and no other sound; the first gets the default flag.
 
     Args:
         picture: whether the film's pictures, chapters and tags come along.
@@ -101,7 +101,7 @@ def plan_sounds(media: Media, new: Sequence[NewTrack], container: str, *, suffix
 
 
 def _entries(stream: Stream, new: Sequence[NewTrack], container: str, default: Stream | None) -> Iterator[Entry]:
-    """What becomes of a stream: itself, a new track in its place, or both."""
+    """Yield what becomes of a stream: itself, a new track in its place, or both."""
     made = next((one for one in new if one.source.index == stream.index), None)
     flag = None if default is None or stream.kind != "audio" else False
     if made is None or made.beside:
@@ -137,7 +137,7 @@ def _in_places(entries: list[Entry], container: str) -> tuple[list[Entry], list[
 
 
 def _fitted(whole: FilmPlan) -> tuple[FilmPlan, list[str]]:
-    """The plan without what the container refuses, and notes about that."""
+    """Return the plan without what the container refuses, and notes about that."""
     fitting: list[Entry] = []
     notes: list[str] = []
     for entry in whole.entries:
@@ -163,7 +163,7 @@ def _fitted(whole: FilmPlan) -> tuple[FilmPlan, list[str]]:
 
 
 def _fit(entry: Entry, film: FilmPlan) -> tuple[Entry | None, str | None]:
-    """How a stream can come along, if at all, and what to tell the user."""
+    """Find out how a stream can come along, if at all, and what the user should know about it."""
     stream = entry.stream
     new = next(one for one in film.entries if one.new is not None)
 
@@ -199,7 +199,7 @@ def _left_behind(stream: Stream, container: str) -> str:
 
 
 def _lossless(entry: Entry, film: FilmPlan) -> Iterator[Entry]:
-    """Other codecs that hold every sample of a sound track."""
+    """Yield other codecs that hold every sample of a sound track."""
     bits = entry.stream.bits or 0
     if not 0 < bits <= 24:
         return
@@ -216,7 +216,7 @@ def _lossless(entry: Entry, film: FilmPlan) -> Iterator[Entry]:
 
 
 def _without_made_anew(media: Media, container: str) -> tuple[list[Stream], list[str]]:
-    """The streams without those that the muxer writes by itself: QuickTime's chapter text and time code tracks."""
+    """Return the streams without those that the muxer makes itself: QuickTime's chapter text and time code tracks."""
     kept, notes = [], []
     for stream in media.streams:
         chapters = stream.kind == "data" and media.chapters > 0 and (stream.tag or stream.codec) in ("text", "bin_data")
@@ -229,7 +229,7 @@ def _without_made_anew(media: Media, container: str) -> tuple[list[Stream], list
 
 
 def _lost_tags(film: FilmPlan) -> Iterator[str]:
-    """What the container does not keep of the streams' tags and flags, for the user."""
+    """Yield notes about tags and flags of the streams that the container does not keep."""
     entries = [entry for entry in film.entries if entry.action not in ("attach", "picture")]
     for tag in dict.fromkeys(tag for new in film.new for tag in new.codec.loses):
         found = [getattr(entry.stream, tag) for entry in entries]
@@ -250,7 +250,7 @@ def _is_sound_with(flag: str, stream: Stream) -> bool:
 
 
 def _lost_rotation(film: FilmPlan) -> Iterator[str]:
-    """Pictures that would no longer be turned upright: Matroska can tell it, but not every ffmpeg writes it."""
+    """Yield a note about pictures that would no longer be turned upright: not every ffmpeg writes it into Matroska."""
 
     def turned(streams: Iterable[Stream]) -> list[int]:
         return [stream.rotation for stream in streams if stream.kind == "video" and not stream.is_cover]

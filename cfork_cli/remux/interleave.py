@@ -31,7 +31,7 @@ class RawTrack:
 
 
 def header(tracks: Sequence[RawTrack]) -> bytes:
-    """What comes before the first block."""
+    """Return the bytes before the first block."""
     entries = b"".join(_track(number, track) for number, track in enumerate(tracks, start=1))
     kind = _element(b"\x42\x82", b"matroska") + _number(b"\x42\x87", 4) + _number(b"\x42\x85", 2)
     info = _number(b"\x2a\xd7\xb1", 1) + _element(b"\x4d\x80", b"cfork") + _element(b"\x57\x41", b"cfork")
@@ -39,7 +39,7 @@ def header(tracks: Sequence[RawTrack]) -> bytes:
 
 
 def packet(number: int, track: RawTrack, at: int, block: np.ndarray) -> bytes:
-    """One block of one track.
+    """Return the bytes of one block of one track.
 
     Args:
         number: the track's place, from 0.
@@ -102,5 +102,5 @@ def _number(name: bytes, value: int) -> bytes:
 
 
 def _size(value: int, length: int) -> bytes:
-    """A number that tells its own length by the place of its highest bit."""
+    """Return a number that shows its own length by the place of its highest bit."""
     return (value | 1 << 7 * length).to_bytes(length, "big")

@@ -1,6 +1,6 @@
 """Opus that is copied into Matroska: ffmpeg 5.1 and older lose its start-up delay from the time stamps at every copy.
 
-Matroska tells the delay, and readers take it off the time stamps. Those versions write the shortened time stamps back
+Matroska stores the delay, and readers take it off the time stamps. Those versions write the shortened time stamps back
 as they are, so that the next reader takes it off again: the sound comes 7 ms earlier against the picture each time.
 There, the delay is put back.
 """
@@ -17,13 +17,13 @@ from cfork_cli.media.types import Stream
 from cfork_cli.remux.plan import Entry
 
 _USUAL_SECONDS = 312 / 48_000
-"""What libopus needs, and nearly all files tell."""
+"""Start-up of libopus, and the delay in nearly all files."""
 
 _LONGEST_SECONDS = 0.1
 
 
 def cured(entries: Iterable[Entry], container: str) -> list[Entry]:
-    """The entries, with the delay put back to copied Opus sound where this ffmpeg would lose it.
+    """Return the entries, with the delay put back to copied Opus sound where this ffmpeg would lose it.
 
     Raises:
         FfmpegError: ffmpeg cannot be run.
@@ -42,7 +42,7 @@ def _delay(stream: Stream) -> float:
 
 
 def _is_lost() -> bool:
-    """Whether this ffmpeg has the fault: then Opus that it encodes into Matroska is heard too early as well."""
+    """Return whether this ffmpeg has the fault: then Opus that it encodes into Matroska plays too early as well."""
     names = encoders().get("opus")
     if not names:
         return False

@@ -1,4 +1,4 @@
-"""What a new film will consist of: facts, found out by `fit` and carried out by `command`."""
+"""The parts of a new film: facts, found out by `fit` and carried out by `command`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class NewTrack:
 
 @dataclass(frozen=True)
 class Entry:
-    """What happens to one stream of the film.
+    """The fate of one stream of the film.
 
     Attributes:
         action: "copy"; "encode": `new` takes its place; "convert": to another codec, without a loss; "attach" and
@@ -57,7 +57,7 @@ class Entry:
     default: bool | None = None
 
     def flags(self) -> str:
-        """Its dispositions, as ffmpeg takes them."""
+        """Return its dispositions, as ffmpeg takes them."""
         names = set(self.stream.disposition)
         if self.default is not None:
             names = names | {"default"} if self.default else names - {"default"}
@@ -72,9 +72,9 @@ class FilmPlan:
         new: the tracks to write, in the order in which their samples are handed over.
         entries: the streams of the new film, in order; "attach" ones (which Matroska keeps at its end) last.
         container: ffmpeg's name of the muxer.
-        suffix: of the file; it tells some muxers what to write.
+        suffix: of the file; some muxers choose by it what to write.
         alone: nothing but the new tracks, for a file beside the film.
-        notes: what the user should know about streams that change or cannot come along.
+        notes: for the user, about streams that change or cannot come along.
     """
 
     media: Media

@@ -39,7 +39,7 @@ def run_training(given: dict[str, Any], recipe: str | None, processes: int, cons
         kept = f"what was saved last is in '{out}'" if (out / "state.pt").exists() else "nothing was saved yet"
         raise Interrupted(f"interrupted at once: {kept}") from error
     except (FileNotFoundError, ValueError) as error:
-        # a process that reads scenes tells all of its traceback, and what went wrong at its end
+        # a process that reads scenes sends its whole traceback; the reason is its last line
         said = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         raise InputError(re.sub(r"^\w+Error: ", "", said[0])) from error
     except RuntimeError as error:
@@ -78,7 +78,7 @@ def plot(runs: Sequence[Path], output: Path | None = None) -> Path:
 
 
 class Screen:
-    """What `train` says, shown: a bar on a terminal, lines in a log file, JSON lines with --json."""
+    """Shows the reports of `train`: a bar on a terminal, lines in a log file, JSON lines with --json."""
 
     def __init__(self, console: Console) -> None:
         self.console = console

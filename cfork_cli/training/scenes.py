@@ -1,4 +1,4 @@
-"""Build scenes and tell what is in them: check what was asked for, open the sources, show progress, sum up."""
+"""Build scenes and measure them: check what was asked for, open the sources, show progress, sum up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEEDED = ("speech", "music", "sfx")
 
 @dataclass(frozen=True)
 class BuildJob:
-    """What the user asked `cfork dnr build` for. `folders` maps classes (music, speech, sfx, background) to folders."""
+    """Options of `cfork dnr build`. `folders` maps classes (music, speech, sfx, background) to folders."""
 
     out: Path
     packs: Path | None = None
@@ -90,7 +90,7 @@ def build(job: BuildJob, console: Console) -> None:
             ) from interrupt
         console.end()
     for path in sorted(broken):
-        console.note(f"'{path}' cannot be read and was passed over")
+        console.note(f"'{path}' cannot be read and was skipped")
     before = f", {len(made) - len(left)} were there already" if len(left) < len(made) else ""
     console.say(f"{job.out}: {done} {'scene' if done == 1 else 'scenes'} built{before}")
     facts: dict[str, Any] = {"built": done, "there_already": len(made) - len(left), "out": str(job.out)}
@@ -148,7 +148,7 @@ def parse_scenes(text: str | None, split: str | None) -> dict[str, int]:
 
 
 def _sources_named(job: BuildJob) -> str:
-    """Which kind of sources: packs, folders or published."""
+    """Return the kind of the sources: packs, folders or published."""
     named = [name for name, there in (("packs", job.packs), ("folders", job.folders), ("published", job.published))
              if there]  # fmt: skip
     if len(named) != 1:
@@ -162,11 +162,11 @@ def _sources_named(job: BuildJob) -> str:
 
 
 def _open(job: BuildJob, how: str, splits: Sequence[str]) -> dict[str, Library]:
-    """The library of each split."""
+    """Open the library of each split."""
     from model.dnr import folders, packs, published
 
     if how == "folders":
-        by = "none" if job.annots else job.split_by  # what was held out is told by the annotations
+        by = "none" if job.annots else job.split_by  # the annotations say what was held out
         names = [SPLITS.get(split, "test") for split in splits]
         opened = folders.open_folders(job.folders, names, by=by, seed=job.seed)
         return {split: opened[split or "tt"] for split in splits}
@@ -179,7 +179,7 @@ def _open(job: BuildJob, how: str, splits: Sequence[str]) -> dict[str, Library]:
 
 
 def _describe(job: BuildJob, how: str, fingerprint: str) -> dict[str, Any]:
-    """What build.json says: as much as tells this build from another."""
+    """Return the content of build.json: as much as distinguishes this build from others."""
     named = {"packs": {"packs": job.packs}, "published": {"published": job.published}}.get(how, dict(job.folders))
     facts: dict[str, Any] = {"recipe": "Divide and Remaster (arXiv 2110.09958)", "sources": how}
     facts["folders"] = {kind: path.name for kind, path in named.items() if path is not None}
@@ -253,7 +253,7 @@ def _measure_and_draw(folders: Sequence[Path], job: BuildJob, console: Console) 
 
 
 def _show(summary: Mapping[str, Any], console: Console) -> None:
-    """The figures as a table."""
+    """Print the figures as tables."""
     console.say(f"{summary['scenes']} scenes, {summary['seconds'] / 3600:.1f} hours")
     classes = Table("class", "events in a scene", "recipe", "seconds of an event")
     for kind, found in summary["events"].items():

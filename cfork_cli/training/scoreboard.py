@@ -21,7 +21,7 @@ def show(result: dict[str, Any], console: Console) -> None:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """The same for documents."""
+    """Return the tables as Markdown."""
     parts = []
     for table in _tables(result):
         rows = [[str(column.header) for column in table.columns], ["---"] * len(table.columns)]
@@ -39,7 +39,7 @@ def _tables(result: dict[str, Any]) -> list[Table]:
 
 
 def _words(result: dict[str, Any]) -> Iterator[str]:
-    """What the tables' numbers are, and how long they took."""
+    """Yield lines on what the tables' numbers are, and how long they took."""
     gains = ", ".join(f"{stem} {_gain(result['gains_db'][stem])}" for stem in SPOKEN_ORDER)
     yield f"SI-SDR and SNR in dB, in brackets the middle 95 % of bootstrapped scenes; remix: {gains}"
     for report in result["models"]:
@@ -94,7 +94,7 @@ def _cases(reports: list[dict[str, Any]]) -> Table:
 
 
 def _differences(one: dict[str, Any]) -> Table:
-    """How much better a model is than the first one, scene by scene."""
+    """Return a table of how much better a model is than the first one, scene by scene."""
     table = Table(
         *(["case"] if "cases" in one else []), f"'{one['model']}' against '{one['than']}'", "mean difference",
         "median difference", "better in",

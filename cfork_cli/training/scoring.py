@@ -1,4 +1,4 @@
-"""Score models on scenes whose stems are known: find the scenes, run each model over them, sum up, tell.
+"""Score models on scenes whose stems are known: find the scenes, run each model over them, sum up, print.
 
 Every scene goes through the streaming separator that films go through. Several workers, each a process with one thread,
 take several scenes at a time.
@@ -35,7 +35,7 @@ FILES = (".json", ".csv", ".md")
 
 @dataclass(frozen=True)
 class ScoringJob:
-    """What the user asked `cfork evaluate` for. `gains_db` has an entry per stem; `scenes` counts in each group."""
+    """Options of `cfork evaluate`. `gains_db` has an entry per stem; `scenes` counts in each group."""
 
     tree: Path
     models: tuple[str, ...]
@@ -124,7 +124,7 @@ def evaluate(job: ScoringJob, console: Console) -> None:
 
 
 def _check(job: ScoringJob) -> None:
-    """All that can be checked before the work."""
+    """Check all that can be checked before the work."""
     if len(set(job.models)) != len(job.models):
         raise UsageError("a model is given twice: give each --model once")
     if not any(job.gains_db.values()):
@@ -140,7 +140,7 @@ def _score_all(job: ScoringJob, groups: Sequence[Group], console: Console) -> di
     console.stage("load")
     ready: dict[str, Any] = {}
     place = "cpu"
-    for model in job.models:  # all of them before the work: one that is missing is told at once
+    for model in job.models:  # all of them before the work: a missing one fails at once
         ready[model], place = networks.load_network(model, job.device, job.precision)
         if not ready[model].level_matched:
             console.note(f"the stems of '{model}' do not keep the level: its SNR and its remix suffer from that")
@@ -198,7 +198,7 @@ def _in_processes(
             yield pending[done], done.result()
     except BaseException:
         for child in set(multiprocessing.active_children()) - before:
-            child.terminate()  # in the midst of a scene that nobody waits for
+            child.terminate()  # nobody waits for the scene that it is working on
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -208,7 +208,7 @@ _worker_networks: dict[str, Any] = {}
 
 
 def _begin_worker() -> None:
-    """Once in each worker."""
+    """Prepare a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and ends us
     os.environ["OMP_NUM_THREADS"] = "1"
     from model.inference.device import use_one_thread
@@ -217,7 +217,7 @@ def _begin_worker() -> None:
 
 
 def _score_in_worker(task: _Task, gains_db: dict[str, float]) -> SceneScores:
-    """One scene, with a network that stays for the next."""
+    """Score one scene, with a network that stays loaded for the next."""
     if task.model not in _worker_networks:
         _worker_networks[task.model] = networks.load_network(task.model, "cpu", task.precision)[0]
     ((_, scores),) = _here([task], _worker_networks, "cpu", gains_db)
@@ -225,7 +225,7 @@ def _score_in_worker(task: _Task, gains_db: dict[str, float]) -> SceneScores:
 
 
 def _notes(scored: dict[str, list[list[SceneScores]]]) -> Iterator[str]:
-    """What the user should know about the scenes."""
+    """Yield notes about the scenes."""
     scenes = [scene for scores in next(iter(scored.values())) for scene in scores]
     if restored := sum(bool(scene.restored) for scene in scenes):
         yield (
@@ -234,21 +234,21 @@ def _notes(scored: dict[str, list[list[SceneScores]]]) -> Iterator[str]:
 
 
 def _rounded(value: Any) -> Any:
-    """The same with three decimals."""
+    """Return a value with every float in it rounded to three decimals."""
     if isinstance(value, dict):
         return {key: _rounded(one) for key, one in value.items()}
     return round(value, 3) if isinstance(value, float) else value
 
 
 def _text(result: dict[str, Any], suffix: str) -> str:
-    """What goes into the file that was asked for."""
+    """Return the text of the file that was asked for."""
     if suffix == ".json":
         return json.dumps(result, indent=1) + "\n"
     return _csv(result["models"]) if suffix == ".csv" else scoreboard.markdown(result)
 
 
 def _csv(reports: Sequence[dict[str, Any]]) -> str:
-    """A line per model, scene and stem, and one per remix."""
+    """Return CSV: a line per model, scene and stem, and one per remix."""
     from model.metrics.summary import is_changed
 
     figures = ("si_sdr", "si_sdri", "snr", "snri")

@@ -23,7 +23,7 @@ HOURS_WORTH_TELLING = 0.05
 
 @dataclass(frozen=True)
 class ImportJob:
-    """What the user asked `cfork dnr sources` for. No packages means all of the list."""
+    """Options of `cfork dnr sources`. No packages means all of the list."""
 
     out: Path | None
     debs: Path | None = None
@@ -35,7 +35,7 @@ class ImportJob:
 
 
 def show_list(job: ImportJob, console: Console) -> None:
-    """The packages, and the speech beside them: version, size, split, files of each class, license.
+    """Print the packages, and the speech beside them: version, size, split, files of each class, license.
 
     Raises:
         UsageError: a package is not in the list.
@@ -117,7 +117,7 @@ def import_sources(job: ImportJob, console: Console, *, dry_run: bool) -> None:
 
 
 def _chosen(job: ImportJob) -> list[Package]:
-    """The packages that were asked for."""
+    """Return the packages that were asked for."""
     from model.dnr.sources import list_packages
 
     listed = list_packages()
@@ -131,7 +131,7 @@ def _is_here(package: Package, debs: Path) -> bool:
 
 
 def _gather(job: ImportJob, chosen: list[Package], debs: Path, size: int, console: Console) -> list[Source]:
-    """All files to import, downloaded and extracted."""
+    """Download and extract all files to import, and return them."""
     from model.dnr.sources import debian_sources, speech_sources
 
     debs.mkdir(parents=True, exist_ok=True)

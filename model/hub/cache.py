@@ -1,4 +1,4 @@
-"""Where pulled models lie: one folder, each file beside a record of where it came from.
+"""The cache of pulled models: one folder, each file beside a record of where it came from.
 
 `CFORK_CACHE` names another folder than the platform's own (`~/.cache/cfork` on Linux). A file of weights that somebody
 put there by hand is as good as a pulled one: that is the way to machines without a network.
@@ -21,7 +21,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 
 @dataclass(frozen=True)
 class Record:
-    """What was known of a file when it was pulled. The address is without its query, which may hold secrets."""
+    """Facts about a file from when it was pulled. The address is without its query, which may hold secrets."""
 
     url: str
     sha256: str
@@ -49,7 +49,7 @@ def pulled() -> list[Path]:
 
 
 def name_of(path: Path) -> str:
-    """What a file of the cache is called: the name of the release, or its own without the suffix."""
+    """Return the model's name of a file in the cache: that of the release, or the file's own without the suffix."""
     key = released.find_release(path.name)
     return path.stem if key is None else released.public_name(key)
 

@@ -146,7 +146,7 @@ def json_object(metadata: Mapping[str, str], key: str, path: Path) -> dict[str, 
 
 
 def first_line(cause: Exception) -> str:
-    """What went wrong, in one line of at most 120 characters."""
+    """Return an error's message in one line of at most 120 characters."""
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or [type(cause).__name__]
     # The first line of load_state_dict's error only names the class; the second says which tensor.
     line = lines[1] if len(lines) > 1 and lines[0].startswith("Error(s) in loading") else lines[0]

@@ -21,13 +21,13 @@ KINDS = (".safetensors", ".pth", ".pt")
 
 @dataclass(frozen=True)
 class Conversion:
-    """What became of it.
+    """Result of a conversion.
 
     Attributes:
         bytes_before, bytes_after: sizes of the files.
         difference: largest difference of any sample of any stem, of the same noise, before and after.
-        difference_db: the same against the largest sample; -inf if there is no difference.
-        notes: what the new file cannot say.
+        difference_db: this difference against the largest sample; -inf if there is none.
+        notes: facts that the new file cannot carry.
     """
 
     source: Path
@@ -97,7 +97,7 @@ def _card(path: Path) -> dict[str, Any]:
 
 
 def _left_unsaid(network: Any, out: Path) -> tuple[str, ...]:
-    """What cfork would get wrong about a plain state dict, which says neither what it is nor how it was made."""
+    """Return notes on what cfork would get wrong about a plain state dict, which carries no description of itself."""
     try:
         known = released.recognize(network.state_dict(), out)
     except WeightsError:
@@ -105,7 +105,7 @@ def _left_unsaid(network: Any, out: Path) -> tuple[str, ...]:
     told = {**type(network)(**known).config}
     wrong = [key for key, value in network.config.items() if told.get(key) != value]
     return (
-        (f"a plain state dict does not tell {' and '.join(wrong)}: cfork would take the published MRX's",)
+        (f"a plain state dict does not store {' and '.join(wrong)}: cfork would take the published MRX's",)
         if wrong
         else ()
     )

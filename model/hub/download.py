@@ -1,7 +1,7 @@
 """One file over HTTP, whole and checked or not at all, on networks that drop, stall and lie.
 
 What came so far waits in `<name>.part` and the next attempt, of this run or a later one, asks for the rest (`Range`),
-but only of the same file (`If-Range` with a strong ETag or a date; without either, only where a checksum will tell).
+but only of the same file (`If-Range` with a strong ETag or a date; without either, only where there is a checksum).
 The final name appears when size and SHA-256 are right.
 
 urllib of the standard library does what one GET needs: system certificates, proxies (`https_proxy`, `no_proxy`, the
@@ -62,7 +62,7 @@ def download(
         sha256: what the file must have, in hexadecimal; None if nobody knows.
         size: what the file must have, in bytes; None if nobody knows.
         is_it: raises WeightsError for a file that cannot be what was wanted; asked only if `sha256` is not given.
-        progress: told the bytes that are here and the bytes in all (None if the server does not say).
+        progress: called with the bytes that are here and the bytes in all (None if the server does not say).
         note: told, in words, why an attempt failed and when the next begins.
         timeout: seconds without a byte after which an attempt has failed.
         attempts: failed ones in a row before giving up.
@@ -84,7 +84,7 @@ def download(
     while True:
         try:
             if part.size and part.validator is None and sha256 is None:
-                part.discard()  # nobody could tell whether the rest belongs to it
+                part.discard()  # nothing would show whether the rest belongs to it
             _receive(opener, url, part, size, timeout, progress)
             digest = part.check(url, sha256, size, is_it)
         except Dropped as failed:
@@ -183,7 +183,7 @@ def _receive(
 
 
 def _begin(response: Any, url: str, part: Partial) -> int | None:
-    """Make the part ready for what the answer brings; returns the size of the whole file, None if not told."""
+    """Make the part ready for what the answer brings; return the size of the whole file, None if unknown."""
     length = response.headers.get("Content-Length")
     if response.status != 206:
         part.restart(_validator(response.headers))
@@ -199,19 +199,19 @@ def _begin(response: Any, url: str, part: Partial) -> int | None:
 
 
 def _validator(headers: Message) -> str | None:
-    """What names this version of the file: a strong ETag, else its date."""
+    """Return what identifies this version of the file: a strong ETag, else its date; None if neither is there."""
     tag = headers.get("ETag")
     return tag if tag is not None and tag.startswith('"') else headers.get("Last-Modified")
 
 
 def _whole(headers: Message) -> int | None:
-    """The size of the file, from the answer to a range beyond it."""
+    """Return the size of the file, from the answer to a range beyond it."""
     found = re.fullmatch(r"bytes \*/(\d+)", headers.get("Content-Range", "").strip())
     return int(found[1]) if found else None
 
 
 def _refused(error: HTTPError, url: str, part: Partial) -> Exception:
-    """What an error status means."""
+    """Return the exception that an error status means."""
     said = f"{error.code} {error.reason}".strip()
     if error.code == 416:
         part.discard()
@@ -222,13 +222,13 @@ def _refused(error: HTTPError, url: str, part: Partial) -> Exception:
         asked = error.headers.get("Retry-After", "")
         wait = float(asked) if asked.isdecimal() else None
         if wait is not None and wait > LONGEST_RETRY_AFTER:
-            return DownloadError(f"{_where(url)} is busy ({said}) and asks for {wait:.0f} s of patience: try later")
+            return DownloadError(f"{_where(url)} is busy ({said}) and asks to wait {wait:.0f} s: try later")
         return Dropped(f"{_where(url)} is in trouble ({said})", pause=wait)
     return DownloadError(f"{_where(url)} does not give {shown(url)} ({said}): try later, or another mirror")
 
 
 def _failed(error: Exception, url: str, timeout: float, *, receiving: bool = False) -> Exception:
-    """What a broken connection means."""
+    """Return the exception that a broken connection means."""
     reason = error.reason if isinstance(error, URLError) else error
     # urllib wraps what happens before the request is out, and nothing later
     reached = receiving or not isinstance(error, URLError)

@@ -1,4 +1,4 @@
-"""What a file of weights is, and whether it is sound."""
+"""Examine a file of weights, and verify that it is sound."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOUDNESS = 0.05  # RMS of the noise that is separated; about -27 LUFS
 
 @dataclass(frozen=True)
 class Facts:
-    """All that is known of a model. `path` is None if it is not pulled: its sha256 is the one that is due then.
+    """Everything known about a model. `path` is None if it is not pulled: its sha256 is the expected one then.
 
     Attributes:
         sha256_due: what the digest must be, None if nobody says.
@@ -62,7 +62,7 @@ class Check:
 
 
 def examine(name_or_path: str | os.PathLike[str]) -> Facts:
-    """All that is known of a model; its tensors are not read where the format allows that, and not verified.
+    """Return everything known about a model; its tensors are not read where the format allows that, nor verified.
 
     Raises:
         WeightsError: there is no such model, or its header is damaged.
@@ -108,7 +108,7 @@ def verify(name_or_path: str | os.PathLike[str]) -> Iterator[Check]:
         WeightsError: the first thing that is wrong.
     """
     path = weights.resolve(name_or_path)
-    weights.is_pytorch(path)  # a pointer of Git LFS is told as such, not as a wrong checksum
+    weights.is_pytorch(path)  # a pointer of Git LFS is reported as such, not as a wrong checksum
     digest, due = inventory.digest_of(path), inventory.digest_due(path)
     if due is not None and digest != due[0]:
         raise WeightsError(

@@ -21,9 +21,9 @@ class Entry:
     Attributes:
         path: None if it is not pulled.
         bytes: of its file, also of one that is not pulled.
-        architecture: a key of `weights.ARCHITECTURES`; None where only loading would tell.
+        architecture: a key of `weights.ARCHITECTURES`; None where only loading would show it.
         aliases: other names that work.
-        level_matched: whether its stems can be mixed back; None where only loading would tell.
+        level_matched: whether its stems can be mixed back; None where only loading would show it.
     """
 
     name: str
@@ -75,7 +75,7 @@ def digest_of(path: Path) -> str:
 
 
 def digest_due(path: Path) -> tuple[str, str] | None:
-    """What the SHA-256 of a file must be, and who says so; None if nobody does.
+    """Return the SHA-256 that a file must have, and who says so; None if nobody does.
 
     Raises:
         WeightsError: it is bundled, and the list of digests is missing.
@@ -92,7 +92,7 @@ def digest_due(path: Path) -> tuple[str, str] | None:
 
 
 def state_of(path: Path) -> State:
-    """Where a file of weights belongs."""
+    """Return where a file of weights belongs."""
     if _is_in(path, weights.BUNDLED):
         return "bundled"
     return "in cache" if _is_in(path, cache.folder()) else "file"

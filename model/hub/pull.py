@@ -20,7 +20,7 @@ MIRROR = "CFORK_MODELS_URL"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be pulled: its name here, from where, to which file of the cache, and what is known of it."""
+    """A model to pull: its name here, its address, its file in the cache, and its checksum and size if known."""
 
     name: str
     url: str
@@ -41,12 +41,12 @@ class Pulled:
 def find(
     name_or_url: str, *, mirror: str | None = None, name: str | None = None, sha256: str | None = None
 ) -> Wanted | None:
-    """What the user means; nothing is asked of the network. None for a bundled model: there is nothing to pull.
+    """Find the model that the user means, offline. None for a bundled model: there is nothing to pull.
 
     Args:
         name_or_url: a released model, or the http(s) address of any file of weights.
         mirror: where the released files are, instead of the authors' place and `CFORK_MODELS_URL`.
-        name: what an address is to be called here; else as its file is.
+        name: local name of the model behind an address; None takes that of its file.
         sha256: of the file behind an address, in hexadecimal, if known.
 
     Raises:

@@ -73,7 +73,7 @@ RELEASES: dict[str, Release] = {
 
 
 def public_name(key: str) -> str:
-    """What users call a release.
+    """Return the name of a release for users.
 
     >>> [public_name(key) for key in RELEASES]
     ['mrx', 'mrx-paper', 'mrx-adapted-loudness', 'mrx-adapted-eq']
@@ -99,7 +99,7 @@ def file_name(key: str) -> str:
 
 
 def card_of(key: str) -> dict[str, Any]:
-    """What people should know of a release, in the form that our own files carry."""
+    """Return the card of a release, in the form that our own files carry."""
     release = RELEASES[key]
     card: dict[str, Any] = {
         "description": release.description,
@@ -163,7 +163,7 @@ def read_state_dict(path: Path, *, lazily: bool = False) -> dict[str, Tensor]:
 
 
 def recognize(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
-    """Arguments of the `MRX` that these tensors belong to. No tensor tells the hop: it is the published one.
+    """Return arguments of the `MRX` that these tensors belong to. No tensor shows the hop: it is the published one.
 
     Raises:
         WeightsError: they are not those of an MRX for our stems.
@@ -189,7 +189,7 @@ def recognize(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
 
 
 def is_level_matched(path: Path) -> bool:
-    """Whether a checkpoint keeps the mixture's level: by its digest, else by its name, else yes."""
+    """Return whether a checkpoint keeps the mixture's level: by its digest, else by its name, else yes."""
     key = which_release(path)
     if key is not None:
         return RELEASES[key].level_matched
@@ -200,7 +200,7 @@ def is_level_matched(path: Path) -> bool:
 
 
 def _count(tensors: Mapping[str, Tensor], pattern: str) -> int:
-    """How many different numbers the pattern's group takes among the names."""
+    """Return how many different numbers the pattern's group has among the names."""
     found = (re.fullmatch(pattern, name) for name in tensors if isinstance(name, str))
     return len({match[1] for match in found if match})
 

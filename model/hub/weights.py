@@ -56,7 +56,7 @@ PYTORCH_STARTS = (b"PK\x03\x04", b"\x80\x02")
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a file of weights says about itself."""
+    """Facts that a file of weights carries about itself."""
 
     name: str
     path: Path
@@ -67,7 +67,7 @@ class ModelInfo:
 
 
 def list_models() -> list[ModelInfo]:
-    """The models bundled with the package, the default first; reads headers only.
+    """List the models bundled with the package, the default first; reads headers only.
 
     Raises:
         WeightsError: a bundled file is damaged.
@@ -77,7 +77,7 @@ def list_models() -> list[ModelInfo]:
 
 
 def describe(path: Path) -> ModelInfo:
-    """What one of our files says about itself; the tensors are neither read nor verified.
+    """Return the facts that one of our files carries; the tensors are neither read nor verified.
 
     Raises:
         WeightsError: the file cannot be read, or is none of ours.
@@ -132,7 +132,7 @@ def resolve(name_or_path: str | os.PathLike[str]) -> Path:
 
 
 def is_level_matched(name_or_path: str | os.PathLike[str]) -> bool:
-    """Whether the stems of a model have the level that they have in the mixture, so that they can be mixed back.
+    """Return whether a model's stems have the level that they have in the mixture, so that they can be mixed back.
 
     Reads the header of our own files, and at most the digest of others; needs no torch.
 
@@ -152,7 +152,7 @@ def is_level_matched(name_or_path: str | os.PathLike[str]) -> bool:
 
 
 def is_pytorch(path: Path) -> bool:
-    """Whether a file is in PyTorch's own format, by its first bytes or else its suffix.
+    """Return whether a file is in PyTorch's own format, by its first bytes or else its suffix.
 
     Raises:
         WeightsError: it is a Git LFS pointer. OSError: it cannot be read.
@@ -165,7 +165,7 @@ def is_pytorch(path: Path) -> bool:
 
 
 def is_cut_zip(path: Path) -> bool:
-    """Whether a file begins as PyTorch's ZIP and does not end as one: its table of contents comes last.
+    """Return whether a file begins as PyTorch's ZIP and does not end as one: its table of contents comes last.
 
     Raises:
         OSError: it cannot be read.
@@ -264,7 +264,7 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
 
 
 def _architecture_of(network: nn.Module) -> str:
-    """The key of the network's class in `ARCHITECTURES`."""
+    """Return the key of the network's class in `ARCHITECTURES`."""
     kind = type(network)
     for name, (module, attribute) in ARCHITECTURES.items():
         if kind.__module__ == resolve_name(module, __package__) and kind.__qualname__ == attribute:
@@ -273,7 +273,7 @@ def _architecture_of(network: nn.Module) -> str:
 
 
 def build(architecture: str, config: Mapping[str, Any], path: Path) -> nn.Module:
-    """A network without its weights; `path` is what messages name.
+    """Build a network without its weights; messages name `path`.
 
     Raises:
         WeightsError: the architecture is not known, or does not take that configuration.

@@ -27,7 +27,7 @@ QUIETEST = 1e-10  # square of the magnitude that `BandSplit.features` takes for 
 
 
 class FastBandSplit(Prepared):
-    """What a `BandSplit` computes, without gradients; the weights are copies.
+    """Computes what a `BandSplit` does, without gradients; the weights are copies.
 
     Args:
         network: on the CPU.
@@ -115,7 +115,7 @@ class FastBandSplit(Prepared):
         return torch.stack([self._run(sound, [head])[0].add_(sound, alpha=whole) for sound in x])
 
     def _run(self, x: Tensor, heads: Sequence[_Head]) -> Tensor:
-        """What the masks of each head make of one sequence: `[T]` -> `[heads, T]`."""
+        """Apply the masks of each head to one sequence: `[T]` -> `[heads, T]`."""
         samples = len(x)
         x = F.pad(x[None], (0, -samples % HOP))
         frames = x.shape[-1] // HOP + 1

@@ -28,7 +28,7 @@ ALIGNMENT = 16  # floats in a cache line: products with rows of another length a
 
 
 class FastMRX(Prepared):
-    """What an `MRX` computes, in evaluation mode and without gradients; the weights are copies.
+    """Computes what an `MRX` does, in evaluation mode and without gradients; the weights are copies.
 
     Args:
         network: on the CPU.

@@ -58,7 +58,7 @@ def prepare(network: Network, *, device: str | torch.device = "cpu", precision: 
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether the device has instructions that multiply bfloat16; without them it is slower than float32."""
+    """Return whether the device has instructions that multiply bfloat16; without them it is slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What all networks have in common that are made ready to separate."""
+"""Base of the networks that are prepared for separation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Known = BandSplit | MRX | MultiRateMRX
 
 
 class Prepared(nn.Module):
-    """A network for inference that says of itself what the original said.
+    """A network for inference that carries the facts of the original.
 
     Attributes:
         precision: "float32" or "bfloat16", that of matrix products and recurrent layers (on CUDA, autocast
@@ -42,11 +42,11 @@ class Prepared(nn.Module):
         self.precision = str(dtype).removeprefix("torch.")
 
     def freeze(self) -> None:
-        """What every constructor does in the end."""
+        """Switch to evaluation mode without gradients: the last step of every constructor."""
         self.eval().requires_grad_(False)
 
     def _cast(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Copies in the precision of the network, each contiguous."""
+        """Return copies in the precision of the network, each contiguous."""
         return tuple(tensor.detach().to(self.dtype, copy=True).contiguous() for tensor in tensors)
 
 

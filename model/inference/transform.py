@@ -86,7 +86,7 @@ class Transform:
         return torch.cat([self.spectra(padded, at, min(at + step, count)) for at in range(0, count, step)])
 
     def silence(self, batch: int, frames: int) -> Tensor:
-        """Where `add` adds the frames up: `[B, (frames - 1) * hop + W]`."""
+        """Return zeros to which `add` adds the frames: `[B, (frames - 1) * hop + W]`."""
         return torch.zeros(batch, (frames - 1) * self.hop + self.length, device=self._square.device)
 
     def add(self, total: Tensor, spectrum: Tensor, first: int) -> None:

@@ -1,7 +1,7 @@
-"""What many scenes say together: means, medians, 95 % intervals, and differences of two networks.
+"""Sum up many scenes: means, medians, 95 % intervals, and differences of two networks.
 
 Intervals are bootstrapped over scenes: scenes are drawn anew, with replacement, and the figure is computed of each
-draw. They tell how much the choice of scenes matters, not how another training run would do.
+draw. They show how much the choice of scenes matters, not how another training run would do.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def summarize(scores: Sequence[SceneScores]) -> dict[str, Any]:
 
 
 def compare(first: Sequence[SceneScores], other: Sequence[SceneScores]) -> dict[str, Any]:
-    """How much better the other network is than the first, scene by scene.
+    """Compare two networks scene by scene: how much better the other one is than the first.
 
     Both must be of the same scenes in the same order. `stems` maps a stem to si_sdr and snr, `leakage` to dB (less is
     better); beside `spread` of the differences, `better` is the share of scenes in which the other one wins.
@@ -104,13 +104,13 @@ def compare(first: Sequence[SceneScores], other: Sequence[SceneScores]) -> dict[
 
 
 def is_changed(mixture_remix_snr: float) -> bool:
-    """Whether the remix that was wanted differs from the mixture, by the mixture's SNR in dB: music made quieter
-    changes no scene without music, and then all that an SNR tells is how samples are rounded."""
+    """Return whether the wanted remix differs from the mixture, by the mixture's SNR in dB: music made quieter
+    changes no scene without music, and its SNR then only shows how samples are rounded."""
     return mixture_remix_snr < -SILENT_DB
 
 
 def _before(scores: Sequence[SceneScores], stem: str) -> list[float]:
-    """SI-SDR of the mixtures in which the stem is not alone."""
+    """Return the SI-SDR of the mixtures in which the stem is not alone."""
     figures = [s.stems[stem] for s in scores if "si_sdri" in s.stems.get(stem, {})]
     return [one["si_sdr"] - one["si_sdri"] for one in figures]
 

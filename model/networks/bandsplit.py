@@ -48,7 +48,7 @@ def band_edges(narrowest_hz: float = 86.2, ratio: float = 8.0, widest_hz: float 
 
 
 def bins_of_bands(edges: Sequence[float], window: int, limit_hz: float) -> tuple[Tensor, Tensor, int]:
-    """Which bins of an STFT belong to which band.
+    """Find the bins of an STFT that belong to each band.
 
     Returns:
         gather `[bands, most]`: bin indices, padded with the number of bins (one past the last);
@@ -272,7 +272,7 @@ class BandSplit(Sharing):
         return torch.cat(parts, dim=-1)
 
     def hear(self, spectra: Sequence[Tensor]) -> Tensor:
-        """What the masks are made of, `[batch, frames, bands, width]`."""
+        """Encode the spectra into what the masks are made of, `[batch, frames, bands, width]`."""
         hidden: Tensor = self.encoder(self.features(spectra)).transpose(0, 1).contiguous()
         for layer in self.layers:
             hidden = layer(hidden)

@@ -119,7 +119,7 @@ class MultiRateMRX(Sharing):
         ]  # fmt: skip
 
     def hear(self, spectra: Sequence[Tensor]) -> Tensor:
-        """What the masks are made of, at the common rate: `[batch, frames, 2 * hidden]`."""
+        """Encode the spectra into what the masks are made of, at the common rate: `[batch, frames, 2 * hidden]`."""
         frames = (spectra[0].shape[1] - 1) * self.hops[0] // HOP + 1
         encoded = [self.encode(number, spectrum, frames) for number, spectrum in enumerate(spectra)]
         mean = torch.stack(encoded).mean(0)

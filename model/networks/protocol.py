@@ -9,7 +9,7 @@ import torch
 
 
 class Network(Protocol):
-    """What the separator asks of a network: an `nn.Module` that carries its own facts.
+    """Interface that the separator needs of a network: an `nn.Module` that carries its own facts.
 
     `network(x, stems=names)` takes `[B, T]` with any T of at least 1 and returns `[B, S, T]`, the stems in
     the order of the names. An attribute `batch_size` (sequences at a time) is optional.

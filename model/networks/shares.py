@@ -1,6 +1,6 @@
-"""What no mask claims of the mixture, shared out among the stems; with shares that sum to 1 the stems sum to it.
+"""Share out among the stems what no mask claims of the mixture; with shares that sum to 1 the stems sum to it.
 
-`Sharing` is what networks with masks and such shares have in common.
+`Sharing` is the base of networks with masks and such shares.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def before_sharing(weights: Mapping[str, float], shares: Mapping[str, float]) ->
 class Sharing(nn.Module):
     """A network that makes masks of spectra, and shares out what they leave. Mono sequences in, stems out.
 
-    Subclasses tell what is below `mix`, and:
+    Subclasses implement what is below `mix`, and:
         stems: names of the outputs, in order.
         hop: sequences are filled up with silence to a multiple of it.
         residual: the share of each stem.
@@ -96,7 +96,7 @@ class Sharing(nn.Module):
         raise NotImplementedError
 
     def hear(self, spectra: Sequence[Tensor]) -> Tensor:
-        """What the masks are made of."""
+        """Encode the spectra into what the masks are made of."""
         raise NotImplementedError
 
     def masks(self, stem: str, hidden: Tensor) -> list[Tensor]:

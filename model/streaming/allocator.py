@@ -1,4 +1,4 @@
-"""What the allocators of memory should do, and what they say when there is none left.
+"""Settings of the memory allocators, and their words when there is no memory left.
 
 Memory that is freed and taken again at once should stay in the process.
 
@@ -18,12 +18,12 @@ LARGEST_BLOCKS = (1 << 30, 1 << 25)  # bytes; larger ones still come from the sy
 MOST_KEPT = 0x7FFF_FFFF  # bytes that may lie free at the end of the heap
 
 NO_MEMORY = ("out of memory", "alloc_failed", "can't allocate memory", "not enough memory")
-"""What torch says where memory is missing, and the error is none of its own kind: CUDA (beside torch's allocator, such
+"""torch's words where memory is missing and the error is not its own class for that: CUDA (beside its allocator, such
 as for locked memory), cuBLAS and cuDNN (for their handles), and the two allocators of the CPU (POSIX, Windows)."""
 
 
 def keep_freed_memory() -> bool:
-    """Ask the C library of this process not to give freed memory back; whether it could be asked.
+    """Ask the C library of this process not to give freed memory back, and return whether it could be asked.
 
     Only glibc has these settings: elsewhere nothing changes.
     """
@@ -40,7 +40,7 @@ def keep_freed_memory() -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device, or this computer, has no memory left.
+    """Return whether an error says that a device, or this computer, has no memory left.
 
     >>> [is_out_of_memory(RuntimeError(text)) for text in ("CUDA error: out of memory", "shapes differ")]
     [True, False]

@@ -26,7 +26,7 @@ from .crew import Crew, cores
 
 Audio = NDArray[np.float32]
 
-BATCH_SIZE = 8  # sequences at a time, of all workers together, for a network that does not tell
+BATCH_SIZE = 8  # sequences at a time, of all workers together, for a network that does not say
 CUDA_BATCH_SIZE = 64  # the steps of a recurrent network take a GPU as long for many sequences as for one
 CUDA_WORKERS = 2
 MOST_WORKERS = 8  # each takes the memory of a batch; more cores are shared among these
@@ -44,11 +44,11 @@ class Task:
 
     @property
     def done(self) -> bool:
-        """Whether there are stems, or an error."""
+        """True once there are stems, or an error."""
         return self._done.is_set()
 
     def finish(self, stems: Audio | None, error: BaseException | None = None) -> None:
-        """Leave what came of it."""
+        """Leave the stems or the error, and wake whoever waits."""
         self.stems, self.error = stems, error
         self._done.set()
 

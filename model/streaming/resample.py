@@ -55,7 +55,7 @@ def resample(
 
 
 def _each(work: Callable[[Audio], Audio], pieces: Iterable[Audio], ahead: int) -> Iterator[Audio]:
-    """What is made of each piece, in order; in a thread that is up to `ahead` pieces in front."""
+    """Yield the work on each piece, in order; done by a thread that is up to `ahead` pieces in front."""
     if not ahead:
         yield from map(work, pieces)
         return

@@ -48,11 +48,11 @@ def separate(
     window_seconds: float | None = None,
     context_seconds: float | None = None,
 ) -> Iterator[tuple[Audio, Audio]]:
-    """Stems of a stream, each piece beside the very samples of the mixture that it belongs to.
+    """Separate a stream: yield stems, each piece beside the samples of the mixture that it belongs to.
 
     Exact digital silence is not computed, and neither is a window or a channel equal to another in the same
     batch. NaN, infinities and samples beyond `LOUDEST` are hidden from the network only. What a network
-    cannot tell at another rate than its own (above 22.05 kHz in a film of 48 kHz or more) is in no stem, so
+    cannot represent at its own rate (above 22.05 kHz in a film of 48 kHz or more) is in no stem, so
     it stays in `mixture + (gain - 1) * stem`.
 
     Args:
@@ -145,7 +145,7 @@ def _separate(
     untouched: list[int],
     pairs: list[tuple[int, int]],
 ) -> Iterator[tuple[Audio, Audio]]:
-    """The way of the sound, from one end to the other; see `separate`."""
+    """Run the sound through resampling, windows and the network; see `separate`."""
     mixture = Delay(channels)
     count = batches.outputs
 
@@ -180,7 +180,7 @@ def _separate(
 
 
 def _check(block: Audio, channels: int) -> Audio:
-    """The block as float32; ValueError if it is not `[channels, any]` of floating point."""
+    """Return the block as float32; ValueError if it is not `[channels, any]` of floating point."""
     block = np.asarray(block)
     if block.ndim != 2 or block.shape[0] != channels or block.dtype.kind != "f":
         raise ValueError(f"a float block of shape [{channels}, any] was due, not {block.dtype} {block.shape}")
@@ -188,7 +188,7 @@ def _check(block: Audio, channels: int) -> Audio:
 
 
 def _sane(block: Audio) -> Audio:
-    """The block without what poisons a filter: NaN and infinities become silence, monsters are cut off."""
+    """Return the block without what poisons a filter: NaN and infinities become silence, huge samples are clipped."""
     if not block.size or (block.min() >= -LOUDEST and block.max() <= LOUDEST):  # both false for NaN
         return block
     return np.clip(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0), -LOUDEST, LOUDEST)
@@ -196,7 +196,7 @@ def _sane(block: Audio) -> Audio:
 
 @dataclass(frozen=True)
 class _Held:
-    """A window, the tasks of its channels (None for a silent one), and the pairs that are heard as middle and side."""
+    """A window, the tasks of its channels (None for a silent one), and the pairs turned into middle and side."""
 
     window: Window
     tasks: list[Task | None]
@@ -206,7 +206,7 @@ class _Held:
 def _infer(
     windows: Iterable[Window], batches: Batches, live: bool, pairs: Sequence[tuple[int, int]], rate: int
 ) -> Iterator[tuple[Window, Audio]]:
-    """Let windows out in order, each with stems `[S, C, N]`.
+    """Yield windows in order, each with stems `[S, C, N]`.
 
     While the workers compute, windows are read ahead: one batch more than there are workers. `live` reads
     nothing ahead: a window is computed and out before the next is asked for.
@@ -230,7 +230,7 @@ def _infer(
 
 
 def _same(channel: Audio, held: Iterable[_Held]) -> Task | None:
-    """The task of a sequence that is equal to this one, if there is any among the windows that are held."""
+    """Return the task of an equal sequence among the windows that are held; None if there is none."""
     for one in held:
         for task in one.tasks:
             if task is not None and _are_equal(channel, task.samples):
@@ -239,14 +239,14 @@ def _same(channel: Audio, held: Iterable[_Held]) -> Task | None:
 
 
 def _are_equal(one: Audio, other: Audio) -> bool:
-    """Whether two sequences are the same; finds out early if they are not, as they mostly are not."""
+    """Return whether two sequences are equal, early if they are not, as they mostly are not."""
     if len(one) != len(other):
         return False
     return all(np.array_equal(one[at : at + PIECE], other[at : at + PIECE]) for at in range(0, len(one), PIECE))
 
 
 def _count(held: Iterable[_Held]) -> int:
-    """Sequences of all windows that are held."""
+    """Count the sequences of all windows that are held."""
     return len({id(task) for one in held for task in one.tasks if task is not None})
 
 

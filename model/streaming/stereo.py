@@ -1,8 +1,8 @@
 """Left and right as middle and side, where voices stand in the middle.
 
 Voices in films come from the very middle, the music beside them is wide: in the middle channel the voices are clearer
-than in left or right, and the side channel holds none. A network that hears one channel at a time separates them
-better there. For voices that stand some degrees beside the middle it is the other way round, so both are told apart by
+than in left or right, and the side channel holds none. A network that gets one channel at a time separates them
+better there. For voices that stand some degrees beside the middle it is the other way round. The difference shows in
 what a voice leaves in single bins of a spectrum: where it is louder than all else, the side is silent only if the voice
 is exactly in the middle.
 """
@@ -24,7 +24,7 @@ scenes, with voices 8 degrees from it 0.02 to 0.19 (benchmarks/stereo.py)."""
 
 
 def is_centered(left: Audio, right: Audio, sample_rate: int) -> bool:
-    """Whether something stands in the middle, and loud enough to be worth it; not of silence.
+    """Return whether something stands in the middle, loud enough to be worth it; False for silence.
 
     Shape: `[T]` each, of any length, the same
 

@@ -1,6 +1,6 @@
 """Cut a stream into overlapping windows, and lay windows over one another again.
 
-Let a window be W samples, of which the outer C on either side are context: heard by the network, then thrown
+Let a window be W samples, of which the outer C on either side are context: given to the network, then thrown
 away, because there the LSTMs are still warming up and the transforms see a reflection instead of sound. Two
 neighbors are cross-faded over F samples inside their contexts, so they share V = 2 C + F samples and windows
 start every H = W - V samples:
@@ -53,7 +53,7 @@ class Window:
 def make_grid(
     window_seconds: float, context_seconds: float, crossfade_seconds: float, *, sample_rate: int, hop: int
 ) -> Grid:
-    """Lengths in seconds as a grid, rounded up to whole hops.
+    """Turn lengths in seconds into a grid, rounded up to whole hops.
 
     Raises:
         ValueError: the window is too short for two contexts and two cross-fades.
@@ -76,7 +76,7 @@ def make_grid(
 
 
 def cut(blocks: Iterable[Audio], grid: Grid, channels: int) -> Iterator[Window]:
-    """Blocks of any length become windows. Holds one window, to know of each whether it is the last.
+    """Cut blocks of any length into windows. Holds one window, to know of each whether it is the last.
 
     Shape:
         - Input: blocks `[C, any]`; they are copied
@@ -109,7 +109,7 @@ def cut(blocks: Iterable[Audio], grid: Grid, channels: int) -> Iterator[Window]:
 
 
 def fades(crossfade: int) -> tuple[Audio, Audio]:
-    """Weights with which one window rises and its neighbor falls.
+    """Return the weights with which one window rises and its neighbor falls.
 
     The rise is a squared sine, rounded to multiples of 2^-24. In float32 one minus such a number is exact, so
     rise and fall sum to exactly one and not to nearly one.

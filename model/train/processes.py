@@ -96,7 +96,7 @@ def stop_on_signals() -> Iterator[Stop]:
         for name in SIGNALS:
             number = getattr(signal, name, None)  # Windows has no SIGHUP
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                with contextlib.suppress(ValueError):  # not in the main thread: whoever embeds us keeps his signals
+                with contextlib.suppress(ValueError):  # not in the main thread: the host program's handlers stay
                     stack.callback(signal.signal, number, signal.signal(number, handle))
         yield lambda: bool(asked)
 
@@ -160,7 +160,7 @@ def launch(work: Work, config: TrainConfig, processes: int, say: Say) -> dict[st
             raise failure or RuntimeError(str(e).strip().splitlines()[-1]) from e
         finally:
             for process in group.processes:
-                if process.is_alive():  # an impatient user, or a fault of ours
+                if process.is_alive():  # interrupted a second time, or an error here
                     process.kill()
     return result
 

@@ -232,45 +232,11 @@ def test_a_foreign_model_is_one_clear_line(place: Path) -> None:
 
 SCRIPT = str(ROOT / "examples" / "progress_and_stems.py")
 
-USER = '''
-"""A script as somebody writes it who type-checks."""
 
-import threading
-
-import numpy as np
-
-import cfork
-
-
-def show(progress: cfork.Progress) -> None:
-    print(progress.stage, progress.fraction)
-
-
-cancel = threading.Event()
-separator = cfork.Separator(device="cpu")
-result: cfork.Result = cfork.remix("a.mkv", dialogue=6, music="-10", separator=separator, progress=show, cancel=cancel)
-print(result.output.name, result.speed, result.notes)
-media: cfork.Media = cfork.probe("a.mkv")
-print([track.language for track in media.audio])
-planned = cfork.plan("a.mkv", music=-3)
-print(planned.lines, planned.facts["codec"])
-sound = np.zeros((2, 48_000), np.float32)
-stems = separator.separate(sound, 48_000, stems=["dialogue"])
-voice = stems.stems["dialogue"] * 2
-for rate, mixture, found in separator.film("a.mkv", start=60, end="1:30"):
-    print(rate, mixture.shape, found["music"].shape)
-try:
-    cfork.separate("a.mkv", "stems/", stems=("speech",))
-except cfork.CforkError as error:
-    print(error, error.exit_code)
-'''
-
-
-def test_a_users_script_passes_mypy_strict(place: Path) -> None:
-    api = pytest.importorskip("mypy.api", reason="mypy is not installed")
-    (place / "script.py").write_text(USER)
-    out, err, code = api.run(["--strict", "--cache-dir", str(ROOT / ".mypy_cache"), str(place / "script.py")])
-    assert code == 0, out + err
+def test_every_package_says_that_it_is_typed() -> None:
+    """`mypy` itself reads examples/progress_and_stems.py and tests/api/script_of_a_user.py, see pyproject.toml."""
+    for package in ("cfork", "cfork_cli", "model"):
+        assert (ROOT / package / "py.typed").is_file()
 
 
 def test_the_example_script(place: Path, films_here: Path) -> None:

@@ -370,7 +370,7 @@ def test_the_measured_command_s_own_errors(place: Path, monkeypatch: pytest.Monk
         measure_cfork(["remix", "missing.mkv", "--music", "mute"])
     with pytest.raises(UsageError, match="see 'cfork remix --help'"):
         measure_cfork(["remix", "--nonsense"])
-    for words, told in (("", "and told nothing"), ("ImportError: no numpy", "ImportError: no numpy")):
+    for words, told in (("", "and said nothing"), ("ImportError: no numpy", "ImportError: no numpy")):
         silent = Cost(1.0, 1.0, None, {}, 1, "", words)
         monkeypatch.setattr("cfork_cli.bench.cost.measure_module", lambda *_, silent=silent: silent)
         with pytest.raises(CforkError, match=f"'cfork remix' ended with status 1: {told}"):
@@ -384,7 +384,7 @@ def test_films_that_are_made(layout: str, tmp_path: Path) -> None:
     assert (film.layout, film.track.codec, film.track.channels) == (layout, codec, channels)
     assert film.track.sample_rate == 48_000
     assert film.seconds == pytest.approx(2.5, abs=0.1)
-    assert film.heard_channels == (5 if layout == "5.1" else channels)
+    assert film.network_channels == (5 if layout == "5.1" else channels)
     assert [stream.kind for stream in film.media.streams] == ["video", "audio"]
     shorter = bench_sound.cut_film(film, tmp_path / "short.mkv", 1.5)
     assert shorter.seconds == pytest.approx(1.5, abs=0.1)

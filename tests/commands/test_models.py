@@ -99,9 +99,9 @@ def test_states(cfork: Command, mirror: FileServer, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("card", "told"),
     [
-        ({"evaluation": "my own set"}, "not told"),
+        ({"evaluation": "my own set"}, "unknown"),
         ({"si_sdr_improvement_db": {"dialogue": "n/a", "music": 3}, "evaluation": {"set": "mine"}}, "+3.0 dB on mine"),
-        ({"si_sdr_improvement_db": "good", "evaluation": None}, "not told"),
+        ({"si_sdr_improvement_db": "good", "evaluation": None}, "unknown"),
     ],
 )
 def test_cards_are_whatever_their_authors_wrote(
@@ -256,7 +256,7 @@ def test_pull_an_address(cfork: Command, mirror: FileServer, checkpoint: bytes) 
     digest = hashlib.sha256(checkpoint).hexdigest()
     ran = cfork("models", "pull", f"{mirror.url}/mine.pth")
     assert ran.code == 0
-    assert f"nobody vouches for this file; its sha256 is {digest}" in ran.err
+    assert f"there is no published checksum to compare this file with; its sha256 is {digest}" in ran.err
     ran = cfork("models", "pull", f"{mirror.url}/mine.pth", "--name", "yours", "--sha256", digest)
     assert (ran.code, len(ran.lines)) == (0, 1)
     assert weights.resolve("yours") == cache.folder() / "yours.pth"
@@ -290,7 +290,7 @@ def test_info_of_our_own_file(cfork: Command, bundle: Path) -> None:
     out = " ".join(cfork("models", "info", "cfork").out.split())
     assert "cfork (bundled)" in out
     assert "float16" in out
-    assert "(as it should be)" in out
+    assert "(as published)" in out
     assert "+7.3 dB / +5.0 dB / -0.5 dB (dialogue / music / effects)" in out
 
 
@@ -433,9 +433,9 @@ def test_converting_keeps_the_card_and_takes_another(cfork: Command, bundle: Pat
 def test_converting_says_what_is_left_unsaid(cfork: Command, bundle: Path, place: Path, mirror: FileServer) -> None:
     assert "cfork itself cannot load this one" in cfork("models", "convert", "cfork", "x.pth").err
     weights.save(MRX(windows=(64, 128), hop=32, hidden=8), place / "hop.safetensors", {})
-    assert "does not tell hop: cfork would take" in cfork("models", "convert", "hop.safetensors", "hop.pth").err
+    assert "does not store hop: cfork would take" in cfork("models", "convert", "hop.safetensors", "hop.pth").err
     cfork("models", "pull", "mrx-paper")
-    assert "does not tell level_matched" in cfork("models", "convert", "mrx-paper", "mine.pth").err
+    assert "does not store level_matched" in cfork("models", "convert", "mrx-paper", "mine.pth").err
     assert len(cfork("models", "convert", "mrx-paper", "mrx-paper.pth").lines) == 1  # the name tells
 
 

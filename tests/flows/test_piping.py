@@ -420,7 +420,7 @@ def test_nothing_for_terminals(monkeypatch: pytest.MonkeyPatch, cfork: Command, 
     monkeypatch.setattr(os, "isatty", lambda descriptor: True)
     ran = cfork("remix", films_here / "plain.mkv", "-o", "-")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("cfork: sound is nothing for the terminal: pipe it into a player, or name a file with -o")
+    assert ran.err.startswith("cfork: a terminal cannot play sound: pipe it into a player, or name a file with -o")
     machine = cfork("separate", films_here / "plain.mkv", "--stem", "music", "-o", "-", "--json")
     assert (machine.code, machine.out) == (2, "")
     assert json.loads(machine.err)["exit_code"] == 2

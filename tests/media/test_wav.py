@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from cfork_cli.media.samples import RAW, from_integers, packed, to_integers
-from cfork_cli.media.wav import Format, channel_mask, is_endless, told_seconds
+from cfork_cli.media.wav import Format, channel_mask, is_endless, stored_seconds
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
@@ -26,7 +26,7 @@ def test_files_are_read_back(channels: int, bits: int, kind: str, riff_bytes: in
     assert rate == 44_100
     np.testing.assert_array_equal(found.T, whole)
     assert len(form.header(0)) == len(form.header(2**33)), "sizes are filled in at the end"
-    assert told_seconds(file) == pytest.approx(101 / 44_100)
+    assert stored_seconds(file) == pytest.approx(101 / 44_100)
     assert not is_endless(file)
 
 
@@ -36,7 +36,7 @@ def test_the_largest_plain_file() -> None:
     most = (2**32 - 1 + 8 - room) // 8
     assert form.header(most)[:4] == b"RIFF"
     assert form.header(most + 1)[:4] == b"RF64"
-    assert told_seconds(form.header(most + 1)) == (most + 1) / 48_000
+    assert stored_seconds(form.header(most + 1)) == (most + 1) / 48_000
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFF000])
@@ -44,12 +44,12 @@ def test_what_programs_write_into_pipes(size: int) -> None:
     head = Format(48_000, 2, 16).header(None)
     assert head[-8:] == b"data\xff\xff\xff\xff"
     head = head[:-4] + struct.pack("<I", size)
-    assert told_seconds(head) is None
+    assert stored_seconds(head) is None
     assert is_endless(head)
 
 
 def test_what_is_no_wav() -> None:
-    assert told_seconds(b"") is None
+    assert stored_seconds(b"") is None
     assert not is_endless(b"fLaC" + bytes(100))
     assert not is_endless(Format(48_000, 2, 16).header(None)[:40]), "the end of the header is not there"
 

@@ -92,7 +92,7 @@ def test_mono_and_stereo_stay() -> None:
 
 
 def test_nobody_knows_which_channel_is_which() -> None:
-    with pytest.raises(InputError, match=r"does not tell which channel is which.*leave --downmix away"):
+    with pytest.raises(InputError, match=r"does not say which channel is which.*leave --downmix away"):
         matrix_of(None, 6)
 
 

@@ -360,7 +360,7 @@ def test_lstms_learn_in_float32_on_cuda():
             assert run_lstm(lstm, x).dtype != torch.float32
 
 
-def test_an_lstm_is_heard_as_it_is_elsewhere():
+def test_an_lstm_runs_as_it_does_elsewhere():
     lstm, x = torch.nn.LSTM(4, 3, bidirectional=True), noise(5 * 2, 4).reshape(5, 2, 4)
     assert torch.equal(run_lstm(lstm, x), lstm(x)[0])
     with torch.autocast("cpu", torch.bfloat16):
