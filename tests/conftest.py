@@ -20,6 +20,8 @@ from support.films import Sound, make
 
 from cfork_cli.app import run
 
+collect_ignore = ["api/script_of_a_user.py"]  # for mypy alone; looking for doctests would run it
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make a folder for the films of this session, which workers share and whoever made it removes."""
