@@ -155,10 +155,10 @@ class Screen:
                 self.console.say(f"step {line['step']:,}, {line['minutes']:.1f} min: {', '.join(words)}")
         if "validation" in line:
             figures = line["validation"]
-            words: tuple[str, ...] = f"SI-SDR {_gains(figures)} dB", f"loss {_number(figures['loss'], 2)} dB"
+            said = [f"SI-SDR {_gains(figures)} dB", f"loss {_number(figures['loss'], 2)} dB"]
             if "film" in figures:
-                words = (words[0], f"as in films {_gains(figures['film'])} dB", words[1])
-            self.console.say(f"step {line['step']:,}, {line['minutes']:.1f} min: validation, {', '.join(words)}")
+                said.insert(1, f"as in films {_gains(figures['film'])} dB")
+            self.console.say(f"step {line['step']:,}, {line['minutes']:.1f} min: validation, {', '.join(said)}")
 
     def _step(self, line: dict[str, Any]) -> None:
         now = time.monotonic()

@@ -94,7 +94,7 @@ class FilmMixer(SceneMixer):
             found = self._group(pack, rng)
             at = int(rng.integers(len(found)))
             position = -int(rng.integers(SAMPLE_RATE))
-            gain = np.float32(10 ** (rng.uniform(-6, 0) / 20))
+            gain = 10 ** (rng.uniform(-6, 0) / 20)
             while position < self.length:
                 clip = pack.clip(int(found[at % len(found)]))
                 place(out, clip * leveled(clip, gain), position)
@@ -196,4 +196,4 @@ def over_time(gain_db: np.ndarray, samples: int) -> np.ndarray:
     """Factors float32 [samples] of gains in dB that hold every 10 ms; [N] -> [samples]."""
     points = 10 ** (gain_db / 20)
     factors = np.interp(np.arange(samples), np.arange(len(points)) * HOP + HOP / 2, points)
-    return factors.astype(np.float32)
+    return np.asarray(factors, np.float32)
