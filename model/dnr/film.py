@@ -197,4 +197,4 @@ def over_time(gain_db: np.ndarray, samples: int) -> np.ndarray:
     """Factors float32 [samples] of gains in dB that hold every 10 ms; [N] -> [samples]."""
     points = 10 ** (gain_db / 20)
     factors = np.interp(np.arange(samples), np.arange(len(points)) * HOP + HOP / 2, points)
-    return factors.astype(np.float32)
+    return np.asarray(factors, np.float32)
