@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cfork_cli import __version__
-    from cfork_cli.api import Gain, Plan, Progress, Separator, Stems, plan, probe, remix, separate
+    from cfork_cli.api.films import Gain, Plan, plan, probe, remix, separate
+    from cfork_cli.api.progress import Progress
+    from cfork_cli.api.separator import Separator, Stems
     from cfork_cli.errors import (
         CforkError,
         DamagedInputError,
@@ -37,7 +39,8 @@ __all__ = [
 
 _HOMES = {
     "__version__": "cfork_cli", "Result": "cfork_cli.flows.report", "Media": "cfork_cli.media.types",
-    "Stream": "cfork_cli.media.types",
+    "Stream": "cfork_cli.media.types", "Progress": "cfork_cli.api.progress", "Separator": "cfork_cli.api.separator",
+    "Stems": "cfork_cli.api.separator",
 }  # fmt: skip
 
 
@@ -52,7 +55,7 @@ def __getattr__(name: str) -> Any:
     if (hidden := hidden_model()) is not None:
         raise ImportError(hidden)
     is_error = name.endswith("Error") or name == "Interrupted"
-    home = _HOMES.get(name, "cfork_cli.errors" if is_error else "cfork_cli.api")
+    home = _HOMES.get(name, "cfork_cli.errors" if is_error else "cfork_cli.api.films")
     return getattr(import_module(home), name)
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong, and the exit code of each case.
+"""The errors that users see, and the exit code of each.
 
     CforkError            1   anything else that the user can do something about
     +- UsageError         2   an option or argument that makes no sense

@@ -37,6 +37,15 @@ def parse_time(text: str) -> float:
     return hours * 3600 + minutes * 60 + seconds
 
 
+def moment(time: float | str | None) -> float | None:
+    """Return a time as seconds, whatever it was given as; None stays None.
+
+    Raises:
+        UsageError: see `parse_time`.
+    """
+    return time if time is None else parse_time(str(time))
+
+
 def megabytes(size: int) -> str:
     """A size as people read it.
 

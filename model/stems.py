@@ -13,7 +13,7 @@ SAMPLE_RATE = 44_100
 
 
 def positions(wanted: Sequence[str] | None, available: Sequence[str] = STEMS) -> tuple[int, ...]:
-    """Where the wanted stems are among the available ones.
+    """Return the places of the wanted stems among the available ones.
 
     Args:
         wanted: names, each at most once, in any order; None means all of them.

@@ -1,4 +1,4 @@
-"""How loud a voice is over all the rest, while somebody speaks."""
+"""The level of a voice over all the rest, while somebody speaks."""
 
 from __future__ import annotations
 

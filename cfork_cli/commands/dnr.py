@@ -26,7 +26,7 @@ class SplitBy(StrEnum):
 
 
 class Recipe(StrEnum):
-    """What scenes are like."""
+    """Recipes of scenes."""
 
     dnr = "dnr"
     film = "film"

@@ -76,7 +76,7 @@ class SamplesPipe(PipeSink):
 
 
 class FfmpegPipe(PipeSink):
-    """Whatever ffmpeg writes into a pipe."""
+    """Write sound or a film into a pipe through ffmpeg."""
 
     def __init__(self, descriptor: int, name: Path, command: Sequence[str], codec: AudioCodec, skipped: int) -> None:
         super().__init__(descriptor, name)

@@ -1,4 +1,4 @@
-"""What happens to sounds on their way into a training scene: filters, rooms, panning, other pitch and speed.
+"""Change sounds on their way into a training scene: filters, rooms, panning, other pitch and speed.
 
 The networks hear one channel at a time. A channel of a wide mix is a mono mix in which the sources of one class stand
 at different levels (`pan_gain`), and in which a source on the far side has more room than direct sound (`colored`).

@@ -28,7 +28,7 @@ PACKS_EPOCH = 3400  # scenes from packs that make an epoch: as many as the publi
 
 
 def is_tree(folder: Path) -> bool:
-    """Whether the folder is a DnR tree, and not one of packs."""
+    """Return whether the folder is a DnR tree, and not one of packs."""
     return (folder / SPLITS["train"]).is_dir()
 
 

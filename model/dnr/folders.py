@@ -150,7 +150,7 @@ class FileLibrary:
         return self._last[1]
 
     def _excerpt(self, kind: str, entry: Entry, rng: np.random.Generator) -> Clip | None:
-        """What may be taken of a file; None if nothing may."""
+        """Return the part of a file that may be taken; None if nothing may."""
         try:
             samples = self._samples(entry)
             if kind == "speech" and samples > LONGEST_UTTERANCE * SAMPLE_RATE and not math.isfinite(entry.end):
@@ -214,7 +214,7 @@ GROUP_BY: dict[str, Callable[[PurePosixPath], str]] = {
     "file": str,
     "none": lambda name: "",
 }
-"""How files belong together: those of a group are in one split. "folder" is directly below the class' folder."""
+"""Ways to group files: those of a group are in one split. "folder" is directly below the class' folder."""
 
 
 def open_folders(folders: Mapping[str, Path], splits: Iterable[str], *, by: str, seed: int) -> dict[str, FileLibrary]:

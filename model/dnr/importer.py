@@ -26,7 +26,7 @@ COLUMNS = (
 
 @dataclass
 class Imported:
-    """What came of an import: seconds by (split, class), files used, files that gave nothing, errors by file."""
+    """The outcome of an import: seconds by (split, class), files used, files that gave nothing, errors by file."""
 
     seconds: dict[tuple[str, str], float] = field(default_factory=dict)
     files: int = 0

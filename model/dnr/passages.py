@@ -32,7 +32,7 @@ class Sources:
     wide: frozenset[str]
 
     def seconds(self, group: str) -> float:
-        """How much sound a group has."""
+        """Return how much sound a group has."""
         return float(self.pack.lengths[self.groups[group]].sum()) / SAMPLE_RATE
 
     def choose(self, allowed: np.ndarray, rng: np.random.Generator) -> int:

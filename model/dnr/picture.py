@@ -65,7 +65,7 @@ def draw(facts: Sequence[SceneFacts], path: Path, title: str) -> None:
 
 
 def _counts(axes: Axes, facts: Sequence[SceneFacts]) -> None:
-    """How many events a scene has, beside the recipe's distribution."""
+    """Draw the number of events in a scene beside the recipe's distribution."""
     most = max(max(max(one.counts.values()) for one in facts), 20)
     numbers = np.arange(1, most + 1)
     for row, kind in enumerate(reversed(ORDER)):
@@ -92,7 +92,7 @@ def _counts(axes: Axes, facts: Sequence[SceneFacts]) -> None:
 
 
 def _lengths(axes: Axes, facts: Sequence[SceneFacts]) -> None:
-    """How long the events are."""
+    """Draw the lengths of the events."""
     edges = [float(edge) for edge in np.geomspace(0.1, SECONDS, 40)]
     for kind in ORDER:
         lengths = [length for one in facts for length in one.lengths[kind]]
@@ -110,7 +110,7 @@ def _lengths(axes: Axes, facts: Sequence[SceneFacts]) -> None:
 
 
 def _shares(axes: Axes, facts: Sequence[SceneFacts]) -> None:
-    """What is heard at once."""
+    """Draw the shares of time in which classes sound together."""
     shares = {names: float(np.mean([one.shares[names] for one in facts])) for names in COMBINATIONS}
     order = sorted(shares, key=lambda names: shares[names])
     for row, names in enumerate(order):

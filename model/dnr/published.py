@@ -123,7 +123,7 @@ def sound_events(folder: Path) -> Iterator[tuple[str, str, Entry]]:
 
 
 def ground(labels: Iterable[str]) -> str | None:
-    """What most of a file's labels are; of as many, to be left out comes first, then foreground.
+    """Return the kind of most of a file's labels; of as many, "left out" comes first, then foreground.
 
     >>> ground(["Rain", "Water"]), ground(["Rain", "Raindrop", "Water"]), ground(["Music"]), ground(["Dog", "Speech"])
     ('sfx', 'background', None, None)

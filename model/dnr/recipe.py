@@ -54,7 +54,7 @@ class UnreadableError(Exception):
 
 
 class Library(Protocol):
-    """Where clips come from; see `packs`, `folders` and `published`."""
+    """A source of clips; see `packs`, `folders` and `published`."""
 
     def draw(self, kind: str, rng: np.random.Generator) -> Clip:
         """A clip for an event of this class."""

@@ -45,7 +45,7 @@ class _Reader:
         return self._sounds[clip][first : first + samples]
 
     def lufs(self, clip: Clip, first: int, samples: int) -> float:
-        """What cannot be read counts as silent, so that one damaged file does not end a long build."""
+        """Return silence for what cannot be read, so that one damaged file does not end a long build."""
         try:
             return integrated_lufs(self.part(clip, first, samples), SAMPLE_RATE)
         except UnreadableError:

@@ -196,11 +196,11 @@ class SceneMixer:
         return audio, loud, CLASS_LUFS[name] + rng.normal(0, 2.5)
 
     def mastered(self, stems: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """What is done to the finished mix, the same to all stems: nothing. Shape: [3, samples] -> the same."""
+        """Return the finished mix, all stems with one gain over time; here unchanged. Shape: [3, samples] -> the same."""
         return stems
 
     def offset_db(self, rng: np.random.Generator) -> float:
-        """How far above MIX_LUFS the mixture of a scene lies, in dB."""
+        """Draw how far above MIX_LUFS the mixture of a scene lies, in dB."""
         if self.any_level and rng.random() < self.any_level:
             return rng.uniform(*LEVELS_DB)
         return rng.normal(0, 2.5)

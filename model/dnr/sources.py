@@ -42,7 +42,7 @@ LEFT_OUT_ORIGINALS = (
 FORBIDDEN = re.compile(
     r"\bNC\b|\bND\b|non-?commercial|no-?deriv|non-?free|proprietary|unknown|keywords|\?", re.IGNORECASE
 )
-"""What a licence must not say: no sound may forbid training, changing or passing on, or be of unclear licence."""
+"""Words that no licence may have: all sounds allow training, changing and passing on, and their licences are clear."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is in a set of scenes: how many events, how long, how much at once, how loud, and how hard to separate.
+"""Measure a set of scenes: how many events, how long, how much at once, how loud, and how hard to separate.
 
 Loudness is measured by pyloudnorm on the files; times come from annots.csv. SI-SDR is that of the untouched mixture,
 the figure that DnR publishes beside its separators (speech 1.0, music -6.8, sfx -5.0 dB).

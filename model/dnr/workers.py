@@ -1,4 +1,4 @@
-"""The same work on many things, by several processes that end with whoever started them."""
+"""Do the same work on many things in several processes, which end with the process that started them."""
 
 from __future__ import annotations
 

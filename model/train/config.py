@@ -1,4 +1,4 @@
-"""What a training run depends on, and the recipes: ours, and the published ones of MRX."""
+"""The options of a training run, and the recipes: ours, and the published ones of MRX."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ def _mean(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, 
 
 
 def _line(panel: Axes, at: np.ndarray, value: np.ndarray, color: str, label: str | None, width: float | None) -> None:
-    """What was reported, faint, and its local mean."""
+    """Draw the reported values, faint, and their local mean."""
     panel.plot(at, value, color=color, linewidth=0.7, alpha=0.25)
     panel.plot(at, smooth(value, len(value) * SMOOTH_FRACTION if width is None else width), color=color, label=label)
 

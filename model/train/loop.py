@@ -191,7 +191,7 @@ def train(
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:
-    """What dropout draws depends on the step alone, and not on how training came there."""
+    """Seed dropout by the step alone, so that it does not depend on interruptions."""
     torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> 1))
 
 

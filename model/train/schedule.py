@@ -11,7 +11,7 @@ THRESHOLD = 1e-4  # what an improvement must exceed, relative to the best
 
 
 def progress(config: TrainConfig, step: int, minutes: float, epoch_steps: int) -> float:
-    """How much of the training is done, 0 to 1: the limit that comes first counts."""
+    """Return the part of the training that is done, 0 to 1: the limit that comes first counts."""
     done = [minutes / config.minutes] if config.minutes else []
     done += [step / limit for limit in (config.steps, config.epochs * epoch_steps) if limit]
     return min(max(done), 1.0)

@@ -128,7 +128,7 @@ def write(content: Mapping[str, Any], path: Path) -> None:
 
 @dataclass
 class Training:
-    """What goes on from one run to the next.
+    """Everything that goes on from one run to the next.
 
     Attributes:
         averaged: the moving average of the network's weights, which is the result.

@@ -1,4 +1,4 @@
-"""How good a network in training is, on scenes that stay the same: SI-SDR improvement and loss."""
+"""Validate a network in training on scenes that stay the same: SI-SDR improvement and loss."""
 
 from __future__ import annotations
 
