@@ -196,7 +196,7 @@ class SceneMixer:
         return audio, loud, CLASS_LUFS[name] + rng.normal(0, 2.5)
 
     def mastered(self, stems: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return the finished mix, all stems with one gain over time; here unchanged. Shape: [3, samples] -> the same."""
+        """Return the finished mix, all stems under one gain; here unchanged. Shape: [3, samples] -> the same."""
         return stems
 
     def offset_db(self, rng: np.random.Generator) -> float:
