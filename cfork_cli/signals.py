@@ -21,11 +21,12 @@ _holding = threading.local()
 def interruptible() -> Iterator[None]:
     """Raise KeyboardInterrupt on SIGINT, SIGTERM and SIGHUP while this is open."""
     last = -math.inf
+    _holding.done = False
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         nonlocal last
         before, last = last, time.monotonic()
-        if last - before > PATIENCE_SECONDS:
+        if last - before > PATIENCE_SECONDS and not getattr(_holding, "done", False):
             if getattr(_holding, "depth", 0):
                 _holding.interrupted = True
             else:
@@ -45,12 +46,14 @@ def interruptible() -> Iterator[None]:
 def held() -> Iterator[None]:
     """Let interruptions wait until the end of a step that must be done whole, such as giving several files their names.
 
-    An interruption that came meanwhile is raised at the end, if the step itself went wrong; where it went well, it
-    comes too late and is forgotten: what it would have stopped is done.
+    An interruption that came meanwhile is raised at the end if the step itself went wrong. Where it went well, it comes
+    too late and is forgotten, and so is any later one until `begin`: what it would have stopped is done, and only
+    cleaning up and telling of it are left. Interruptions are those of `interruptible`, in the same thread.
     """
     _holding.depth = getattr(_holding, "depth", 0) + 1
     try:
         yield
+        _holding.done = True
     except BaseException:
         if _holding.depth == 1 and getattr(_holding, "interrupted", False):
             _holding.interrupted = False
@@ -60,3 +63,8 @@ def held() -> Iterator[None]:
         _holding.depth -= 1
         if not _holding.depth:
             _holding.interrupted = False
+
+
+def begin() -> None:
+    """Take interruptions seriously again: new work begins."""
+    _holding.done = False

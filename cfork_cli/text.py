@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from cfork_cli.errors import UsageError
@@ -43,7 +44,11 @@ def moment(time: float | str | None) -> float | None:
     Raises:
         UsageError: see `parse_time`.
     """
-    return time if time is None else parse_time(str(time))
+    if time is None or isinstance(time, str):
+        return None if time is None else parse_time(time)
+    if not 0 <= time < math.inf:  # also true of NaN
+        raise UsageError(f"{time} is not a time: give seconds from the film's start")
+    return float(time)
 
 
 def megabytes(size: int) -> str:

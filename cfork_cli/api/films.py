@@ -89,20 +89,23 @@ def remix(
         overwrite: whether an output that exists is replaced.
         separator: a network that was loaded before, for many films; `model`, `device` and `precision` are its own then.
         progress: called in this thread, several times a second.
-        cancel: once it is set, the work ends with `Interrupted`, and nothing is left behind.
+        cancel: once it is set, the work ends with `Interrupted`, and nothing is left behind; until the stage "finish",
+            in which files get their names.
 
     Returns:
         What was written, with notes and speed.
 
     Raises:
-        CforkError: whatever went wrong; no output exists then, or each is what it was before.
+        CforkError: whatever went wrong; no output exists then, or each is what it was before (of several files that are
+            replaced by `overwrite`, some may be new). Whatever `progress` raises comes through.
     """
     from cfork_cli.flows import run
 
     job = _job(
         input, (dialogue, music, effects), output, track, codec, bitrate, downmix=downmix, keep_original=keep_original,
-        sidecar=sidecar, title=title, default=default, start=moment(start), end=moment(end), model=model,
-        device=device, precision=precision, input_lufs=input_lufs, force=overwrite,
+        sidecar=sidecar, title=title, default=default, start=moment(start), end=moment(end),
+        model=model if separator is None else separator.network.model, device=device, precision=precision,
+        input_lufs=input_lufs, force=overwrite,
     )  # fmt: skip
     return run.remix(job, report=report_to(progress, cancel), loaded=None if separator is None else separator.network)
 
@@ -185,7 +188,8 @@ def separate(
 
     job = SeparateJob(
         Path(input), Path(output), tuple(stems), format, bits, codec, template, mixture, residual,
-        None if track is None else str(track), model, device, precision, input_lufs, overwrite,
+        None if track is None else str(track),
+        model if separator is None else separator.network.model, device, precision, input_lufs, overwrite,
         start=moment(start), end=moment(end),
     )  # fmt: skip
     return run.separate(
@@ -211,7 +215,7 @@ def _job(
         stem: parse_gain_db(gain) if isinstance(gain, str) else check_gain_db(float(gain))
         for stem, gain in zip(SPOKEN_ORDER, gains, strict=True)
     }
-    tracks = (track,) if isinstance(track, int | str) else tuple(track)
+    tracks = tuple(track) if isinstance(track, Sequence) and not isinstance(track, str) else (track,)
     return RemixJob(
         Path(input), None if output is None else Path(output), gains_db, tuple(map(str, tracks)), codec,
         None if bitrate is None else parse_bit_rate(str(bitrate)), **more,

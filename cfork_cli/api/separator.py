@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     Name = str | os.PathLike[str]
     Audio = NDArray[np.float32]
+
+MOST_RATE_HZ = 768_000
 
 
 @dataclass(frozen=True)
@@ -79,19 +83,19 @@ class Separator:
             stems: which are wanted.
             lufs: integrated loudness of the whole that the sound belongs to; None measures it (BS.1770).
             layout: ffmpeg's name of the channels' places; None: two are left and right.
-            progress, cancel: see `remix`; the stage is "separate".
+            progress, cancel: see `remix`; the stages are "measure", which is one step, and "separate".
 
         Shape:
             `[channels, samples]` -> each stem `[channels, samples]`; `[samples]` -> `[samples]`.
 
         Raises:
-            UsageError: the sound has another shape, or there is no such stem.
+            UsageError: the sound has another shape, there is no such stem, or rate, layout or loudness make no sense.
         """
         import numpy as np
 
         audio = _channels_first(sound)
-        total = audio.shape[1] / sample_rate if sample_rate > 0 else 0.0
-        second = max(sample_rate, 1)
+        track = _stream(sample_rate, audio.shape[0], layout)
+        total, second = audio.shape[1] / sample_rate, sample_rate
         blocks = (audio[:, at : at + second] for at in range(0, audio.shape[1], second))
         names, report = _stem_names(stems), report_to(progress, cancel)
         found = np.empty((len(names), *audio.shape), np.float32)
@@ -99,7 +103,7 @@ class Separator:
             from cfork_cli.input.loudness import lufs_of
 
             report.stage("measure", total)
-            lufs = lufs_of([audio], sample_rate, audio.shape[0], layout)
+            lufs = lufs_of([audio], sample_rate, audio.shape[0], track.layout)
         report.stage("separate", total)
         at = 0
         pieces = self.stream(blocks, sample_rate, channels=audio.shape[0], stems=names, lufs=lufs, layout=layout)
@@ -134,8 +138,11 @@ class Separator:
         Yields:
             Pieces of the mixture `[channels, samples]` and of each stem, which together are as long as the blocks.
         """
+        from cfork_cli.flows.checks import check_lufs
         from cfork_cli.flows.separator import TrackSeparator
 
+        if lufs != -math.inf:  # which is silence
+            check_lufs(lufs)
         names = _stem_names(stems)
         track = _stream(sample_rate, channels, layout)
         for mixture, piece in TrackSeparator.of(self.network, track, lufs).run(iter(blocks), names, live=live):
@@ -192,10 +199,20 @@ def _stem_names(stems: Sequence[str]) -> tuple[str, ...]:
 
 
 def _stream(sample_rate: int, channels: int, layout: str | None) -> Stream:
+    """Return the facts of samples in memory.
+
+    Raises:
+        UsageError: there is no such rate, or the layout has other channels.
+    """
+    from cfork_cli.media.layouts import speakers
     from cfork_cli.media.types import Stream
 
+    if not isinstance(sample_rate, Integral) or not 0 < sample_rate <= MOST_RATE_HZ:
+        raise UsageError(f"{sample_rate} is not a sample rate: give whole Hz, such as 48000")
+    if layout is not None and len(speakers(layout) or ()) != channels:
+        raise UsageError(f"'{layout}' is not a layout of {channels} channels, such as stereo or 5.1")
     layout = layout or {1: "mono", 2: "stereo"}.get(channels)
-    return Stream(0, "audio", 0, "pcm_f32le", channels=channels, layout=layout, sample_rate=sample_rate)
+    return Stream(0, "audio", 0, "pcm_f32le", channels=channels, layout=layout, sample_rate=int(sample_rate))
 
 
 def _channels_first(sound: Any) -> Audio:

@@ -10,15 +10,18 @@ from pathlib import Path
 
 from cfork_cli.errors import OutputError, UsageError
 from cfork_cli.flows.report import Report
-from cfork_cli.flows.source import Piece, Source, existing, without_lengths
+from cfork_cli.flows.source import Piece, Source, called, existing, without_lengths
 from cfork_cli.media.containers import container_for
-from cfork_cli.media.keyframes import key_frame_before
+from cfork_cli.media.keyframes import key_frame_before, landed
+from cfork_cli.media.pipes import is_output_pipe
 from cfork_cli.media.probe import probe
 from cfork_cli.media.span import Span
 from cfork_cli.media.timeline import keeps_time_stamps
 from cfork_cli.media.types import Media
 from cfork_cli.remux.cut import cut
 from cfork_cli.text import clock
+
+_UNNOTICED_SECONDS = 0.05
 
 
 def span_of(start: float | None, end: float | None, media: Media) -> Span | None:
@@ -27,7 +30,7 @@ def span_of(start: float | None, end: float | None, media: Media) -> Span | None
     Raises:
         UsageError: it is empty, or lies after the film's end.
     """
-    if start is None and end is None:
+    if not start and end is None:
         return None
     begin = start or 0.0
     if begin < 0 or (end is not None and end <= begin):
@@ -59,7 +62,7 @@ def cut_out(
         UsageError: there is no such piece, or it is one of a stream that nobody can seek in.
         DamagedInputError, OutputError, FfmpegError: it cannot be cut out.
     """
-    if start is None and end is None:
+    if not start and end is None:
         yield source
         return
     if source.head is not None:
@@ -67,29 +70,42 @@ def cut_out(
     media = source.media
     span = span_of(start, end, media) or Span()
     key = key_frame_before(media, span.begin) if with_film else None
-    note = None
+    asked = span.begin
     if key is not None:
-        if span.begin - key.seconds > 0.05:
-            note = (
-                f"the piece begins at {key.seconds:.2f} s, {span.begin - key.seconds:.2f} s before the time that was "
-                "asked for: a copied picture can begin only at a key frame"
-            )
         span = replace(span, begin=key.seconds)
     if not with_film or only_plan:
-        yield replace(source, piece=Piece(span, note=note))
+        yield replace(source, piece=Piece(span, note=_note(span, asked)))
         return
     container = container_for(Path(f"x{media.path.suffix}"), media)
+    beside = None if is_output_pipe(output) else existing(output or media.path)
     try:
-        folder = tempfile.TemporaryDirectory(prefix=".cfork-", dir=existing(output or media.path))
+        folder = tempfile.TemporaryDirectory(prefix=".cfork-", dir=beside)
     except OSError as error:
         raise OutputError(f"a piece of '{media.path}' cannot be saved ({error.strerror}): choose another -o") from error
     with folder as place:
-        report.stage("cut", is_sound=False)
         path = Path(place) / media.path.name
-        cut(media, span, key.seek_seconds if key is not None else span.begin, path, container)
-        film = probe(path)
-        picture = next((one for one in film.streams if one.kind == "video" and not one.is_cover), None)
-        zero = 0.0 if keeps_time_stamps(film) else film.start_seconds
-        begins = max(0.0, (film.start_seconds if picture is None else picture.start_seconds) - zero)
-        film = film if picture is not None else without_lengths(film)
-        yield replace(source, piece=Piece(span, film, begins, note))
+        with called(path, media.path):
+            report.stage("cut", is_sound=False)
+            seek = key.seek_seconds if key is not None else span.begin
+            cut(media, span, seek, path, container, lambda: report.at(0.0))
+            film = probe(path)
+            if key is not None:
+                span = replace(span, begin=landed(media, film, key))
+            yield replace(source, piece=_piece(span, film, asked))
+
+
+def _piece(span: Span, film: Media, asked: float) -> Piece:
+    """Return what was cut out, with a note if it begins before the moment that was asked for."""
+    picture = film.picture
+    zero = 0.0 if keeps_time_stamps(film) else film.start_seconds
+    begins = max(0.0, (film.start_seconds if picture is None else picture.start_seconds) - zero)
+    return Piece(span, film if picture is not None else without_lengths(film), begins, _note(span, asked))
+
+
+def _note(span: Span, asked: float) -> str | None:
+    if asked - span.begin <= _UNNOTICED_SECONDS:
+        return None
+    return (
+        f"the piece begins at {span.begin:.2f} s, {asked - span.begin:.2f} s before the time that was asked for: "
+        "a copied picture can begin only at a key frame"
+    )

@@ -127,23 +127,23 @@ class RemixPlan:
             "language": track.language,
             "gains_db": {stem: json_gain(self.job.gains_db[stem]) for stem in SPOKEN_ORDER},
             "computed_stems": list(self.mixer.stems),
-            "duration_seconds": self.media.duration_seconds,
-            "notes": list(self.notes),
-            **self.source.facts(),
         }
         if self.pipe:
-            return facts | self.pipe.facts(track)
-        film = self.outputs[0][1]
-        tracks = [
-            {
-                "track": new.source.number + 1, "language": new.source.language, "output": str(path),
-                "codec": new.codec.codec_name, "bit_rate": new.codec.bit_rate, "channels": new.delivered.channels,
-                "layout": new.delivered.layout, "sample_rate": new.delivered.sample_rate, "beside": new.beside,
-            }
-            for path, film in self.outputs
-            for new in film.new
-        ]  # fmt: skip
-        return facts | {"container": film.container, "codec": film.codec.codec_name, "tracks": tracks}
+            facts |= self.pipe.facts(track)
+        else:
+            film = self.outputs[0][1]
+            facts |= {"container": film.container, "codec": film.codec.codec_name}
+            facts["tracks"] = [
+                {
+                    "track": new.source.number + 1, "language": new.source.language, "output": str(path),
+                    "codec": new.codec.codec_name, "bit_rate": new.codec.bit_rate,
+                    "channels": new.delivered.channels, "layout": new.delivered.layout,
+                    "sample_rate": new.delivered.sample_rate, "beside": new.beside,
+                }
+                for path, film in self.outputs
+                for new in film.new
+            ]  # fmt: skip
+        return facts | _ends(self.source, self.media, self.notes)
 
 
 @dataclass(frozen=True)
@@ -210,26 +210,26 @@ class SeparatePlan:
 
     def facts(self) -> dict[str, Any]:
         """Return what will be done, for machines."""
-        facts = {
-            "input": str(self.media.path),
-            "track": self.track.number + 1,
-            "duration_seconds": self.media.duration_seconds,
-            "notes": list(self.notes),
-            **self.source.facts(),
-        }
+        facts: dict[str, Any] = {"input": str(self.media.path), "track": self.track.number + 1}
         if self.pipe:
-            more = {"output": str(self.pipe.path), "language": self.track.language, "stem": self.stems[0],
-                    "computed_stems": list(self.stems)}  # fmt: skip
-            return facts | more | self.pipe.facts(self.track)
-        stored = self.format
-        return facts | {
-            "files": {sound: str(path) for sound, path in (self.files or {}).items()},
-            "residual_to": list(self.takers),
-            "codec": stored and (stored.codec.codec_name if stored.codec else stored.subtype),
-            "picture": self.picture,
-            "sample_rate": self.track.sample_rate,
-            "channels": self.track.channels,
-        }
+            facts |= {"output": str(self.pipe.path), "language": self.track.language, "stem": self.stems[0],
+                      "computed_stems": list(self.stems), **self.pipe.facts(self.track)}  # fmt: skip
+        else:
+            stored = self.format
+            facts |= {
+                "files": {sound: str(path) for sound, path in (self.files or {}).items()},
+                "residual_to": list(self.takers),
+                "codec": stored and (stored.codec.codec_name if stored.codec else stored.subtype),
+                "picture": self.picture,
+                "sample_rate": self.track.sample_rate,
+                "channels": self.track.channels,
+            }
+        return facts | _ends(self.source, self.media, self.notes)
+
+
+def _ends(source: Source, media: Media, notes: tuple[str, ...]) -> dict[str, Any]:
+    """Return the facts that stand last in every plan."""
+    return {**source.facts(), "duration_seconds": media.duration_seconds, "notes": list(notes)}
 
 
 def levels(gains_db: dict[str, float], *, changed_only: bool = False) -> str:

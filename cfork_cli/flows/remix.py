@@ -59,6 +59,8 @@ def _check_words(job: RemixJob) -> None:
             raise UsageError("a pipe carries the new sound alone: leave --keep-original, --sidecar and --downmix away")
         if not job.default:
             raise UsageError("a pipe carries the new sound alone: leave --no-default away")
+    if job.sidecar and not (job.start is None and job.end is None):
+        raise UsageError("players play a sidecar beside the whole film: leave --start and --end away, or --sidecar")
     if job.sidecar and job.keep_original:
         raise UsageError("--sidecar leaves the film alone, so there is nothing for --keep-original: take one of them")
     if not job.default and not job.keep_original:
@@ -103,7 +105,7 @@ def _plan_pipe(job: RemixJob, source: Source, options: PipeOptions) -> RemixPlan
     media = source.media
     track = source.track(media, ",".join(job.tracks) or None)
     warnings = _check_network(job)
-    picture = any(one.kind == "video" and not one.is_cover for one in media.streams)
+    picture = media.picture is not None
     name = check_format(options.output_format) or ("matroska" if picture else "wav")
     film = None
     if picture and takes_picture(name):

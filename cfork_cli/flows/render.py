@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cfork_cli import signals
 from cfork_cli.flows.report import Report, peak_notes
 from cfork_cli.flows.separator import TrackSeparator
 from cfork_cli.input.blocks import Blocks
@@ -92,6 +93,7 @@ def render(
     Raises:
         CforkError: whatever went wrong.
     """
+    signals.begin()
     report.stage(stage, total)
     for place, sounds in in_step([(lane.sounds(), lane.blocks.sample_rate, lane.begin) for lane in lanes]):
         lanes[place].write(sounds)

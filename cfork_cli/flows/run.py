@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
+from typing import TypeVar
 
+from cfork_cli.codecs.pipe_format import check_format, takes_picture
 from cfork_cli.flows import early_torch
 from cfork_cli.flows import remix as remixes
 from cfork_cli.flows import separate as separations
@@ -14,8 +16,10 @@ from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.piece import cut_out
 from cfork_cli.flows.plans import RemixPlan, SeparatePlan
 from cfork_cli.flows.report import Report, Result, cancellable
-from cfork_cli.flows.source import source_of
+from cfork_cli.flows.source import Source, source_of
 from cfork_cli.media import pipes
+
+Plan = TypeVar("Plan", RemixPlan, SeparatePlan)
 
 
 @contextmanager
@@ -36,15 +40,14 @@ def planned_remix(
         remixes.check_early(job)
     if not only_plan and any(job.gains_db.values()):
         early_torch.begin()
+
+    def plan(source: Source) -> RemixPlan:
+        return remixes.plan_remix(replace(job, input=source.path), source, options)
+
     with ExitStack() as stack:
         source = stack.enter_context(source_of(job.input, job.output, options, report))
-        with_film = not job.sidecar and not (pipes.is_output_pipe(job.output) and options.output_format == "wav")
-        piece = cut_out(source, job.start, job.end, job.output, report, with_film=with_film, only_plan=only_plan)
-        source = stack.enter_context(piece)
-        plan = remixes.plan_remix(replace(job, input=source.path), source, options)
-        for note in plan.notes:
-            report.note(note)
-        yield plan
+        with_film = not pipes.is_output_pipe(job.output) or takes_picture(check_format(options.output_format))
+        yield stack.enter_context(_planned(plan, job, source, report, with_film=with_film, only_plan=only_plan))
 
 
 @contextmanager
@@ -58,15 +61,39 @@ def planned_separation(
         separations.check_early(job)
     if not only_plan:
         early_torch.begin()
+
+    def plan(source: Source) -> SeparatePlan:
+        return separations.plan_separate(replace(job, input=source.path), source, options)
+
     with ExitStack() as stack:
         source = stack.enter_context(source_of(job.input, job.output, options, report, sound_only=True))
-        with_film = separations.takes_picture(job)
-        piece = cut_out(source, job.start, job.end, job.output, report, with_film=with_film, only_plan=only_plan)
-        source = stack.enter_context(piece)
-        plan = separations.plan_separate(replace(job, input=source.path), source, options)
-        for note in plan.notes:
+        with_film = separations.takes_film(job)
+        yield stack.enter_context(_planned(plan, job, source, report, with_film=with_film, only_plan=only_plan))
+
+
+@contextmanager
+def _planned(
+    plan: Callable[[Source], Plan],
+    job: RemixJob | SeparateJob,
+    source: Source,
+    report: Report,
+    *,
+    with_film: bool,
+    only_plan: bool,
+) -> Iterator[Plan]:
+    """Plan for the film, or for a piece of it, which is cut out when all else has been checked; report the notes."""
+
+    def piece(*, only_plan: bool) -> AbstractContextManager[Source]:
+        return cut_out(source, job.start, job.end, job.output, report, with_film=with_film, only_plan=only_plan)
+
+    with ExitStack() as stack:
+        if (job.start or job.end is not None) and not only_plan:
+            with piece(only_plan=True) as whole:
+                plan(whole)
+        planned = plan(stack.enter_context(piece(only_plan=only_plan)))
+        for note in planned.notes:
             report.note(note)
-        yield plan
+        yield planned
 
 
 def remix(

@@ -101,7 +101,7 @@ def plan_separate(job: SeparateJob, source: Source | None = None, options: PipeO
     form = stem_format(track, word, bits=job.bits, codec=job.codec)
     film = None
     if _is_file(job.output) and form.container not in _ONE_TRACK and form.codec is not None:
-        picture = takes_picture(job)
+        picture = takes_film(job)
         new = [NewTrack(copied, track, form.codec, sound.capitalize()) for sound in sounds]
         film = fit.plan_sounds(written, new, form.container, suffix=job.output.suffix, picture=picture)
     elif _is_file(job.output) and len(sounds) > 1:
@@ -233,7 +233,7 @@ def _names(plan: SeparatePlan) -> str:
     return f"{', '.join(path.name for path in plan.paths)} in {plan.job.output}"
 
 
-def takes_picture(job: SeparateJob) -> bool:
+def takes_film(job: SeparateJob) -> bool:
     """Return whether the stems go into a file that takes the film's picture along."""
     container = None if pipes.is_output_pipe(job.output) else muxer_named(job.output.suffix)
     if container is None or job.output.is_dir() or container in _ONE_TRACK:

@@ -165,9 +165,7 @@ def source_of(
         stack.callback(os.close, descriptor)
         report.stage("listen")
         head = live.listen(descriptor, name, options.raw)
-        has_picture = head.media is not None and any(
-            one.kind == "video" and not one.is_cover for one in head.media.streams
-        )
+        has_picture = head.media is not None and head.media.picture is not None
         if into_pipe and head.media is not None and not (has_picture and takes_picture(wanted) and not sound_only):
             yield Source(name, head, descriptor, options.raw)
             return
@@ -175,10 +173,8 @@ def source_of(
         report.note(f"'{name}' has to be read twice: it is saved in '{beside or tempfile.gettempdir()}' first")
         report.stage("receive", is_sound=False)
         saved = stack.enter_context(spooled(descriptor, head.data, options.raw, name, beside, report.at))
-        try:
+        with called(saved, name):
             yield Source(saved)
-        except CforkError as error:  # nobody knows the copy
-            raise type(error)(str(error).replace(str(saved), str(name))) from error
 
 
 def existing(output: Path) -> Path:
@@ -190,3 +186,12 @@ def without_lengths(media: Media) -> Media:
     """Return a film of unknown length: the headers of a piece have the length of the whole."""
     streams = tuple(replace(stream, duration_seconds=None) for stream in media.streams)
     return replace(media, duration_seconds=None, streams=streams)
+
+
+@contextlib.contextmanager
+def called(saved: Path, name: Path) -> Iterator[None]:
+    """Let errors name the film as the user knows it, and not a hidden copy of it."""
+    try:
+        yield
+    except CforkError as error:
+        raise type(error)(str(error).replace(str(saved), str(name))) from error

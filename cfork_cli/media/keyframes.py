@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +27,17 @@ _BEFORE_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class KeyFrame:
-    """A key frame: its moment, in seconds from the film's start, and the value of `ffmpeg -ss` that lands on it."""
+    """A key frame of a picture.
+
+    Attributes:
+        seconds: its moment, from the film's start.
+        seek_seconds: what to tell `ffmpeg -ss` to land on it.
+        digest: of its packet; None for the film's start.
+    """
 
     seconds: float
     seek_seconds: float
+    digest: str | None = None
 
 
 def key_frame_before(media: Media, seconds: float) -> KeyFrame | None:
@@ -43,11 +51,11 @@ def key_frame_before(media: Media, seconds: float) -> KeyFrame | None:
     """
     import av
 
-    picture = next((one for one in media.streams if one.kind == "video" and not one.is_cover), None)
+    picture = media.picture
     if picture is None:
         return None
     start = media.start_seconds  # as the ffmpeg that cuts has it; PyAV's may be another
-    zero = max(0.0, start) if keeps_time_stamps(media) else start
+    zero = _zero(media)
     options = {"protocol_whitelist": "file,pipe"}
     try:
         with av.open(f"file:{media.path}", options=options, metadata_errors="replace") as container:
@@ -62,11 +70,11 @@ def key_frame_before(media: Media, seconds: float) -> KeyFrame | None:
                         continue
                     moment = packet.pts * base - zero
                     if packet.is_keyframe and moment <= seconds + 1e-6:
-                        found = moment
+                        found = moment, _digest(packet)
                     if moment > seconds + 2.0 or (packet.is_keyframe and moment > seconds):
                         break
                 if found is not None:
-                    return _key_frame(container, max(0.0, found), zero - start)
+                    return _key_frame(container, max(0.0, found[0]), zero - start, found[1])
                 if at == 0.0:
                     return KeyFrame(0.0, 0.0)  # the picture begins a little later than the film
     except (av.error.FFmpegError, IndexError, ValueError) as error:
@@ -74,7 +82,7 @@ def key_frame_before(media: Media, seconds: float) -> KeyFrame | None:
     return None
 
 
-def _key_frame(container: Any, moment: float, moved: float) -> KeyFrame:
+def _key_frame(container: Any, moment: float, moved: float, digest: str) -> KeyFrame:
     """Return a key frame with the place to seek to, as ffmpeg's own arithmetic has it.
 
     Args:
@@ -83,7 +91,56 @@ def _key_frame(container: Any, moment: float, moved: float) -> KeyFrame:
     if not moment:
         return KeyFrame(0.0, 0.0)
     if container.format.name in _WITHOUT_INDEX:
-        return KeyFrame(moment, max(0.0, moment + moved - _BEFORE_SECONDS))
+        return KeyFrame(moment, max(0.0, moment + moved - _BEFORE_SECONDS), digest)
     reordered = any(stream.codec_context.has_b_frames for stream in container.streams.video)
     early = _BACK_SECONDS if reordered and not container.format.flags & _SEEKS_BY_PTS else 0.0
-    return KeyFrame(moment, moment + moved + early + _ROUNDING_SECONDS)
+    return KeyFrame(moment, moment + moved + early + _ROUNDING_SECONDS, digest)
+
+
+def landed(media: Media, piece: Media, key: KeyFrame) -> float:
+    """Return the moment in a film with which a piece of it really begins: seeking may land on another key frame.
+
+    Args:
+        piece: what was cut out, whose packets are those of the film.
+        key: where it should begin.
+
+    Raises:
+        DamagedInputError: the film cannot be read there.
+    """
+    import av
+
+    picture, cut = media.picture, piece.picture
+    if picture is None or cut is None or key.digest is None:
+        return key.seconds
+    options = {"protocol_whitelist": "file,pipe"}
+    try:
+        with av.open(f"file:{piece.path}", options=options, metadata_errors="replace") as container:
+            packets = container.demux(container.streams[cut.index])
+            first = next((_digest(packet) for packet in packets if packet.size), None)
+        if first in (None, key.digest):
+            return key.seconds
+        zero, reach = _zero(media), max(0.0, key.seconds - _STEPS_SECONDS[-1])
+        with av.open(f"file:{media.path}", options=options, metadata_errors="replace") as container:
+            stream = container.streams[picture.index]
+            base, found = float(stream.time_base or 0), None
+            container.seek(int((zero + reach) * av.time_base), backward=True)
+            for packet in container.demux(stream):
+                if packet.pts is None or not packet.is_keyframe:
+                    continue
+                moment = packet.pts * base - zero
+                if moment > key.seconds + _STEPS_SECONDS[1]:
+                    break
+                if _digest(packet) == first and (found is None or abs(moment - key.seconds) < abs(found - key.seconds)):
+                    found = moment
+            return key.seconds if found is None else max(0.0, found)
+    except (av.error.FFmpegError, IndexError, ValueError) as error:
+        raise DamagedInputError(f"'{media.path}' cannot be read at {key.seconds:.1f} s ({error})") from error
+
+
+def _zero(media: Media) -> float:
+    """Return the time stamp of the film's start."""
+    return max(0.0, media.start_seconds) if keeps_time_stamps(media) else media.start_seconds
+
+
+def _digest(packet: Any) -> str:
+    return hashlib.sha256(bytes(packet)).hexdigest()

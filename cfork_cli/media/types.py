@@ -84,6 +84,11 @@ class Media:
         """The sound tracks, in order."""
         return tuple(stream for stream in self.streams if stream.kind == "audio")
 
+    @property
+    def picture(self) -> Stream | None:
+        """The first stream of moving pictures; covers do not count."""
+        return next((one for one in self.streams if one.kind == "video" and not one.is_cover), None)
+
     def default_audio(self) -> Stream:
         """The track that a player would play: the first with the default flag, else the first. One of which nothing
         can be decoded (broadcasts announce tracks that never come) counts only if there is no other.

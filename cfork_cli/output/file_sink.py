@@ -29,10 +29,11 @@ class FileSink(Sink):
         self.output = output
         self._force = force
         self._replaces = output.exists()
+        self._appeared = False
         self._temporary = temporary_name(output)
 
     def withdraw(self) -> None:
-        if not self._replaces:
+        if self._appeared and not self._replaces:
             with contextlib.suppress(OSError):
                 self.output.unlink(missing_ok=True)
 
@@ -41,6 +42,7 @@ class FileSink(Sink):
             if not self._force and self.output.exists():
                 raise OutputError(f"'{self.output}' appeared while we worked: replace it with --force")
             os.replace(self._temporary, self.output)
+            self._appeared = True
         except OSError as error:
             raise OutputError(f"'{self.output}' cannot be written ({error.strerror}): choose another place") from error
 

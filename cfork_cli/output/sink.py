@@ -121,7 +121,7 @@ def publish_together(sinks: Sequence[Sink]) -> None:
 
     Raises:
         OutputError, OutputClosed, FfmpegError: one could not be written completely. What was not there before is not
-            there then.
+            there then; of several files that were to be replaced, some may have been.
     """
     for sink in sinks:
         sink.finish()  # all that can well fail fails here
@@ -129,8 +129,8 @@ def publish_together(sinks: Sequence[Sink]) -> None:
     with held():
         try:
             for sink in sinks:
+                published.append(sink)  # before: it may be interrupted in its midst, by a program's own handler
                 sink.publish()
-                published.append(sink)
         except BaseException:
             for sink in published:
                 sink.withdraw()

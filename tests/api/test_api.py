@@ -63,11 +63,11 @@ def test_a_remix_says_what_it_did(film: Path, place: Path, loads: list[str], cap
 
 
 def test_one_network_for_many_films(film: Path, loads: list[str]) -> None:
-    separator = cfork.Separator("mine")
+    separator = cfork.Separator("cfork")
     for number in range(2):
         cfork.remix(film, music=-3, output=film.with_name(f"{number}.wav"), separator=separator)
     cfork.separate(film, film.with_name("stems"), separator=separator)
-    assert loads == ["mine"]
+    assert loads == ["cfork"]
 
 
 def test_stems_of_a_film(film: Path, place: Path, loads: list[str]) -> None:
@@ -165,6 +165,40 @@ def test_integers_are_full_scale_at_their_limit(loads: list[str]) -> None:
 def test_arrays_that_are_refused(loads: list[str], sound: np.ndarray, words: str) -> None:
     with pytest.raises(cfork.UsageError, match=words):
         cfork.Separator().separate(sound, RATE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"sample_rate": 0}, "0 is not a sample rate"),
+        ({"sample_rate": -5}, "-5 is not a sample rate"),
+        ({"sample_rate": 48000.5}, "is not a sample rate"),
+        ({"layout": "5.1"}, "is not a layout of 2 channels"),
+        ({"layout": "nope"}, "is not a layout of 2 channels"),
+        ({"lufs": float("nan")}, "is no loudness"),
+        ({"lufs": 500.0}, "is no loudness"),
+        ({"stems": ["drums"]}, "is not a stem"),
+    ],
+)
+def test_facts_of_arrays_that_are_refused(loads: list[str], arguments: dict[str, object], words: str) -> None:
+    with pytest.raises(cfork.UsageError, match=words):
+        cfork.Separator().separate(noise(2, 1000), **{"sample_rate": RATE, **arguments})  # type: ignore[arg-type]
+
+
+def test_the_model_of_a_separator_counts(film: Path, loads: list[str]) -> None:
+    separator = cfork.Separator("cfork")
+    cfork.remix(film, music=-3, model="missing", output=film.with_name("a.wav"), separator=separator)
+    assert loads == ["cfork"]
+
+
+@pytest.mark.parametrize("start", [float("nan"), -1.0, float("inf")])
+def test_numbers_that_are_no_time(film: Path, start: float) -> None:
+    with pytest.raises(cfork.UsageError, match="is not a time"):
+        cfork.plan(film, start=start)
+
+
+def test_a_tiny_number_is_a_time(film: Path) -> None:
+    assert cfork.plan(film, start=1e-5).facts["piece"]["start_seconds"] == pytest.approx(1e-5)
 
 
 def test_a_stream_of_blocks(loads: list[str]) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from support.commands import Ran, listing
+from support.commands import ROOT, Ran, listing
 from support.films import Sound, ffmpeg, make, noise
 from support.readings import samples
 
@@ -70,9 +73,11 @@ def test_picture_and_sound_stay_together(cfork: Command, place: Path, clocks: Pa
     assert "s before the time that was asked for" in note
     flashes, beeps = onsets(place / f"new{Path(name).suffix}")
     assert len(flashes) == 5
-    for found in beeps:
-        assert len(found) == 5
-        np.testing.assert_allclose(found, flashes, atol=0.002)
+    new, copied = beeps
+    np.testing.assert_allclose(new, flashes, atol=0.002)
+    # what is copied beside the picture begins up to a sixth of a second later: ffmpeg seeks so much before it
+    np.testing.assert_allclose(copied, flashes[-len(copied) :], atol=0.002)
+    assert len(copied) in (4, 5)
     assert listing(place).keys() == {f"new{Path(name).suffix}"}
 
 
@@ -80,6 +85,70 @@ def test_a_piece_that_begins_at_a_key_frame_has_no_note(cfork: Command, place: P
     ran = cfork("remix", clocks / "a.mp4", "--start", "6", "-t", "1", "-o", "new.mp4", "--json")
     assert (ran.code, ran.result["notes"]) == (0, [])
     assert ran.result["piece"] == {"start_seconds": 6.0, "end_seconds": 7.0}
+
+
+def test_where_seeking_lands_elsewhere_the_sound_follows(cfork: Command, place: Path, clocks: Path) -> None:
+    """The edit list of a trimmed MP4 moves its time stamps, and ffmpeg lands one key frame earlier than told."""
+    ffmpeg("-ss", "0.7", "-i", clocks / "a.mp4", "-map", "0", "-c", "copy", place / "trimmed.mp4")
+    was_flashes, (was, _) = onsets(place / "trimmed.mp4")
+    own = was[-1] - was_flashes[-1]  # cutting left the sound of this film some milliseconds beside its picture
+    for number, start in enumerate(("2.5", "1.5", "4.9")):
+        ran = cfork("remix", "trimmed.mp4", "--start", start, "-t", "3", "-o", f"{number}.mp4", "--json")
+        assert ran.code == 0, ran.err
+        flashes, (new, _) = onsets(place / f"{number}.mp4")
+        together = min(len(flashes), len(new))
+        np.testing.assert_allclose(np.subtract(new[-together:], flashes[-together:]), own, atol=0.003)
+        assert ran.result["piece"]["start_seconds"] <= float(start)
+
+
+def test_what_ended_before_the_piece_leaves_no_gap(cfork: Command, place: Path, clocks: Path) -> None:
+    (place / "early.srt").write_text("1\n00:00:00,500 --> 00:00:01,000\nearly\n")
+    short = ["-map", "0:v", "-map", "0:a:0", "-map", "1:a", "-map", "2", "-c", "copy", "-c:s", "mov_text"]
+    ffmpeg(
+        "-i", clocks / "a.mp4", "-t", "1.5", "-i", clocks / "a.mp4", "-i", place / "early.srt", *short, place / "b.mp4"
+    )
+    assert cfork("remix", "b.mp4", "--start", "8.5", "--end", "10.5", "-o", "new.mp4").code == 0
+    flashes, beeps = onsets(place / "new.mp4")
+    assert flashes[0] < 0.2
+    np.testing.assert_allclose(beeps[0], flashes, atol=0.002)
+    assert (probe(place / "new.mp4").duration_seconds or 99) < 3
+
+
+def test_covers_come_along_and_move_nothing(cfork: Command, place: Path, clocks: Path) -> None:
+    ffmpeg("-f", "lavfi", "-i", "color=red:s=32x32", "-frames:v", "1", place / "cover.png")
+    for name in ("song.m4a", "song.flac", "song.mp3"):
+        codec = {".m4a": "aac", ".flac": "flac", ".mp3": "libmp3lame"}[Path(name).suffix]
+        ffmpeg(
+            "-i", clocks / "flac.mkv", "-i", place / "cover.png", "-map", "0:a:0", "-map", "1", "-c:a", codec, "-c:v",
+            "copy", "-disposition:v:0", "attached_pic", place / name,
+        )  # fmt: skip
+        ran = cfork("remix", name, "--start", "3.5", "--end", "6.5", "-o", f"new.{name}")
+        assert ran.code == 0, ran.err
+        new = probe(place / f"new.{name}")
+        assert [stream.is_cover for stream in new.streams] == [False, True]
+        assert new.start_seconds == pytest.approx(0.0, abs=0.06)
+        assert new.duration_seconds == pytest.approx(3.0, abs=0.1)
+
+
+def test_nothing_is_cut_before_the_checks(cfork: Command, place: Path, clocks: Path) -> None:
+    (place / "there.mkv").write_text("mine")
+    for options, code in ((["-o", "there.mkv"], 4), (["-o", "new.mkv", "--music", "-3", "--model", "none"], 7)):
+        ran = cfork("remix", clocks / "a.mkv", "--start", "5", *options, "--json")
+        assert ran.code == code
+        assert [event["stage"] for event in ran.events if event["event"] == "stage"] == []
+    ran = cfork("remix", clocks / "a.mkv", "--start", "5", "-t", "1", "-o", "new.flac")
+    assert (ran.code, ".cfork-" in ran.err) == (4, False)
+
+
+def test_into_a_pipe_without_picture_sound_is_cut_to_the_sample(place: Path, clocks: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cfork", "remix", clocks / "flac.mkv", "--start", "5", "-t", "1", "-o", "-",
+         "--output-format", "s16le"],
+        cwd=place, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=250, check=True,
+    )  # fmt: skip
+    told = samples(clocks / "flac.mkv", channels=1)[:, 5 * RATE : 6 * RATE]
+    np.testing.assert_allclose(np.frombuffer(done.stdout, "<i2") / 32768, told[0], atol=2**-15)
+    assert b"key frame" not in done.stderr
 
 
 def test_sound_alone_is_cut_to_the_sample(cfork: Command, place: Path, tiny_model: Path) -> None:
@@ -109,6 +178,7 @@ def test_stems_of_a_piece_with_its_picture(cfork: Command, place: Path, clocks: 
         (["--start", "soon"], "'soon' is not a time: give seconds"),
         (["--end", "3", "--duration", "3"], "both say where the piece ends"),
         (["--start", "-1"], "is not a time"),
+        (["--start", "3", "--sidecar"], "beside the whole film"),
     ],
 )
 def test_pieces_that_are_refused(cfork: Command, place: Path, clocks: Path, options: list[str], words: str) -> None:
