@@ -11,7 +11,7 @@ from model.streaming import allocator
 TOUCH = """
 import resource, sys
 import numpy as np
-from model.allocator import keep_freed_memory
+from model.streaming.allocator import keep_freed_memory
 
 asked = sys.argv[1] == "keep" and keep_freed_memory()
 
