@@ -1,6 +1,6 @@
 """Old name of `model.train.package`, kept for one release: `cfork models package` does the same."""
 
-from model.train.package import main
+from .train.package import main
 
 if __name__ == "__main__":
     main()
