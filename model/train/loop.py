@@ -20,19 +20,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from ..dnr.dataset import Batches, is_tree, training_scenes, validation_scenes
-from ..metrics.losses import training_loss
 from ..stems import STEMS
 from ..streaming.allocator import keep_freed_memory
 from .config import RECIPES, TrainConfig, configure, flag
@@ -40,6 +36,7 @@ from .curves import draw_run, read_run, write_picture
 from .processes import Say, Stop, ignore_signals, joined, leave, stop_on_signals
 from .schedule import learning_rate, progress
 from .state import STATE_FILE, StateError, Training, new_network, stored_config
+from .step import Stepper
 from .validation import summarize, together_of, validate
 
 __all__ = ["TrainConfig", "new_network", "train"]
@@ -73,25 +70,17 @@ def train(
         data, epoch_scenes = training_scenes(
             Path(config.data), config.crop_seconds, config.seed, config.chances(), config.scenes
         )
-        kinds = ("dnr", "film") if config.scenes == "both" and not is_tree(Path(config.data)) else (config.scenes,)
-        held_out = {
-            kind: validation_scenes(Path(config.data), config.validation_seconds, config.validation_scenes, kind)
-            for kind in kinds
-        }
+        held_out = held_out_scenes(config)
         out.mkdir(parents=True, exist_ok=True)
         run = Training.begin(config, device)
-        network = run.network
         if len(set(place.gather(run.step))) > 1:
             raise StateError(f"not all processes see the same {out / STATE_FILE}: {out} must be where all of them look")
-        together = DistributedDataParallel(network) if world > 1 else None
+        stepper = Stepper(config, run, device, rank, world)
         loader = DataLoader(
             data, batch_sampler=Batches(config.batch, rank, world, config.accumulate, run.step),
             num_workers=config.workers, prefetch_factor=2 if config.workers else None,
             worker_init_fn=ignore_signals, pin_memory=device.type == "cuda",
         )  # fmt: skip
-        criterion = training_loss(config.loss, config.loss_floor)
-        weights = torch.tensor(config.weights(), device=device)
-        statistics = [buffer for name, buffer in network.named_buffers() if "running_" in name]
         epoch_steps = max(epoch_scenes // config.batch, 1)
         metrics = out / METRICS_FILE
         if rank == 0:
@@ -107,9 +96,6 @@ def train(
                 if say is not None:
                     say(line)
 
-        def precision() -> AbstractContextManager[Any]:
-            return torch.autocast(device.type, torch.bfloat16) if config.bf16 else nullcontext()
-
         done = progress(config, run.step, run.minutes, epoch_steps)
         saved = validated = reported = run.minutes
         losses: list[torch.Tensor] = []
@@ -118,30 +104,8 @@ def train(
         began = time.monotonic()
         while done < 1 and not stopping:
             rate = learning_rate(config, run.step, done, run.plateau.factor)
-            for optimizer in run.optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
-            seed_step(config.seed, run.step, rank)
-            network.zero_grad(set_to_none=True)
-            kept = [one.clone() for one in statistics]
-            for part in range(config.accumulate):
-                mixture, stems = [tensor.to(device, non_blocking=True) for tensor in next(batches)]
-                is_last = part == config.accumulate - 1
-                with nullcontext() if is_last or together is None else together.no_sync():
-                    with precision():
-                        estimates = (together or network)(mixture)
-                    per_stem = criterion(estimates.float(), stems, mixture).mean(0)
-                    ((per_stem * weights).mean() / config.accumulate).backward()  # type: ignore[no-untyped-call]
-                losses.append(per_stem.detach())
-            norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-            if torch.isfinite(norm):
-                for optimizer in run.optimizers:
-                    optimizer.step()
-            else:  # the step is skipped; what the normalizations have taken of it, they forget
-                for one, before in zip(statistics, kept, strict=True):
-                    one.copy_(before)
-            run.average(config.ema)
-            run.step += 1
+            parts, norm = stepper.step(batches, rate)
+            losses += parts
             now = time.monotonic()
             spent = min(now - began, LONGEST_STEP_SECONDS) / 60
             run.minutes, stopping = place.agree(run.minutes + spent, stop())
@@ -154,7 +118,7 @@ def train(
                 step_seconds = config.batch * config.crop_seconds
                 trained_seconds = len(losses) / config.accumulate * step_seconds
                 report(loss=dict(zip(STEMS, (round(v, 3) for v in mean), strict=True)), lr=round(rate, 7),
-                       norm=round(float(norm), 3), audio_hours=round(run.step * step_seconds / 3600, 3),
+                       norm=round(norm, 3), audio_hours=round(run.step * step_seconds / 3600, 3),
                        speed=round(trained_seconds / max((run.minutes - reported) * 60, 1e-9), 2))  # fmt: skip
                 losses.clear()
                 reported = run.minutes
@@ -163,11 +127,11 @@ def train(
             else:
                 due = run.step % epoch_steps == 0
             if due or done >= 1:
-                validations = {}
-                for kind, (scenes, number_of_scenes) in held_out.items():
-                    mine = (scenes[number] for number in range(rank, number_of_scenes, world))
-                    validations[kind] = summarize(place.gather(validate(run.averaged, mine, device, criterion)))
-                validation = together_of(validations)
+                found = {}
+                for kind, (scenes, count) in held_out.items():
+                    mine = (scenes[number] for number in range(rank, count, world))
+                    found[kind] = summarize(place.gather(validate(run.averaged, mine, device, stepper.criterion)))
+                validation = together_of(found)
                 report(validation=validation)
                 loss = validation["loss"]
                 if loss is not None and due:
@@ -190,9 +154,12 @@ def train(
     return {"state": state, "finished": done >= 1, "step": run.step, "minutes": run.minutes, "validation": validation}
 
 
-def seed_step(seed: int, step: int, rank: int) -> None:
-    """Seed dropout by the step alone, so that it does not depend on interruptions."""
-    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> 1))
+def held_out_scenes(config: TrainConfig) -> dict[str, tuple[Any, int]]:
+    """Return the scenes to validate on and their number, for each kind of scenes that is trained on."""
+    data = Path(config.data)
+    kinds = ("dnr", "film") if config.scenes == "both" and not is_tree(data) else (config.scenes,)
+    seconds, count = config.validation_seconds, config.validation_scenes
+    return {kind: validation_scenes(data, seconds, count, kind) for kind in kinds}
 
 
 def forget(metrics: Path, after: int) -> None:

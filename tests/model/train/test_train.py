@@ -504,7 +504,7 @@ def test_a_broken_scene_does_not_break_the_network(config, monkeypatch):
         loss = true_loss(estimate, *others)
         return loss * math.nan if len(calls) == 3 else loss
 
-    monkeypatch.setattr(training, "training_loss", lambda *_: broken)
+    monkeypatch.setattr("model.train.step.training_loss", lambda *_: broken)
     train(config)
     for name in ("network", "averaged"):
         assert all(torch.isfinite(tensor).all() for tensor in state_of(config)[name].values())
