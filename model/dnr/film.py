@@ -182,8 +182,8 @@ class FilmScenes(Scenes):
 def powers(audio: np.ndarray) -> np.ndarray:
     """Mean power of every 10 ms; [T] -> [T / HOP, rounded up]."""
     padded = np.pad(audio, (0, -len(audio) % HOP)).reshape(-1, HOP)
-    mean: np.ndarray = np.einsum("nt,nt->n", padded, padded, dtype=np.float64) / HOP
-    return mean
+    means: np.ndarray = np.einsum("nt,nt->n", padded, padded, dtype=np.float64) / HOP
+    return means
 
 
 def smoothed(values: np.ndarray, seconds: float) -> np.ndarray:
