@@ -12,7 +12,6 @@ import typer
 from cfork_cli.commands.options import Force, Json, Quiet
 from cfork_cli.console.console import Console
 from cfork_cli.errors import InputError, Interrupted, OutputError, UsageError, translated
-from cfork_cli.output.destination import check_destination
 from cfork_cli.text import megabytes
 
 models = typer.Typer(name="models", invoke_without_command=True, rich_markup_mode=None)
@@ -171,6 +170,7 @@ def convert(
         words = _read_card(card)
         if out.suffix not in (".safetensors", ".pth", ".pt"):
             raise UsageError(f"'{out}' must end in .safetensors or .pth")
+        from cfork_cli.output.destination import check_destination
         from model.hub.weights import resolve
 
         check_destination(out, source=resolve(source), force=force, option="")
@@ -228,6 +228,8 @@ def package(
             raise UsageError(f"'{out}' must end in .safetensors")
         if not state.is_file():
             raise InputError(f"'{state}' is no file: give best.pt or state.pt of a run of cfork train")
+        from cfork_cli.output.destination import check_destination
+
         check_destination(out, source=state, force=force, option="")
         from model.train.package import package as run
 

@@ -14,7 +14,6 @@ import typer
 from cfork_cli.commands.options import Json, Quiet
 from cfork_cli.console.console import Console
 from cfork_cli.errors import Interrupted, UsageError
-from cfork_cli.training.run import plot, run_training
 from model.train.config import RECIPES, TrainConfig, flag
 
 KINDS = {"str": str, "int": int, "float": float, "bool": bool}
@@ -36,6 +35,8 @@ def train(**given: Any) -> None:
     as_json, quiet = given.pop("as_json"), given.pop("quiet")
     given = {name: value for name, value in given.items() if value is not None}
     _check_arguments(given, runs, output, plot_only)
+    from cfork_cli.training.run import plot, run_training
+
     with Console(quiet=quiet, as_json=as_json) as console:
         if runs or plot_only:
             picture = plot(runs or [Path(given["out"])], output)
