@@ -46,7 +46,7 @@ def plan_film(
         OutputError: the picture itself does not fit into such a file, or the new tracks do not.
         FfmpegError: ffmpeg cannot be run.
     """
-    if sound_only(container, suffix) and any(s.kind == "video" and not s.is_cover for s in media.streams):
+    if sound_only(container, suffix) and media.picture is not None:
         raise OutputError(
             f"'{media.path}' has a picture, which does not go into a '{suffix.lstrip('.') or container}' file: choose "
             "another kind of file with -o, such as .mkv, or take --sidecar for the sound alone"

@@ -58,12 +58,7 @@ class FilmMixer(SceneMixer):
         return out
 
     def _piece(self, rng: np.random.Generator) -> np.ndarray:
-        pack = self.packs["music"]
-        number = int(rng.choice(self._group(pack, rng)))
-        need = int(self.length * 1.3)
-        clip = pack.clip(number, int(rng.integers(max(int(pack.lengths[number]) - need, 1))), need)
-        if rng.random() < 0.4:
-            clip = warped(clip, 2 ** rng.uniform(-0.25, 0.25))
+        clip = self.passage(rng)
         out = np.zeros(self.length, np.float32)
         if len(clip) >= self.length:
             place(out, clip[: self.length], 0)

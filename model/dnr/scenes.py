@@ -122,14 +122,17 @@ class SceneMixer:
             at += 1
         return out
 
-    def music(self, rng: np.random.Generator) -> np.ndarray:
-        """A passage of one piece, sometimes with a beginning or an end within the crop."""
+    def passage(self, rng: np.random.Generator) -> np.ndarray:
+        """Return a passage of one piece from a random moment on, about as long as a scene if the piece is."""
         pack = self.packs["music"]
         number = int(rng.choice(self._group(pack, rng)))
         need = int(self.length * 1.3)
         clip = pack.clip(number, int(rng.integers(max(int(pack.lengths[number]) - need, 1))), need)
-        if rng.random() < 0.4:
-            clip = warped(clip, 2 ** rng.uniform(-0.25, 0.25))
+        return warped(clip, 2 ** rng.uniform(-0.25, 0.25)) if rng.random() < 0.4 else clip
+
+    def music(self, rng: np.random.Generator) -> np.ndarray:
+        """A passage of one piece, sometimes with a beginning or an end within the crop."""
+        clip = self.passage(rng)
         out = np.zeros(self.length, np.float32)
         shift = 0 if rng.random() < 0.75 else int(rng.uniform(-0.7, 0.7) * self.length)
         place(out, fade(clip[: self.length], 0.02 if shift == 0 else 0.2), shift)
