@@ -21,13 +21,16 @@ from cfork_cli.errors import DamagedInputError, InputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.input import nut
 from cfork_cli.input.blocks import Blocks, defects
-from cfork_cli.input.decode import MISSING_SECONDS, check_status
+from cfork_cli.input.decode import MOST_CHANNELS, check_status
+from cfork_cli.input.losses import MISSING_SECONDS, Losses
 from cfork_cli.input.loudness import lufs_of
+from cfork_cli.input.placing import Placer
 from cfork_cli.media import wav
 from cfork_cli.media.pipes import CHUNK_BYTES, RawFormat, chunks
 from cfork_cli.media.probe import parse, probe_command
-from cfork_cli.media.timeline import on_film_time
+from cfork_cli.media.timeline import uniform
 from cfork_cli.media.types import Media, Stream
 
 HEAD_BYTES = 16_000_000
@@ -143,6 +146,8 @@ class StreamDecoder(Blocks):
             raise ValueError("what cannot be decoded as it comes must be saved first")
         if not track.channels or not track.sample_rate:
             raise InputError(f"sound track {track.number + 1} of '{head.media.path}' ({track}) cannot be decoded")
+        if track.channels > MOST_CHANNELS:
+            raise InputError(f"'{head.media.path}' is said to have {track.channels} channels: its header is damaged")
         super().__init__(track.channels, track.sample_rate)
         self.media, self.track = head.media, track
         self._head, self._raw = head, raw
@@ -186,6 +191,7 @@ class StreamDecoder(Blocks):
             yield block
 
     def _decoded(self) -> Iterator[np.ndarray]:
+        placer = Placer(self.sample_rate, self.channels)
         self._child = child = process.Child(self._command(), stdin=True, stdout=True)
         # The feeder has a descriptor of its own, which nobody closes behind its back; it ends when ffmpeg does, or with
         # the program while it waits for input that never comes.
@@ -193,7 +199,7 @@ class StreamDecoder(Blocks):
         child.stdin.close()
         count = 0
         try:
-            for block in self._read(child, _BLOCK_SECONDS):
+            for block in self._read(child, placer, _BLOCK_SECONDS):
                 count += block.shape[1]
                 yield block
             status, log = child.wait(), child.log()
@@ -208,7 +214,9 @@ class StreamDecoder(Blocks):
             raise DamagedInputError(f"'{self.media.path}' was cut off: {missing:.1f} seconds of sound did not come")
         if not count:
             raise DamagedInputError(f"'{self.media.path}' has no sound in it ({complaint(log) or 'no samples'})")
-        self.notes = defects(self.media.path, log)
+        tally, rate = placer.tally, self.sample_rate
+        self.losses = Losses(tally.filled / rate, tally.dropped / rate, 0.0, tally.stray)
+        self.notes = (*defects(self.media.path, log), *self.losses.notes(self.media.path, self.track.number))
 
     def _feed(self, sink: int) -> None:
         try:
@@ -233,7 +241,6 @@ class StreamDecoder(Blocks):
             options |= {"f": "wav", "ignore_length": "1"}  # or it would believe a made-up size, such as 2 GiB
         source = ffmpeg.input("pipe:0", **options)
         graph = ffmpeg.output(
-            source[str(self.track.index)], "pipe:1", f="f32le", af=on_film_time(self.track), flush_packets=1,
-            **{"c:a": "pcm_f32le"},
-        )  # fmt: skip
+            source[str(self.track.index)], "pipe:1", af=uniform(self.track), flush_packets=1, **nut.options()
+        )
         return compile_graph(graph, {})
