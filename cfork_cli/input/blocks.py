@@ -13,6 +13,7 @@ from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.input import nut
 from cfork_cli.input.losses import Losses
 from cfork_cli.input.placing import Placer
+from cfork_cli.media.types import Stream
 
 
 class Blocks:
@@ -23,7 +24,10 @@ class Blocks:
         samples: how many (of each channel) were delivered so far.
         notes: after the end, what the user should know about defects that did not stop us.
         losses: after the end, what was missing.
+        track: the track that they are of.
     """
+
+    track: Stream
 
     def __init__(self, channels: int, sample_rate: int) -> None:
         self.channels, self.sample_rate = channels, sample_rate
@@ -49,9 +53,7 @@ class Blocks:
         if self._child is not None:
             self._child.close()
 
-    def _read(
-        self, child: process.Child, placer: Placer, block_seconds: float, bits: int = 32
-    ) -> Iterator[np.ndarray]:
+    def _read(self, child: process.Child, placer: Placer, block_seconds: float, bits: int = 32) -> Iterator[np.ndarray]:
         """Yield a child's sound, which comes as NUT: `[channels, samples]`, floats of so many bits; all but the last of
         equal length.
 

@@ -21,9 +21,6 @@ from cfork_cli.media.span import Reach, reach
 from cfork_cli.media.timeline import clock_streams, tells_its_length, uniform
 from cfork_cli.media.types import Media, Stream
 
-MOST_CHANNELS = 64
-"""More are no sound but a damaged header; a second of 20,000 channels is 4 GB."""
-
 _INTERRUPTED = 255  # the status of a ffmpeg that was asked to end (SIGTERM) and tidied up
 
 
@@ -52,12 +49,8 @@ class Decoder(Blocks):
     ) -> None:
         if not track.channels or not track.sample_rate:
             raise InputError(
-                f"sound track {track.number + 1} of '{media.path}' ({track}) cannot be decoded by this ffmpeg"
-            )
-        if track.channels > MOST_CHANNELS:
-            raise InputError(
-                f"sound track {track.number + 1} of '{media.path}' is said to have {track.channels} channels, more "
-                f"than the {MOST_CHANNELS} that any sound has: its header is damaged"
+                f"sound track {track.number + 1} of '{media.path}' ({track}) cannot be decoded by this ffmpeg: "
+                "it tells no channels and no sample rate that make sense"
             )
         super().__init__(track.channels, track.sample_rate)
         self.media = media
@@ -77,7 +70,11 @@ class Decoder(Blocks):
             FfmpegError: ffmpeg cannot be started, or was killed.
         """
         placer = Placer(
-            self.sample_rate, self.channels, self._reach.begin, self._reach.end, _last_sample(self.media, self._reach, self.sample_rate)
+            self.sample_rate,
+            self.channels,
+            self._reach.begin,
+            self._reach.end,
+            _last_sample(self.media, self._reach, self.sample_rate),
         )
         self._child = child = process.Child(self._command(), stdout=True)
         try:
@@ -165,7 +162,9 @@ def decode(
     Raises:
         InputError: the track's rate or channels are unknown.
     """
-    return Decoder(media, track, block_seconds=block_seconds, begin=begin, end=end, bits=bits, accept_damaged=accept_damaged)
+    return Decoder(
+        media, track, block_seconds=block_seconds, begin=begin, end=end, bits=bits, accept_damaged=accept_damaged
+    )
 
 
 def check_status(media: Media, track: Stream, status: int, log: str) -> None:

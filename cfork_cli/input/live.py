@@ -23,7 +23,7 @@ from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph
 from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.input import nut
 from cfork_cli.input.blocks import Blocks, defects
-from cfork_cli.input.decode import MOST_CHANNELS, check_status
+from cfork_cli.input.decode import check_status
 from cfork_cli.input.losses import MISSING_SECONDS, Losses
 from cfork_cli.input.loudness import lufs_of
 from cfork_cli.input.placing import Placer
@@ -141,17 +141,17 @@ def _raw_media(name: Path, raw: RawFormat) -> Media:
 class StreamDecoder(Blocks):
     """The samples of a pipe, as a context manager to iterate over once; see `decode.Decoder`, whose place it takes."""
 
-    def __init__(self, descriptor: int, head: Head, track: Stream, raw: RawFormat | None) -> None:
+    def __init__(
+        self, descriptor: int, head: Head, track: Stream, raw: RawFormat | None, *, accept_damaged: bool = False
+    ) -> None:
         if head.media is None:
             raise ValueError("what cannot be decoded as it comes must be saved first")
         if not track.channels or not track.sample_rate:
             raise InputError(f"sound track {track.number + 1} of '{head.media.path}' ({track}) cannot be decoded")
-        if track.channels > MOST_CHANNELS:
-            raise InputError(f"'{head.media.path}' is said to have {track.channels} channels: its header is damaged")
         super().__init__(track.channels, track.sample_rate)
         self.media, self.track = head.media, track
         self._head, self._raw = head, raw
-        self._descriptor = descriptor
+        self._descriptor, self._accept_damaged = descriptor, accept_damaged
         self._ahead: deque[np.ndarray] = deque()
         self._blocks: Iterator[np.ndarray] | None = None
         self._trouble: OSError | None = None
@@ -207,15 +207,19 @@ class StreamDecoder(Blocks):
             child.close()
         if self._trouble is not None:
             raise InputError(f"'{self.media.path}' cannot be read: {self._trouble.strerror}")
-        check_status(self.media, self.track, status, log)
+        try:
+            check_status(self.media, self.track, status, log)
+        except DamagedInputError:
+            if not self._accept_damaged or not count:
+                raise
         promised = None if self._raw is not None else wav.stored_seconds(self._head.data)
-        if promised is not None and count / self.sample_rate < promised - MISSING_SECONDS:
-            missing = promised - count / self.sample_rate
+        missing = 0.0 if promised is None else max(0.0, promised - count / self.sample_rate)
+        if missing > MISSING_SECONDS and not self._accept_damaged:
             raise DamagedInputError(f"'{self.media.path}' was cut off: {missing:.1f} seconds of sound did not come")
         if not count:
             raise DamagedInputError(f"'{self.media.path}' has no sound in it ({complaint(log) or 'no samples'})")
         tally, rate = placer.tally, self.sample_rate
-        self.losses = Losses(tally.filled / rate, tally.dropped / rate, 0.0, tally.stray)
+        self.losses = Losses(tally.filled / rate, tally.dropped / rate, missing, tally.stray)
         self.notes = (*defects(self.media.path, log), *self.losses.notes(self.media.path, self.track.number))
 
     def _feed(self, sink: int) -> None:
