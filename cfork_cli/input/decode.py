@@ -14,7 +14,7 @@ from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
 from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.input import nut
 from cfork_cli.input.blocks import Blocks, defects
-from cfork_cli.input.losses import MISSING_SECONDS, TOLD_SECONDS, Losses, is_much
+from cfork_cli.input.losses import MISSING_SECONDS, Losses, is_much
 from cfork_cli.input.placing import Placer
 from cfork_cli.media import timeline, truncation
 from cfork_cli.media.span import Reach, reach
