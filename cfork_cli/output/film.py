@@ -205,7 +205,7 @@ def _after_start_up(media: Media, new: NewTrack, begin: int) -> int:
 def _shift(plan: FilmPlan, new: NewTrack) -> int:
     """Return by how many samples the film would move if the encoder began at its start: broadcasts know no time before
     zero, so where one begins there, ffmpeg would move all of it by the encoder's start-up."""
-    if plan.container != "mpegts" or plan.alone or timeline.keeps_time_stamps(plan.media):
+    if plan.container not in ("mpegts", "vob") or plan.alone or timeline.keeps_time_stamps(plan.media):
         return new.codec.shift
     room = timeline.clock_start(plan.media) * (new.delivered.sample_rate or 0)
     return max(new.codec.shift, new.codec.delay - round(room))

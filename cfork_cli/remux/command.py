@@ -126,6 +126,8 @@ def build(
     options["strict"] = "experimental"
     if film.container == "mpegts" and not film.alone and not keeps_time_stamps(media):
         options |= {"mpegts_copyts": 1, "output_ts_offset": f"{clock_start(media):.6f}"}
+    if film.container == "vob" and media.container == "mpeg" and not film.alone:
+        options |= {"muxpreload": 0, "output_ts_offset": f"{clock_start(media):.6f}"}
     if film.container == "mpegts" and media.service:
         values["SERVICE"] = [f"{name}={text}" for name, text in media.service.items() if name != "id"]
         options["metadata"] = "SERVICE"
