@@ -19,7 +19,7 @@ from cfork_cli.media.timeline import tells_its_length
 from cfork_cli.media.types import Media, Stream
 from cfork_cli.output.file_sink import FileSink
 from cfork_cli.remux import command as remux
-from cfork_cli.remux import fit, interleave
+from cfork_cli.remux import fit, interleave, losses
 from cfork_cli.remux.plan import FilmPlan, NewTrack
 
 DURATION_TOLERANCE_SECONDS = 1.0
@@ -153,6 +153,7 @@ class FilmSink(FileSink):
         if _shape(new.streams) != planned:
             there = ", ".join(str(stream) for stream in new.streams)
             raise FfmpegError(f"ffmpeg wrote other streams than planned ({there}): nothing was written")
+        self.found = tuple(losses.found(self.plan, new))
         if not tells_its_length(new) and new.container not in ("mpegts", "ogg", "mp3"):
             return  # its length would be a guess
         wanted = self._stored_seconds()

@@ -18,7 +18,7 @@ from cfork_cli.ffmpeg.remember import Passing, fingerprint, remembered
 from cfork_cli.media.containers import MOV_FAMILY, sound_only
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Media, Stream
-from cfork_cli.remux import covers, interleave, opus_delay
+from cfork_cli.remux import covers, interleave, losses, opus_delay
 from cfork_cli.remux.command import build, extract, raw_tracks
 from cfork_cli.remux.plan import Entry, FilmPlan, NewTrack
 
@@ -60,7 +60,7 @@ def plan_film(
     if refused is not None:
         whole, more = _fitted(whole)
         notes += more
-    return replace(whole, notes=(*notes, *_lost_tags(whole), *_lost_rotation(whole)))
+    return replace(whole, notes=(*notes, *losses.expected(whole), *_lost_rotation(whole)))
 
 
 def plan_sidecar(media: Media, new: NewTrack) -> FilmPlan:
@@ -97,7 +97,7 @@ def plan_sounds(media: Media, new: Sequence[NewTrack], container: str, *, suffix
             "choose another, such as stems.mkv"
         )
     # QuickTime's editors show the handler's name, which is the title then
-    return film if container in MOV_FAMILY else replace(film, notes=tuple(_lost_tags(film)))
+    return film if container in MOV_FAMILY else replace(film, notes=tuple(losses.expected(film)))
 
 
 def _entries(stream: Stream, new: Sequence[NewTrack], container: str, default: Stream | None) -> Iterator[Entry]:
@@ -226,27 +226,6 @@ def _without_made_anew(media: Media, container: str) -> tuple[list[Stream], list
         if not chapters and not timecode:
             kept.append(stream)
     return kept, notes
-
-
-def _lost_tags(film: FilmPlan) -> Iterator[str]:
-    """Yield notes about tags and flags of the streams that the container does not keep."""
-    entries = [entry for entry in film.entries if entry.action not in ("attach", "picture")]
-    for tag in dict.fromkeys(tag for new in film.new for tag in new.codec.loses):
-        found = [getattr(entry.stream, tag) for entry in entries]
-        if tag == "title":
-            found += [new.title for new in film.new]
-        lost = ", ".join(f"'{value}'" for value in dict.fromkeys(found) if value)
-        if lost:
-            yield f"'{film.container}' files keep no {tag} of a stream: {lost} cannot come along"
-    for flag in dict.fromkeys(flag for new in film.new for flag in new.codec.loses_flags):
-        numbers = [str(entry.stream.number + 1) for entry in entries if _is_sound_with(flag, entry.stream)]
-        if numbers:
-            said = flag.replace("_", " ")
-            yield f"'{film.container}' files keep no flag '{said}' of a sound track ({', '.join(numbers)})"
-
-
-def _is_sound_with(flag: str, stream: Stream) -> bool:
-    return stream.kind == "audio" and flag in stream.disposition
 
 
 def _lost_rotation(film: FilmPlan) -> Iterator[str]:
