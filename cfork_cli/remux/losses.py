@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cfork_cli.media.types import Media, Stream
-from cfork_cli.remux import programs, tags
+from cfork_cli.remux import matroska, programs, tags
 from cfork_cli.remux.plan import FilmPlan
 
 
@@ -13,6 +13,7 @@ def expected(film: FilmPlan) -> Iterator[str]:
     """Yield notes about tags and flags that the container does not keep, or that would be wrong."""
     yield from _of_streams(film)
     yield from tags.left_out(film)
+    yield from matroska.told(film)
 
 
 def found(film: FilmPlan, new: Media) -> Iterator[str]:
