@@ -112,9 +112,9 @@ def _plan_pipe(job: RemixJob, source: Source, options: PipeOptions) -> RemixPlan
         sound = track if job.bit_rate or job.codec else with_bit_rate(media, track)
         codec = choose_codec(sound, name, wanted=job.codec, bit_rate=job.bit_rate)
         written = source.written(media)
-        film = fit.plan_film(
-            written, [NewTrack(written.audio_track(track.number), sound, codec, job.title)], name, suffix=""
-        )
+        source_track = written.audio_track(track.number)
+        new = NewTrack(source_track, sound, codec, job.title, changed=any(job.gains_db.values()))
+        film = fit.plan_film(written, [new], name, suffix="")
         target = PipeTarget(job.output or Path("-"), film, None)
     else:
         stored = pipe_format(name, track, codec=job.codec, bit_rate=job.bit_rate)
@@ -151,7 +151,8 @@ def _films(job: RemixJob, source: Source, media: Media, chosen: tuple[Stream, ..
         elif job.bit_rate is None and job.codec is None:
             sound = with_bit_rate(media, track)
         codec = choose_codec(sound, container, wanted=job.codec, bit_rate=job.bit_rate)
-        new.append(NewTrack(track, sound, codec, title, job.keep_original))
+        changed = any(job.gains_db.values()) or sound.channels != track.channels
+        new.append(NewTrack(track, sound, codec, title, job.keep_original, changed))
     if job.sidecar:
         return [fit.plan_sidecar(media, one) for one in new]
     default = None

@@ -102,7 +102,8 @@ def render(
     report.stage("finish")
     publish_together(sinks)
     report.end()
-    return tuple(dict.fromkeys(note for lane in lanes for note in lane.notes()))
+    found = [note for sink in sinks for note in sink.found]
+    return tuple(dict.fromkeys([*found, *(note for lane in lanes for note in lane.notes())]))
 
 
 def losses(lanes: Sequence[Lane]) -> tuple[dict[str, Any], ...]:
