@@ -14,8 +14,9 @@ from typing import Any, cast
 
 from cfork_cli.errors import CforkError, FfmpegError, InputError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, url
+from cfork_cli.ffmpeg.command import url
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.demuxers import ALLOWED, GUARD_OPTIONS, NOT_ALLOWED
 from cfork_cli.ffmpeg.find import find_ffprobe
 from cfork_cli.media import mov_titles, pyav_probe
 from cfork_cli.media.types import Kind, Media, Program, Stream
@@ -49,6 +50,8 @@ def probe(path: Path) -> Media:
     if finished.status == pyav_probe.NOT_THERE:
         raise FfmpegError(complaint(finished.log))
     if finished.status != 0:
+        if NOT_ALLOWED in finished.log:
+            raise InputError(f"'{path}' is a playlist or one of many pictures, not a film: name the film itself")
         why = complaint(finished.log).removeprefix(url(path)).lstrip(": ")
         raise InputError(f"'{path}' is not a film or a sound that ffmpeg can read ({why or 'no reason given'})")
     try:
@@ -180,10 +183,10 @@ def probe_command(path: Path) -> list[str]:
     ffprobe = find_ffprobe()
     if ffprobe is None:
         # by its place, not by `-m`: it must be found from every directory; -P keeps our modules from hiding others
-        return [sys.executable, "-P", str(Path(__file__).with_name("pyav_probe.py")), os.fspath(path)]
+        return [sys.executable, "-P", str(Path(__file__).with_name("pyav_probe.py")), os.fspath(path), ALLOWED]
     # a command line of options alone: there is no graph for ffmpeg-python to build
     show = ["-show_format", "-show_streams", "-show_chapters", "-show_programs", "-of", "json"]
-    guard = ["-hide_banner", "-loglevel", "level+warning", "-protocol_whitelist", PROTOCOLS]
+    guard = ["-hide_banner", "-loglevel", "level+warning", *GUARD_OPTIONS]
     return [ffprobe, *guard, *show, "-i", url(path)]
 
 

@@ -15,8 +15,9 @@ import ffmpeg
 from cfork_cli.codecs.choose import raw_input_options
 from cfork_cli.errors import OutputError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
+from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.media.containers import ANCHORED, MOV_FAMILY, muxer_options, precise_options
 from cfork_cli.media.layouts import speakers
 from cfork_cli.media.timeline import clock_streams, keeps_time_stamps
@@ -48,11 +49,11 @@ def build(
         empty: write the headers alone.
     """
     media = film.media
-    source = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS)
+    source = ffmpeg.input("FILM", **GUARD)
     sound = ffmpeg.input("pipe:0", **_sound_options(film))
     # Sparse streams come from an input of their own, or ffmpeg 7 and later would write the whole picture before any
     # sound. The option makes it another input in ffmpeg-python's eyes; it changes nothing.
-    sparse_options = {"protocol_whitelist": PROTOCOLS, "thread_queue_size": 64}
+    sparse_options = {**GUARD, "thread_queue_size": 64}
     if empty:
         # Or ffmpeg would read on until each of them has a packet: through the whole film, for a forced subtitle.
         sparse_options["ss"] = PAST_THE_END
@@ -132,7 +133,7 @@ def raw_tracks(film: FilmPlan) -> list[interleave.RawTrack]:
 
 def _sound_options(film: FilmPlan) -> dict[str, str]:
     if len(film.new) > 1:
-        return {"f": "matroska", "protocol_whitelist": PROTOCOLS, "thread_queue_size": QUEUE_PACKETS}
+        return {"f": "matroska", **GUARD, "thread_queue_size": QUEUE_PACKETS}
     (new,) = film.new
     rate, channels = new.delivered.sample_rate or 0, new.delivered.channels or 0
     options = raw_input_options(rate, channels, new.codec.layout, new.codec.raw_bits)
@@ -177,7 +178,7 @@ def extract(film: FilmPlan, folder: Path) -> dict[int, Path]:
         return {}
     files = {stream.index: folder / f"attachment{stream.index}" for stream in wanted}
     dumps = {f"dump_attachment:{s.index}": str(files[s.index]) for s in wanted if not s.is_cover}
-    source = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **dumps)
+    source = ffmpeg.input("FILM", **GUARD, **dumps)
     pictures = [
         ffmpeg.output(source[str(s.index)], str(files[s.index]), f="image2", update=1, c="copy", **{"frames:v": 1})
         for s in wanted
