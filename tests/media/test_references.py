@@ -64,7 +64,8 @@ def traps(folder: Path, address: str) -> dict[str, bytes]:
         f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1,\n{film}\n#EXTINF:1,\n{address}/1.ts\n#EXT-X-ENDLIST\n".encode()
     )
     manifest = (
-        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT1S">'
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
+        'mediaPresentationDuration="PT1S">'
         f'<Period><AdaptationSet mimeType="audio/mp4"><Representation id="1" bandwidth="1"><BaseURL>{address}/1.mp4'
         "</BaseURL></Representation></AdaptationSet></Period></MPD>"
     ).encode()
