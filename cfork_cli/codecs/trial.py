@@ -220,10 +220,12 @@ def _encode(
     options |= precise_options(container, rate)
     if start:
         options |= {"filter:a:0": f"asetpts=PTS+{start}/TB"}
-    if container == "mpegts":
-        options["mpegts_copyts"] = 1
+    if container in ("mpegts", "m2ts"):
+        options |= {"mpegts_copyts": 1, "mpegts_m2ts_mode": int(container == "m2ts")}
     options |= {f"{name}:a:0": value for name, value in setting.options}
-    graph = ffmpeg.output(*streams, "TRIAL", f=container, **options).global_args("-y")
+    graph = ffmpeg.output(*streams, "TRIAL", f="mpegts" if container == "m2ts" else container, **options).global_args(
+        "-y"
+    )
     values = {"TRIAL": url(target), "TAGS": ["title=A", "language=fra"]}
     data = noise.astype("<f8" if setting.raw_bits == 64 else "<f4").tobytes()
     return process.run(compile_graph(graph, values), stdin=data)
