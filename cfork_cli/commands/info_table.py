@@ -73,7 +73,7 @@ def _speech_lines(stems: StemLevels) -> list[str]:
         lines.append("speech: none was found")
     else:
         lines.append(
-            f"speech: {facts['speech_share']:.0%} of the time, in the median {over['median']:+.1f} LU over all the rest "
+            f"speech: {facts['speech_share']:.0%} of the time; in the median {over['median']:+.1f} LU over the rest "
             f"(a tenth of it under {over['low']:+.1f} LU, a tenth over {over['high']:+.1f} LU)"
         )
     if missing is not None:
