@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +27,7 @@ from cfork_cli.commands.options import (
     Rate,
     Start,
     Tracks,
+    film_output,
     gain_option,
     piece,
 )
@@ -37,19 +37,21 @@ from cfork_cli.console.console import Console
 def remix(
     input: InputFile,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
-            metavar="FILE|-",
+            metavar="FILE|DIR|-",
             show_default=False,
-            help="The new film; its suffix says the kind; - is standard output. "
+            help="The new film; its suffix says the kind; or a folder for it; - is standard output. "
             "[default: beside the input, movie.cfork.mkv for movie.mkv]",
         ),
     ] = None,
-    dialog: Annotated[str, gain_option("--dialog", "--dialogue", help="Gain of the voices, in dB.")] = "0",
-    music: Annotated[str, gain_option("--music", help="Gain of the music, in dB.")] = "0",
-    effects: Annotated[str, gain_option("--effects", "--sfx", help="Gain of the effects and ambience, in dB.")] = "0",
+    dialog: Annotated[str | None, gain_option("--dialog", "--dialogue", help="Gain of the voices, in dB.")] = None,
+    music: Annotated[str | None, gain_option("--music", help="Gain of the music, in dB.")] = None,
+    effects: Annotated[
+        str | None, gain_option("--effects", "--sfx", help="Gain of the effects and ambience, in dB.")
+    ] = None,
     track: Tracks = None,
     keep_original: Annotated[
         bool, typer.Option("--keep-original", help="Add the new track beside the old one, instead of replacing it.")
@@ -142,18 +144,24 @@ def remix(
     """
     from cfork_cli.codecs.bit_rate import parse_bit_rate
     from cfork_cli.commands.finish import run_or_describe
+    from cfork_cli.errors import UsageError
     from cfork_cli.flows import run as flow
     from cfork_cli.flows.jobs import PipeOptions, RemixJob
     from cfork_cli.media import pipes
     from cfork_cli.mix.gains import parse_gains_db
     from cfork_cli.mix.normalize import parse_loudness
 
-    output = output or pipes.natural_output(input)
-    with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
+    target = film_output(output, input) or pipes.natural_output(input)
+    with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(target)) as console:
+        gains = {"music": music, "dialogue": dialog, "effects": effects}
+        others = (output, codec, bitrate, downmix, loudness, title, start, end, duration, input_format)
+        asked = keep_original or sidecar or any(word is not None for word in (*gains.values(), *others))
+        if not asked and not pipes.is_input_pipe(input):
+            raise UsageError("nothing is to be changed: give new levels, such as --dialog +6 --music -10")
         job = RemixJob(
             input=input,
-            output=output,
-            gains_db=parse_gains_db(music=music, dialogue=dialog, effects=effects),
+            output=target,
+            gains_db=parse_gains_db(**{stem: gain or "0" for stem, gain in gains.items()}),
             tracks=tuple(track or ()),
             codec=codec,
             bit_rate=None if bitrate is None else parse_bit_rate(bitrate),

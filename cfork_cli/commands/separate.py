@@ -35,16 +35,16 @@ from cfork_cli.console.console import Console
 def separate(
     input: InputFile,
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="DIR|FILE|-",
             help="Folder for the stems, made if missing; or one file with a track for each, such as stems.mka, or "
-            "stems.mkv with the film's picture; or - for a pipe.",
+            "stems.mkv with the film's picture; or - for a pipe. [default: movie.stems beside movie.mkv]",
             show_default=False,
         ),
-    ],
+    ] = None,
     stem: Annotated[
         list[str] | None,
         typer.Option(
@@ -113,6 +113,7 @@ def separate(
     from cfork_cli.flows.jobs import PipeOptions, SeparateJob
     from cfork_cli.media import pipes
 
+    output = output or (Path("-") if pipes.is_input_pipe(input) else input.with_name(f"{input.stem}.stems"))
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
         job = SeparateJob(
             input=input,

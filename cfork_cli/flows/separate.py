@@ -42,6 +42,9 @@ from cfork_cli.remux.plan import NewTrack
 _ONE_TRACK = {"wav", "w64", "flac", "mp3", "mp2", "adts", "ac3", "eac3", "aiff", "caf", "opus", "au", "wv", "tta"}
 """Containers that hold one sound."""
 
+_NO_FOLDERS = {".zip", ".tar", ".gz", ".tgz", ".rar", ".7z", ".srt", ".txt", ".json", ".png", ".jpg", ".pdf"}
+"""Suffixes of files that we do not write; nobody calls a folder so."""
+
 
 def check_early(job: SeparateJob) -> None:
     """Check what needs no look at the film: it may be hours of download that come through a pipe.
@@ -67,6 +70,10 @@ def _check_words(job: SeparateJob) -> None:
         raise UsageError("a pipe carries one sound: choose one --stem, and leave --mixture and --residual away")
     if not into_pipe:
         check_words(_format_word(job), job.bits, job.codec)
+    if job.output.suffix.lower() in _NO_FOLDERS and not job.output.is_dir():
+        raise UsageError(
+            f"'{job.output}' is neither a folder nor sound: give a folder such as {job.output.stem}/, or stems.mka"
+        )
     if (into_pipe or _is_file(job.output)) and job.template != SeparateJob.template:
         raise UsageError("--template names the files in a folder: give a folder with -o, or leave --template away")
     check_lufs(job.input_lufs)
