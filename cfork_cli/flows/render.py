@@ -54,7 +54,7 @@ class Lane:
             pieces = self.separator.run(blocks, self.mixer.stems, weights=self.mixer.weights, live=self.live)
         else:
             pieces = ((block, np.zeros((0, *block.shape), np.float32)) for block in blocks)
-        mixed = ((mixture, self.mixer.mix(mixture, stems)) for mixture, stems in pieces)
+        mixed = self.mixer.run(pieces)
         if self.matrix is not None or self.guarded:  # of a remix: one sound
             self._guard = PeakGuard(self.blocks.sample_rate) if self.guarded else None
             remixes = ((mixture, sounds[0]) for mixture, sounds in mixed)
