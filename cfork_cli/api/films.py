@@ -65,6 +65,7 @@ def remix(
     sidecar: bool = False,
     title: str | None = None,
     default: bool = True,
+    loudness: float | str | None = None,
     start: float | str | None = None,
     end: float | str | None = None,
     model: str = "cfork",
@@ -84,6 +85,7 @@ def remix(
         output: its suffix says the kind of file; None is `movie.cfork.mkv` beside `movie.mkv`.
         track: numbers from 1, languages, or "all"; none is the track that a player would play.
         bitrate: bits a second, or text such as "320k".
+        loudness: integrated loudness of the new track, such as -16, or "keep", or "dialogue:-27"; None leaves it.
         start, end: seconds or "h:mm:ss": only this piece of the film; see `Result.facts["piece"]` for where the
             picture really begins.
         overwrite: whether an output that exists is replaced.
@@ -100,12 +102,13 @@ def remix(
             replaced by `overwrite`, some may be new). Whatever `progress` raises comes through.
     """
     from cfork_cli.flows import run
+    from cfork_cli.mix.normalize import parse_loudness
 
     job = _job(
         input, (dialogue, music, effects), output, track, codec, bitrate, downmix=downmix, keep_original=keep_original,
-        sidecar=sidecar, title=title, default=default, start=moment(start), end=moment(end),
-        model=model if separator is None else separator.network.model, device=device, precision=precision,
-        input_lufs=input_lufs, force=overwrite,
+        sidecar=sidecar, title=title, default=default, loudness=parse_loudness(loudness), start=moment(start),
+        end=moment(end), model=model if separator is None else separator.network.model, device=device,
+        precision=precision, input_lufs=input_lufs, force=overwrite,
     )  # fmt: skip
     return run.remix(job, report=report_to(progress, cancel), loaded=None if separator is None else separator.network)
 
@@ -125,6 +128,7 @@ def plan(
     sidecar: bool = False,
     title: str | None = None,
     default: bool = True,
+    loudness: float | str | None = None,
     start: float | str | None = None,
     end: float | str | None = None,
     model: str = "cfork",
@@ -137,11 +141,12 @@ def plan(
     """
     from cfork_cli.flows import run
     from cfork_cli.flows.jobs import PipeOptions
+    from cfork_cli.mix.normalize import parse_loudness
 
     job = _job(
         input, (dialogue, music, effects), output, track, codec, bitrate, downmix=downmix, keep_original=keep_original,
-        sidecar=sidecar, title=title, default=default, start=moment(start), end=moment(end), model=model,
-        force=overwrite,
+        sidecar=sidecar, title=title, default=default, loudness=parse_loudness(loudness), start=moment(start),
+        end=moment(end), model=model, force=overwrite,
     )  # fmt: skip
     with run.planned_remix(job, PipeOptions(), report_to(None, None)) as planned:
         return Plan(tuple(planned.describe()), planned.facts(), planned.notes)

@@ -96,6 +96,15 @@ def remix(
         Downmix | None,
         typer.Option(help="Fold surround sound to stereo (ITU-R BS.775), without clipping.", show_default=False),
     ] = None,
+    loudness: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LUFS|keep|dialogue:LUFS",
+            help="Loudness of the new track (BS.1770, EBU R 128), peaks held under -1 dBTP where something was raised: "
+            "-16, -23, keep (as loud as before), or dialogue:-27, where the voices alone get that loudness.",
+            show_default=False,
+        ),
+    ] = None,
     start: Start = None,
     end: End = None,
     duration: Duration = None,
@@ -137,6 +146,7 @@ def remix(
     from cfork_cli.flows.jobs import PipeOptions, RemixJob
     from cfork_cli.media import pipes
     from cfork_cli.mix.gains import parse_gains_db
+    from cfork_cli.mix.normalize import parse_loudness
 
     output = output or pipes.natural_output(input)
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
@@ -158,6 +168,7 @@ def remix(
             input_lufs=input_lufs,
             force=force,
             force_model=force_model,
+            loudness=parse_loudness(loudness),
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)

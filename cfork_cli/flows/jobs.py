@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cfork_cli.media.pipes import RawFormat
+from cfork_cli.mix.normalize import LoudnessGoal
 
 
 class NetworkOptions(Protocol):
@@ -46,6 +47,7 @@ class RemixJob:
         default: whether the new track takes the default flag, where the old one stays.
         force_model: whether a model is taken whose stems do not have the film's level.
         start, end: the piece of the film that is written, in seconds from its start; None is its start and its end.
+        loudness: how loud the new sound is to become; None leaves it as the levels make it.
     """
 
     input: Path
@@ -67,6 +69,12 @@ class RemixJob:
     force_model: bool = False
     start: float | None = None
     end: float | None = None
+    loudness: LoudnessGoal | None = None
+
+    @property
+    def changes(self) -> bool:
+        """True if anything is to be changed by the network."""
+        return any(self.gains_db.values()) or (self.loudness is not None and self.loudness.of_dialogue)
 
 
 @dataclass(frozen=True)

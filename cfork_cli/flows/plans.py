@@ -14,6 +14,7 @@ from cfork_cli.flows.source import Source
 from cfork_cli.media.layouts import low_frequency
 from cfork_cli.media.types import Media, Stream
 from cfork_cli.mix.mixer import Mixer
+from cfork_cli.mix.normalize import LoudnessGoal
 from cfork_cli.remux.plan import FilmPlan
 from cfork_cli.text import SPOKEN_ORDER, clock
 
@@ -92,6 +93,12 @@ class RemixPlan:
     warnings: tuple[str, ...] = ()
 
     @property
+    def goal(self) -> LoudnessGoal | None:
+        """How loud the new sound is to become; None where nothing has to be done for it."""
+        goal = self.job.loudness
+        return None if goal is not None and goal.keeps and not self.mixer.stems and not self.job.downmix else goal
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Notes for the user before the work."""
         about = self.pipe.notes if self.pipe else [note for _, film in self.outputs for note in film.all_notes]
@@ -110,6 +117,7 @@ class RemixPlan:
             f"input:  {first}",
             *(f"track:  {track.number + 1} of {count} ({track})" for track in self.tracks),
             f"levels: {levels(self.job.gains_db)}",
+            *([f"loudness: {self.job.loudness}"] if self.job.loudness else []),
             *([f"output: {self.pipe.path} ({self.pipe.words})"] if self.pipe else []),
             *(
                 f"output: {path} ({film.container}, new track in {' and '.join(film.codec_names)})"
@@ -127,6 +135,7 @@ class RemixPlan:
             "language": track.language,
             "gains_db": {stem: json_gain(self.job.gains_db[stem]) for stem in SPOKEN_ORDER},
             "computed_stems": list(self.mixer.stems),
+            "loudness": {"goal": str(self.job.loudness)} if self.job.loudness else None,
         }
         if self.pipe:
             facts |= self.pipe.facts(track)

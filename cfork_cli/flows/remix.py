@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cfork_cli.codecs.bit_rate import with_bit_rate
@@ -16,20 +19,24 @@ from cfork_cli.codecs.pipe_format import check_format, pipe_format, takes_pictur
 from cfork_cli.errors import UsageError
 from cfork_cli.flows.checks import check_levels, check_lufs, check_model
 from cfork_cli.flows.jobs import PipeOptions, RemixJob
+from cfork_cli.flows.levelled import Levelled, Voice, render_levelled, tapped
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.plans import PipeTarget, RemixPlan, levels
 from cfork_cli.flows.render import Lane, render
 from cfork_cli.flows.report import Report, Result
 from cfork_cli.flows.separator import TrackSeparator
 from cfork_cli.flows.sidecar import sidecar_paths
-from cfork_cli.flows.source import Source
+from cfork_cli.flows.source import Source, existing
 from cfork_cli.input.live import StreamDecoder
+from cfork_cli.input.loudness import Loudness, integrated_lufs, measure
 from cfork_cli.media import pipes, timeline, tracks
 from cfork_cli.media.containers import container_for
 from cfork_cli.media.layouts import speakers
 from cfork_cli.media.types import Media, Stream
 from cfork_cli.mix.downmix import stereo_matrix
+from cfork_cli.mix.loudness import channel_weights
 from cfork_cli.mix.mixer import GainMixer
+from cfork_cli.mix.normalize import LoudnessGoal
 from cfork_cli.output.destination import check_destination
 from cfork_cli.output.film import FilmSink
 from cfork_cli.output.pipe import FilmPipe, sound_sink
@@ -59,6 +66,8 @@ def _check_words(job: RemixJob) -> None:
             raise UsageError("a pipe carries the new sound alone: leave --keep-original, --sidecar and --downmix away")
         if not job.default:
             raise UsageError("a pipe carries the new sound alone: leave --no-default away")
+    if job.loudness is not None and job.loudness.of_dialogue and job.gains_db["dialogue"] == -math.inf:
+        raise UsageError("the dialogue is muted, so it has no loudness to go by: give --loudness another goal")
     if job.sidecar and not (job.start is None and job.end is None):
         raise UsageError("players play a sidecar beside the whole film: leave --start and --end away, or --sidecar")
     if job.sidecar and job.keep_original:
@@ -69,7 +78,7 @@ def _check_words(job: RemixJob) -> None:
 
 def _check_network(job: RemixJob) -> tuple[str, ...]:
     """Find the model, if one is needed, and return the warnings about it."""
-    if not any(job.gains_db.values()):
+    if not job.changes:
         return ()
     check_model(job.model)
     return check_levels(job.model, job.force_model)
@@ -102,6 +111,11 @@ def plan_remix(job: RemixJob, source: Source | None = None, options: PipeOptions
 
 def _plan_pipe(job: RemixJob, source: Source, options: PipeOptions) -> RemixPlan:
     """Plan for one track that goes into a pipe, alone or with the rest of the film."""
+    if job.loudness is not None and source.head is not None:
+        raise UsageError(
+            "the loudness of a stream is known only at its end, so it cannot be changed on the way: write a file "
+            "with -o, or leave --loudness away"
+        )
     media = source.media
     track = source.track(media, ",".join(job.tracks) or None)
     warnings = _check_network(job)
@@ -177,37 +191,83 @@ def remix(plan: RemixPlan, report: Report, *, loaded: LoadedNetwork | None = Non
         return _into_pipe(plan, plan.pipe, report, loaded, began)
     job, media = plan.job, plan.media
     separators: dict[int, TrackSeparator] = {}
-    if plan.mixer.stems:
+    if job.changes:
         mixes_back = not job.force_model
         separators = TrackSeparator.open_all(
             job, media, plan.tracks, report, loaded=loaded, mixes_back=mixes_back, span=plan.source.span
         )  # fmt: skip
+    lengths = [plan.source.seconds(media, track) for track in plan.tracks]
+    total = max((one for one in lengths if one), default=None)
+    facts, heard = plan.facts(), ""
     with contextlib.ExitStack() as stack:
-        sinks = [
-            stack.enter_context(
-                FilmSink(
-                    film.media,
-                    film.track,
-                    path,
-                    plan=film,
-                    force=job.force,
-                    begin=[_begin(plan.source, film, new) for new in film.new],
-                )
-            )
-            for path, film in plan.outputs
-        ]
         lanes = [
-            _lane(plan, film, number, sink, separators.get(new.source.index), stack)
-            for sink, (_, film) in zip(sinks, plan.outputs, strict=True)
+            _lane(plan, film, number, separators.get(new.source.index), stack)
+            for _, film in plan.outputs
             for number, new in enumerate(film.new)
         ]
-        lengths = [plan.source.seconds(media, track) for track in plan.tracks]
-        total = max((one for one in lengths if one), default=None)
-        notes = render(lanes, sinks, report, stage="remix", total=total)
-    seconds = sum(lane.seconds for lane in lanes)
-    done = f"{plan.names}: {levels(job.gains_db)}"
+        if plan.goal is not None:
+            found = _levelled_files(plan, plan.goal, lanes, report, total)
+            notes, seconds, heard = found.notes, found.seconds, found.words
+            facts["loudness"] = {"goal": str(plan.goal), "tracks": list(found.facts)}
+        else:
+            sinks, targets = _sinks(plan, stack)
+            lanes = [replace(lane, targets=[target]) for lane, target in zip(lanes, targets, strict=True)]
+            notes = render(lanes, sinks, report, stage="remix", total=total)
+            seconds = sum(lane.seconds for lane in lanes)
+    done = f"{plan.names}: {levels(job.gains_db)}{heard}"
     paths = tuple(path for path, _ in plan.outputs)
-    return Result(paths, plan.facts(), notes, seconds, time.monotonic() - began, done)
+    return Result(paths, facts, notes, seconds, time.monotonic() - began, done)
+
+
+def _sinks(plan: RemixPlan, stack: contextlib.ExitStack) -> tuple[list[Sink], list[tuple[Sink, int]]]:
+    """Open the films to write, and return them with the film and track of each lane."""
+    sinks: list[Sink] = []
+    targets: list[tuple[Sink, int]] = []
+    for path, film in plan.outputs:
+        begin = [_begin(plan.source, film, new) for new in film.new]
+        sink = FilmSink(film.media, film.track, path, plan=film, force=plan.job.force, begin=begin)
+        sinks.append(stack.enter_context(sink))
+        targets += [(sink, number) for number in range(len(film.new))]
+    return sinks, targets
+
+
+def _levelled_files(
+    plan: RemixPlan, goal: LoudnessGoal, lanes: list[Lane], report: Report, total: float | None
+) -> Levelled:
+    """Write the films at a loudness."""
+    news = [new for _, film in plan.outputs for new in film.new]
+    voices = [
+        _voice(plan, goal, lane, new.delivered, report, clips=new.codec.clips_over_full_scale)
+        for lane, new in zip(lanes, news, strict=True)
+    ]
+
+    def measured(sink: Sink, number: int, progress: Callable[[float], None]) -> Loudness:
+        if not isinstance(sink, FilmSink):
+            raise TypeError("only films can be measured again")
+        return measure(*sink.written(number), progress, true_peak=True)
+
+    return render_levelled(
+        voices, goal, partial(_sinks, plan), measured, report, raises=_raises(plan.job),
+        beside=existing(plan.outputs[0][0]), total=total,
+    )  # fmt: skip
+
+
+def _voice(plan: RemixPlan, goal: LoudnessGoal, lane: Lane, delivered: Stream, report: Report, *, clips: bool) -> Voice:
+    """Make a track ready to be brought to a loudness."""
+    track, before = plan.media.audio_track(delivered.number), math.nan
+    seconds = plan.source.seconds(plan.media, track)
+    if goal.keeps:
+        report.stage("measure", seconds)
+        before = integrated_lufs(plan.media, track, report.at, span=plan.source.span)
+    if goal.of_dialogue:
+        lane = tapped(lane, plan.job.gains_db, STEMS)
+    weights = channel_weights(speakers(delivered.layout), delivered.channels or 0)
+    return Voice(lane, weights, clips, before, seconds)
+
+
+def _raises(job: RemixJob) -> bool:
+    """Return whether the levels make anything louder."""
+    return any(gain_db > 0 for gain_db in job.gains_db.values())
 
 
 def _into_pipe(
@@ -223,9 +283,10 @@ def _into_pipe(
         sink = sound_sink(descriptor, target.path, target.format, track)
     else:
         raise ValueError("a pipe needs a film or a format")
-    needs_stems = bool(plan.mixer.stems)
+    needs_stems = job.changes
     # what no 32-bit float can hold exactly passes only where nothing is computed
-    bits = 64 if is_wide(track) and not needs_stems else 32
+    bits = 64 if is_wide(track) and not needs_stems and plan.goal is None else 32
+    facts, heard = plan.facts(), ""
     with sink, plan.source.decoder(plan.media, track, begin, bits=bits) as blocks:
         separator = None
         if needs_stems:
@@ -238,10 +299,20 @@ def _into_pipe(
             blocks, plan.mixer, [(sink, 0)], separator, guarded=target.clips_over_full_scale and needs_stems,
             counted=target.is_integer, live=plan.source.head is not None,
         )  # fmt: skip
-        notes = render([lane], [sink], report, stage="remix", total=plan.source.seconds(plan.media))
+        total = plan.source.seconds(plan.media, track)
+        if plan.goal is not None:
+            voice = _voice(plan, plan.goal, lane, track, report, clips=target.clips_over_full_scale)
+            found = render_levelled(
+                [voice], plan.goal, lambda _: ([sink], [(sink, 0)]), None, report, raises=_raises(job), beside=None,
+                total=total,
+            )  # fmt: skip
+            notes, seconds, heard = found.notes, found.seconds, found.words
+            facts["loudness"] = {"goal": str(plan.goal), "tracks": list(found.facts)}
+        else:
+            notes, seconds = render([lane], [sink], report, stage="remix", total=total), lane.seconds
     name = "to the pipe" if pipes.is_stdout(target.path) else target.path
-    done = f"{name}: {levels(job.gains_db)}"
-    return Result((), plan.facts(), notes, lane.seconds, time.monotonic() - began, done)
+    done = f"{name}: {levels(job.gains_db)}{heard}"
+    return Result((), facts, notes, seconds, time.monotonic() - began, done)
 
 
 def _begin(source: Source, film: FilmPlan, new: NewTrack) -> int:
@@ -256,21 +327,20 @@ def _lane(
     plan: RemixPlan,
     film: FilmPlan,
     number: int,
-    sink: Sink,
     separator: TrackSeparator | None,
     stack: contextlib.ExitStack,
 ) -> Lane:
-    """Make one track of one film ready."""
+    """Make one track of one film ready; where it goes is said later."""
     new = film.new[number]
     begin = _begin(plan.source, film, new)
     track = plan.media.audio_track(new.source.number)
     # what no 32-bit float can hold exactly passes only where nothing is computed
-    bits = 64 if separator is None and is_wide(new.source) else 32
+    bits = 64 if separator is None and is_wide(new.source) and plan.goal is None else 32
     blocks = stack.enter_context(plan.source.decoder(plan.media, track, begin, bits=bits))
     is_folded = new.delivered.channels != new.source.channels
     matrix = stereo_matrix(new.source, speakers(new.source.layout)) if is_folded else None
     guarded = new.codec.clips_over_full_scale and (separator is not None or matrix is not None)
     return Lane(
-        blocks, plan.mixer, [(sink, number)], separator, matrix, guarded=guarded,
+        blocks, plan.mixer, [], separator, matrix, guarded=guarded,
         counted=new.codec.is_integer, begin=begin,
     )  # fmt: skip

@@ -40,7 +40,7 @@ class Desk:
         effects: stem -> what it goes through; a stem that is missing passes.
         gains_db: stem -> dB, behind its effects.
         sample_rate: Hz.
-        weights: of the channels for loudness, from `meter.channel_weights`.
+        weights: of the channels for loudness, from `loudness.channel_weights`.
         film_lufs: integrated loudness of the film, -inf where it is not known.
     """
 

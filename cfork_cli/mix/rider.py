@@ -30,7 +30,7 @@ class Rider:
 
     Args:
         sample_rate: Hz.
-        weights: of the channels, from `meter.channel_weights`.
+        weights: of the channels, from `loudness.channel_weights`.
         voice, rest: what is measured, from the rows.
     """
 

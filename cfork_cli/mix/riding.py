@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cfork_cli.mix.meter import STEP_SECONDS, lufs
+from cfork_cli.mix.meter import STEP_SECONDS, level_lufs
 from cfork_cli.mix.speech import SpeechDetector, envelope
 
 MOST_BOOST_DB = 12.0
@@ -148,7 +148,7 @@ class _Needs:
         # as in BS.1770, steps 10 LU under the mean are pauses, and say nothing of the voice
         count, voice, rest = _sums(whole, ready, 0.1 * voice / np.maximum(count, 1))
         fraction = np.maximum(count, 1)
-        missing = over_lu - (lufs(voice / fraction) - lufs(rest / fraction))
+        missing = over_lu - (level_lufs(voice / fraction) - level_lufs(rest / fraction))
         return np.where(count >= _FEWEST_STEPS, np.clip(missing, 0, MOST_BOOST_DB), 0.0)
 
 
@@ -187,7 +187,7 @@ class Night(Curve):
         mean = (whole[:-4] / 2 + whole[1:-3] + whole[2:-2] + whole[3:-1] + whole[4:] / 2) / 4
         late = min(self._late, len(mean))
         self._late -= late
-        over = np.clip(lufs(mean[late:]) - self._film_lufs, 0, None) * (1 - 1 / NIGHT_RATIO)
+        over = np.clip(level_lufs(mean[late:]) - self._film_lufs, 0, None) * (1 - 1 / NIGHT_RATIO)
         window = self._window(np.minimum(over, NIGHT_MOST_DB)[None], self.BEFORE, self._ENVELOPE_AHEAD)
         if window is None:
             return []

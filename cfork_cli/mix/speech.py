@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cfork_cli.mix.meter import lufs
+from cfork_cli.mix.meter import level_lufs
 
 FAINTEST_LUFS = -55.0
 """Below, there is no speech in a film: noise of the separation."""
@@ -52,10 +52,10 @@ class SpeechDetector:
         return found
 
     def _is_over(self, voice: float, rest: float) -> bool:
-        level = float(lufs(voice))
-        if level < FAINTEST_LUFS or level < float(lufs(rest)) - UNDER_REST_LU:
+        level = float(level_lufs(voice))
+        if level < FAINTEST_LUFS or level < float(level_lufs(rest)) - UNDER_REST_LU:
             return False
-        if self._speech_steps and level < float(lufs(self._speech_power)) - UNDER_SPEECH_LU:
+        if self._speech_steps and level < float(level_lufs(self._speech_power)) - UNDER_SPEECH_LU:
             return False
         self._speech_steps = min(self._speech_steps + 1, _MEMORY_STEPS)
         self._speech_power += (voice - self._speech_power) / self._speech_steps

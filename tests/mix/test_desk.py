@@ -10,7 +10,7 @@ import pytest
 from cfork_cli.mix.convolver import Reverberation
 from cfork_cli.mix.desk import Desk, DeskMixer, DeskStemMixer, needed_stems
 from cfork_cli.mix.effect import Effect
-from cfork_cli.mix.meter import Meter, lufs
+from cfork_cli.mix.meter import Meter, level_lufs
 from cfork_cli.mix.mixer import GainMixer, StemMixer
 from cfork_cli.mix.rooms import impulse_response
 from cfork_cli.mix.settings import Processing, Reverb, StemEffects
@@ -73,7 +73,7 @@ def remixed(
 
 
 def loudness(sound: np.ndarray) -> float:
-    return float(lufs(float(np.mean(Meter(RATE, np.ones(2)).push(np.ascontiguousarray(sound))))))
+    return float(level_lufs(float(np.mean(Meter(RATE, np.ones(2)).push(np.ascontiguousarray(sound))))))
 
 
 def change_db(before: np.ndarray, after: np.ndarray) -> np.ndarray:
