@@ -56,7 +56,7 @@ class Lane:
             pieces = self.separator.run(blocks, self.mixer.stems, weights=self.mixer.weights, live=self.live)
         else:
             pieces = ((block, np.zeros((0, *block.shape), np.float32)) for block in blocks)
-        mixed = ((mixture, self.mixer.mix(mixture, stems)) for mixture, stems in pieces)
+        mixed = self.mixer.run(pieces)
         if self.matrix is not None and not self.guarded:
             matrix = self.matrix
             found = (np.matmul(matrix, sounds) for _, sounds in mixed)

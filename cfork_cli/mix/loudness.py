@@ -169,7 +169,14 @@ def lufs(power: np.ndarray | float) -> np.ndarray:
 
 @lru_cache(4)
 def _weighting(sample_rate: int) -> tuple[np.ndarray, int]:
-    """Return the norm's two filters as one: the spectrum of its impulse response, and how many taps that has.
+    """Return the spectrum of the K-weighting's impulse response, and how many taps that has."""
+    response = k_weighting(sample_rate)
+    length = 1 << math.ceil(math.log2(_BLOCK + len(response)))
+    return np.fft.rfft(response, length), len(response)
+
+
+def k_weighting(sample_rate: int) -> np.ndarray:
+    """Return the impulse response of the norm's two filters, `[taps]`.
 
     The norm gives coefficients for 48 kHz; other rates take the analogue filters from which those come (as libebur128).
     """
@@ -179,8 +186,7 @@ def _weighting(sample_rate: int) -> tuple[np.ndarray, int]:
     response = impulse.tolist()
     for numerator, denominator in (_shelf(sample_rate), _high_pass(sample_rate)):
         response = _filtered(response, numerator, denominator)
-    length = 1 << math.ceil(math.log2(_BLOCK + taps))
-    return np.fft.rfft(np.array(response), length), taps
+    return np.array(response)
 
 
 Section = tuple[tuple[float, float, float], tuple[float, float]]
