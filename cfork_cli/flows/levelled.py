@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cfork_cli.errors import OutputError
 from cfork_cli.flows.render import Lane, render
 from cfork_cli.flows.report import Report
@@ -23,9 +25,10 @@ from cfork_cli.input.loudness import Loudness
 from cfork_cli.input.spooled import SpooledBlocks
 from cfork_cli.mix.loudness import LoudnessMeter, integrated_lufs
 from cfork_cli.mix.normalize import TRUE_PEAK_DBTP, LevelMixer, LoudnessGoal, TappedMixer
-from cfork_cli.output.meter_sink import MeterSink, SpoolSink
+from cfork_cli.output.meter_sink import SpoolSink
 from cfork_cli.output.sink import Sink, publish_together
 from cfork_cli.text import size
+from model.stems import STEMS
 
 CLOSE_LU, CLOSE_DB = 0.15, 0.05
 """How far the encoded sound may be off before it is encoded again; EBU R 128 asks for 0.5 LU, or 1 LU live."""
@@ -46,13 +49,15 @@ class Voice:
         clips: whether what is over full scale would be cut off.
         before_lufs: of the film's own track, where the goal is to keep it.
         seconds: of its sound; None if nobody knows.
+        dialogue_gain: of the dialogue in the remix, as a factor.
     """
 
     lane: Lane
-    weights: Any
+    weights: np.ndarray
     clips: bool
     before_lufs: float = math.nan
     seconds: float | None = None
+    dialogue_gain: float = 1.0
 
     @property
     def channels(self) -> int:
@@ -155,18 +160,25 @@ def _measured(
             rate = voice.lane.blocks.sample_rate
             spool = SpoolSink(folder / f"remix{number}.f32", LoudnessMeter(rate, voice.weights))
             spools.append(stack.enter_context(spool))
-            sinks: list[tuple[Sink, int]] = [(spool, 0)]
             meters.append(LoudnessMeter(rate, voice.weights))
-            if goal.of_dialogue:
-                sinks.append((stack.enter_context(MeterSink(meters[-1])), 0))
-            lanes.append(replace(voice.lane, targets=sinks, guarded=False, counted=False))
-        everything: list[Sink] = [sink for lane in lanes for sink, _ in lane.targets]
-        notes = render(lanes, everything, report, stage="remix", total=total)
+            lane = replace(voice.lane, targets=[(spool, 0)], guarded=False, counted=False)
+            lanes.append(_tapped(lane, voice.dialogue_gain, meters[-1]) if goal.of_dialogue else lane)
+        notes = render(lanes, spools, report, stage="remix", total=total)
     kept = [
         _Kept(spool.path, integrated_lufs(spool.meter.powers()), integrated_lufs(meter.powers()))
         for spool, meter in zip(spools, meters, strict=True)
     ]
     return kept, sum(lane.seconds for lane in lanes), notes
+
+
+def _tapped(lane: Lane, dialogue_gain: float, meter: LoudnessMeter) -> Lane:
+    """Let a meter hear the dialogue of a lane's remix, folded as that is."""
+    matrix = lane.matrix
+
+    def listener(dialogue: np.ndarray) -> None:
+        meter.push(dialogue if matrix is None else matrix @ dialogue)
+
+    return replace(lane, mixer=TappedMixer(lane.mixer, dialogue_gain, STEMS, listener))
 
 
 def _aim(kept: _Kept, goal: LoudnessGoal, voice: Voice) -> tuple[str, ...]:
@@ -260,11 +272,6 @@ def _folder(voices: Sequence[Voice], beside: Path | None, report: Report) -> Ite
         raise OutputError(f"no temporary folder could be made ({error.strerror}): free some space") from error
     with folder as name:
         yield Path(name)
-
-
-def tapped(lane: Lane, gains_db: dict[str, float], order: Sequence[str]) -> Lane:
-    """Let a lane give the dialogue of its remix too, as a second sound."""
-    return replace(lane, mixer=TappedMixer(lane.mixer, 10 ** (gains_db["dialogue"] / 20), order))
 
 
 def _figure(value: float) -> float | None:

@@ -19,7 +19,7 @@ from cfork_cli.codecs.pipe_format import check_format, pipe_format, takes_pictur
 from cfork_cli.errors import UsageError
 from cfork_cli.flows.checks import check_levels, check_lufs, check_model
 from cfork_cli.flows.jobs import PipeOptions, RemixJob
-from cfork_cli.flows.levelled import Levelled, Voice, render_levelled, tapped
+from cfork_cli.flows.levelled import Levelled, Voice, render_levelled
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.plans import PipeTarget, RemixPlan, levels
 from cfork_cli.flows.render import Lane, render
@@ -259,10 +259,8 @@ def _voice(plan: RemixPlan, goal: LoudnessGoal, lane: Lane, delivered: Stream, r
     if goal.keeps:
         report.stage("measure", seconds)
         before = integrated_lufs(plan.media, track, report.at, span=plan.source.span)
-    if goal.of_dialogue:
-        lane = tapped(lane, plan.job.gains_db, STEMS)
     weights = channel_weights(speakers(delivered.layout), delivered.channels or 0)
-    return Voice(lane, weights, clips, before, seconds)
+    return Voice(lane, weights, clips, before, seconds, 10 ** (plan.job.gains_db["dialogue"] / 20))
 
 
 def _raises(job: RemixJob) -> bool:

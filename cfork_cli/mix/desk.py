@@ -128,6 +128,8 @@ class DeskMixer(Mixer):
         stems: those that the desk takes, in order.
     """
 
+    tells_dialogue = True
+
     def __init__(self, stems: Sequence[str], desk: Desk) -> None:
         self.stems = tuple(stems)
         self._desk = desk
@@ -145,6 +147,8 @@ class DeskMixer(Mixer):
             return
         count = len(self.stems)
         sound = rows[0]
+        if self.dialogue_listener is not None and VOICE in self.stems:
+            self.dialogue_listener(rows[1 + count + self.stems.index(VOICE)])
         for number in range(count):
             sound = sound + (rows[1 + count + number] - rows[1 + number])
         yield rows[0], sound[None]
