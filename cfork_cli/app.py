@@ -16,6 +16,7 @@ from cfork_cli import __version__
 from cfork_cli.commands import guesses
 from cfork_cli.commands.bench import bench
 from cfork_cli.commands.dnr import dnr
+from cfork_cli.commands.dub import dub
 from cfork_cli.commands.evaluate import evaluate
 from cfork_cli.commands.info import info
 from cfork_cli.commands.models import models
@@ -56,6 +57,7 @@ def cfork(
 app.command()(remix)
 app.command()(separate)
 app.command()(info)
+app.command()(dub)
 app.command(short_help="Score models on scenes whose stems are known.")(evaluate)
 app.command(short_help="Train a network, or resume a training.")(train)
 app.command(short_help="Measure how fast cfork is here, and where the time goes.")(bench)

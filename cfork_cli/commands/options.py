@@ -148,7 +148,7 @@ def film_output(text: str | None, input: Path) -> Path | None:
     return path
 
 
-def piece(start: str | None, end: str | None, duration: str | None) -> dict[str, float | None]:
+def piece(start: str | None, end: str | None, duration: str | None) -> dict[str, Any]:
     """Return the piece of a film that the options name, in seconds from its start.
 
     Raises:

@@ -48,6 +48,7 @@ class RemixJob:
         force_model: whether a model is taken whose stems do not have the film's level.
         start, end: the piece of the film that is written, in seconds from its start; None is its start and its end.
         loudness: how loud the new sound is to become; None leaves it as the levels make it.
+        language: of the new tracks; None keeps that of the old ones.
     """
 
     input: Path
@@ -70,6 +71,7 @@ class RemixJob:
     start: float | None = None
     end: float | None = None
     loudness: LoudnessGoal | None = None
+    language: str | None = None
 
     @property
     def changes(self) -> bool:

@@ -40,7 +40,7 @@ LARGE_BYTES = 100e6
 
 
 @dataclass(frozen=True)
-class Voice:
+class LevelledTrack:
     """One sound track on its way to a loudness.
 
     Attributes:
@@ -103,7 +103,7 @@ class Levelled:
 
 
 def render_levelled(
-    voices: Sequence[Voice],
+    voices: Sequence[LevelledTrack],
     goal: LoudnessGoal,
     open_sinks: Callable[[contextlib.ExitStack], tuple[list[Sink], list[tuple[Sink, int]]]],
     measure: Callable[[Sink, int, Callable[[float], None]], Loudness] | None,
@@ -125,7 +125,8 @@ def render_levelled(
     Raises:
         CforkError: whatever went wrong.
     """
-    with _folder(voices, beside, report) as folder:
+    needed = sum(4 * voice.channels * voice.lane.blocks.sample_rate * (voice.seconds or 0) for voice in voices)
+    with spool_folder(needed, beside, report) as folder:
         kept, seconds, first_notes = _measured(voices, goal, folder, report, total)
         notes: tuple[str, ...] = ()
         for voice, one in zip(voices, kept, strict=True):
@@ -151,7 +152,7 @@ def render_levelled(
 
 
 def _measured(
-    voices: Sequence[Voice], goal: LoudnessGoal, folder: Path, report: Report, total: float | None
+    voices: Sequence[LevelledTrack], goal: LoudnessGoal, folder: Path, report: Report, total: float | None
 ) -> tuple[list[_Kept], float, tuple[str, ...]]:
     """Separate, mix and measure into temporary files: what is kept, seconds of sound, notes."""
     spools, meters, lanes = [], [], []
@@ -181,7 +182,7 @@ def _tapped(lane: Lane, dialogue_gain: float, meter: LoudnessMeter) -> Lane:
     return replace(lane, mixer=TappedMixer(lane.mixer, dialogue_gain, STEMS, listener))
 
 
-def _aim(kept: _Kept, goal: LoudnessGoal, voice: Voice) -> tuple[str, ...]:
+def _aim(kept: _Kept, goal: LoudnessGoal, voice: LevelledTrack) -> tuple[str, ...]:
     """Set the gain that brings a remix to the goal, as far as gain alone can; return notes."""
     now = kept.dialogue_lufs if goal.of_dialogue else kept.lufs
     wanted = voice.before_lufs if goal.lufs is None else goal.lufs
@@ -193,7 +194,7 @@ def _aim(kept: _Kept, goal: LoudnessGoal, voice: Voice) -> tuple[str, ...]:
     return ()
 
 
-def _lane(voice: Voice, kept: _Kept, target: tuple[Sink, int], raises: bool) -> Lane:
+def _lane(voice: LevelledTrack, kept: _Kept, target: tuple[Sink, int], raises: bool) -> Lane:
     """Make the way from a temporary file to a sink."""
     if kept.ceiling_dbtp is None:
         kept.ceiling_dbtp = TRUE_PEAK_DBTP if raises or kept.gain_db > 0 else 0.0
@@ -250,20 +251,23 @@ def _missed(kept: _Kept) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _folder(voices: Sequence[Voice], beside: Path | None, report: Report) -> Iterator[Path]:
+def spool_folder(needed: float, beside: Path | None, report: Report) -> Iterator[Path]:
     """Make a folder for temporary files, with room for them; it is gone when the context ends.
+
+    Args:
+        needed: bytes, as far as that is known.
+        beside: a folder on the disk that holds them; None is the system's place (TMPDIR).
 
     Raises:
         OutputError: there is no room.
     """
     place = beside or Path(tempfile.gettempdir())
-    needed = sum(4 * voice.channels * voice.lane.blocks.sample_rate * (voice.seconds or 0) for voice in voices)
     try:
         free = shutil.disk_usage(place).free
         if free < needed:
             raise OutputError(
-                f"--loudness keeps the new sound in '{place}' until it is measured, and of {size(needed)} only "
-                f"{size(free)} are free: free some space, choose another -o, or leave --loudness away"
+                f"the new sound has to be kept in '{place}' until its loudness is known, and of {size(needed)} only "
+                f"{size(free)} are free: free some space, or choose another -o"
             )
         if needed > LARGE_BYTES:
             report.note(f"the new sound ({size(needed)}) is kept in '{place}' until its loudness is known")

@@ -19,7 +19,7 @@ from cfork_cli.codecs.pipe_format import check_format, pipe_format, takes_pictur
 from cfork_cli.errors import UsageError
 from cfork_cli.flows.checks import check_levels, check_lufs, check_model
 from cfork_cli.flows.jobs import PipeOptions, RemixJob
-from cfork_cli.flows.levelled import Levelled, Voice, render_levelled
+from cfork_cli.flows.levelled import Levelled, LevelledTrack, render_levelled
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.plans import PipeTarget, RemixPlan, levels
 from cfork_cli.flows.render import Lane, render
@@ -165,7 +165,7 @@ def _films(job: RemixJob, source: Source, media: Media, chosen: tuple[Stream, ..
         elif job.bit_rate is None and job.codec is None:
             sound = with_bit_rate(media, track)
         codec = choose_codec(sound, container, wanted=job.codec, bit_rate=job.bit_rate)
-        new.append(NewTrack(track, sound, codec, title, job.keep_original))
+        new.append(NewTrack(track, sound, codec, title, job.keep_original, job.language))
     if job.sidecar:
         return [fit.plan_sidecar(media, one) for one in new]
     default = None
@@ -189,28 +189,18 @@ def remix(plan: RemixPlan, report: Report, *, loaded: LoadedNetwork | None = Non
     began = time.monotonic()
     if plan.pipe:
         return _into_pipe(plan, plan.pipe, report, loaded, began)
-    job, media = plan.job, plan.media
-    separators: dict[int, TrackSeparator] = {}
-    if job.changes:
-        mixes_back = not job.force_model
-        separators = TrackSeparator.open_all(
-            job, media, plan.tracks, report, loaded=loaded, mixes_back=mixes_back, span=plan.source.span
-        )  # fmt: skip
-    lengths = [plan.source.seconds(media, track) for track in plan.tracks]
+    job = plan.job
+    lengths = [plan.source.seconds(plan.media, track) for track in plan.tracks]
     total = max((one for one in lengths if one), default=None)
     facts, heard = plan.facts(), ""
     with contextlib.ExitStack() as stack:
-        lanes = [
-            _lane(plan, film, number, separators.get(new.source.index), stack)
-            for _, film in plan.outputs
-            for number, new in enumerate(film.new)
-        ]
+        lanes = open_lanes(plan, report, stack, loaded=loaded)
         if plan.goal is not None:
             found = _levelled_files(plan, plan.goal, lanes, report, total)
             notes, seconds, heard = found.notes, found.seconds, found.words
             facts["loudness"] = {"goal": str(plan.goal), "tracks": list(found.facts)}
         else:
-            sinks, targets = _sinks(plan, stack)
+            sinks, targets = open_sinks(plan, stack)
             lanes = [replace(lane, targets=[target]) for lane, target in zip(lanes, targets, strict=True)]
             notes = render(lanes, sinks, report, stage="remix", total=total)
             seconds = sum(lane.seconds for lane in lanes)
@@ -219,7 +209,24 @@ def remix(plan: RemixPlan, report: Report, *, loaded: LoadedNetwork | None = Non
     return Result(paths, facts, notes, seconds, time.monotonic() - began, done)
 
 
-def _sinks(plan: RemixPlan, stack: contextlib.ExitStack) -> tuple[list[Sink], list[tuple[Sink, int]]]:
+def open_lanes(
+    plan: RemixPlan, report: Report, stack: contextlib.ExitStack, *, loaded: LoadedNetwork | None = None
+) -> list[Lane]:
+    """Load the network, if one is needed, and make every new track ready; where they go is said later."""
+    separators: dict[int, TrackSeparator] = {}
+    if plan.job.changes:
+        mixes_back = not plan.job.force_model
+        separators = TrackSeparator.open_all(
+            plan.job, plan.media, plan.tracks, report, loaded=loaded, mixes_back=mixes_back, span=plan.source.span
+        )  # fmt: skip
+    return [
+        _lane(plan, film, number, separators.get(new.source.index), stack)
+        for _, film in plan.outputs
+        for number, new in enumerate(film.new)
+    ]
+
+
+def open_sinks(plan: RemixPlan, stack: contextlib.ExitStack) -> tuple[list[Sink], list[tuple[Sink, int]]]:
     """Open the films to write, and return them with the film and track of each lane."""
     sinks: list[Sink] = []
     targets: list[tuple[Sink, int]] = []
@@ -247,12 +254,14 @@ def _levelled_files(
         return measure(*sink.written(number), progress, true_peak=True)
 
     return render_levelled(
-        voices, goal, partial(_sinks, plan), measured, report, raises=_raises(plan.job),
+        voices, goal, partial(open_sinks, plan), measured, report, raises=_raises(plan.job),
         beside=existing(plan.outputs[0][0]), total=total,
     )  # fmt: skip
 
 
-def _voice(plan: RemixPlan, goal: LoudnessGoal, lane: Lane, delivered: Stream, report: Report, *, clips: bool) -> Voice:
+def _voice(
+    plan: RemixPlan, goal: LoudnessGoal, lane: Lane, delivered: Stream, report: Report, *, clips: bool
+) -> LevelledTrack:
     """Make a track ready to be brought to a loudness."""
     track, before = plan.media.audio_track(delivered.number), math.nan
     seconds = plan.source.seconds(plan.media, track)
@@ -260,7 +269,7 @@ def _voice(plan: RemixPlan, goal: LoudnessGoal, lane: Lane, delivered: Stream, r
         report.stage("measure", seconds)
         before = integrated_lufs(plan.media, track, report.at, span=plan.source.span)
     weights = channel_weights(speakers(delivered.layout), delivered.channels or 0)
-    return Voice(lane, weights, clips, before, seconds, 10 ** (plan.job.gains_db["dialogue"] / 20))
+    return LevelledTrack(lane, weights, clips, before, seconds, 10 ** (plan.job.gains_db["dialogue"] / 20))
 
 
 def _raises(job: RemixJob) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from cfork_cli.errors import UsageError
+
 # fmt: off
 _PAIRS = (
     "aaaar ababk aeave afafr akaka amamh anarg arara asasm avava ayaym azaze babak bebel bgbul bhbih bibis bmbam bnben "
@@ -77,3 +79,21 @@ def of_name(text: str) -> str | None:
     ('deu', None)
     """
     return _NAMES.get(text.strip().lower())
+
+
+def parse_language(text: str) -> str:
+    """Return the three letters of a language that a user names: "es", "spa", "Spanish"; "pt-BR" stays.
+
+    Raises:
+        UsageError: it is not written like a language.
+
+    >>> parse_language("Spanish"), parse_language("es"), parse_language("pt-BR")
+    ('spa', 'spa', 'pt-BR')
+    """
+    word = text.strip()
+    named = of_name(word)
+    if named is not None:
+        return named
+    if not looks_like_a_language(word):
+        raise UsageError(f"'{text}' is not a language: give its code, such as spa or es")
+    return word if re.search("[-_]", word) else canonical(word)

@@ -199,8 +199,9 @@ def _changed_tags(entry: Entry, media: Media, container: str) -> list[str]:
     stream, new = entry.stream, entry.new
     # ffmpeg does not hand on the titles of QuickTime's tracks, see `mov_titles`
     changed = [f"title={stream.title}"] if stream.title and "mov" in media.container.split(",") else []
-    if container == "mov" and stream.language and for_quicktime(stream.language) != stream.language:
-        changed.append(f"language={for_quicktime(stream.language)}")
+    language = (new.language if new is not None else None) or stream.language
+    if language and (language != stream.language or (container == "mov" and for_quicktime(language) != language)):
+        changed.append(f"language={for_quicktime(language) if container == 'mov' else language}")
     if new is None:
         return changed
     changed += [f"{key}=" for key in stream.tags if key.lower().startswith(_STALE_TAGS)]
