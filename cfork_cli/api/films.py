@@ -161,6 +161,7 @@ def separate(
     bits: int | None = None,
     codec: str | None = None,
     template: str = "{stem}",
+    purpose: str | None = None,
     mixture: bool = False,
     residual: str = "none",
     track: int | str | None = None,
@@ -182,6 +183,7 @@ def separate(
     Args:
         output: a folder, or a file with a track for each stem, such as stems.mka.
         stems: "dialogue", "music", "effects"; none means all.
+        purpose: "asr" writes what speech recognisers take: mono, 16 kHz, the dialogue unless other stems are named.
         residual: "none", "all", "file", or stems with commas: who gets what is missing from the sum.
         start, end, overwrite, separator, progress, cancel: see `remix`.
 
@@ -195,7 +197,7 @@ def separate(
         Path(input), Path(output), tuple(stems), format, bits, codec, template, mixture, residual,
         None if track is None else str(track),
         model if separator is None else separator.network.model, device, precision, input_lufs, overwrite,
-        start=moment(start), end=moment(end),
+        start=moment(start), end=moment(end), purpose=purpose,
     )  # fmt: skip
     return run.separate(
         job, report=report_to(progress, cancel), loaded=None if separator is None else separator.network

@@ -73,6 +73,16 @@ def separate(
         str | None,
         typer.Option(metavar="NAME", help="Codec, instead of the usual one of that kind of file.", show_default=False),
     ] = None,
+    purpose: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="PURPOSE",
+            help="asr: the dialogue (or --stem) as speech recognisers take it: WAV, mono, 16 kHz, 16 bits, with the "
+            "film's times.",
+            show_default=False,
+        ),
+    ] = None,
     template: Annotated[
         str,
         typer.Option(metavar="TEXT", help="File names in the folder, with {stem}, {name}, {track}, {language}."),
@@ -131,6 +141,7 @@ def separate(
             precision=precision.value,
             input_lufs=input_lufs,
             force=force,
+            purpose=purpose,
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout))

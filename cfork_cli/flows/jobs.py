@@ -94,6 +94,8 @@ class SeparateJob:
         residual: who gets what is missing from the stems; see `stem_names.residual_takers`.
         track: a word that names one sound track, see `tracks.one`; None for the one that a player would play.
         start, end: the piece of the film that is separated, in seconds from its start; None is its start and its end.
+        purpose: "asr" writes what speech recognisers take: the dialogue, unless other stems are named, mono, 16 kHz,
+            16 bits; None writes the film's own rate and channels.
     """
 
     input: Path
@@ -113,3 +115,4 @@ class SeparateJob:
     force: bool = False
     start: float | None = None
     end: float | None = None
+    purpose: str | None = None
