@@ -7,6 +7,19 @@ from typing import Annotated
 
 import typer
 
+from cfork_cli.commands.desk import (
+    DialogFilters,
+    DialogReverb,
+    Duck,
+    EffectsFilters,
+    EffectsReverb,
+    MusicFilters,
+    MusicReverb,
+    Night,
+    PresetName,
+    SpeechBoost,
+    settings,
+)
 from cfork_cli.commands.options import (
     Channels,
     Device,
@@ -47,9 +60,21 @@ def remix(
             "[default: beside the input, movie.cfork.mkv for movie.mkv]",
         ),
     ] = None,
-    dialog: Annotated[str, gain_option("--dialog", "--dialogue", help="Gain of the voices, in dB.")] = "0",
-    music: Annotated[str, gain_option("--music", help="Gain of the music, in dB.")] = "0",
-    effects: Annotated[str, gain_option("--effects", "--sfx", help="Gain of the effects and ambience, in dB.")] = "0",
+    dialog: Annotated[str | None, gain_option("--dialog", "--dialogue", help="Gain of the voices, in dB.")] = None,
+    music: Annotated[str | None, gain_option("--music", help="Gain of the music, in dB.")] = None,
+    effects: Annotated[
+        str | None, gain_option("--effects", "--sfx", help="Gain of the effects and ambience, in dB.")
+    ] = None,
+    preset: PresetName = None,
+    dialog_fx: DialogFilters = None,
+    music_fx: MusicFilters = None,
+    effects_fx: EffectsFilters = None,
+    dialog_reverb: DialogReverb = None,
+    music_reverb: MusicReverb = None,
+    effects_reverb: EffectsReverb = None,
+    speech_boost: SpeechBoost = None,
+    duck: Duck = None,
+    night: Night = None,
     track: Tracks = None,
     keep_original: Annotated[
         bool, typer.Option("--keep-original", help="Add the new track beside the old one, instead of replacing it.")
@@ -145,18 +170,22 @@ def remix(
     from cfork_cli.flows import run as flow
     from cfork_cli.flows.jobs import PipeOptions, RemixJob
     from cfork_cli.media import pipes
-    from cfork_cli.mix.gains import parse_gains_db
     from cfork_cli.mix.normalize import parse_loudness
 
     output = output or pipes.natural_output(input)
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
+        made = settings(
+            preset, gains=(dialog, music, effects), filters=(dialog_fx, music_fx, effects_fx),
+            reverbs=(dialog_reverb, music_reverb, effects_reverb), speech_boost=speech_boost, duck=duck, night=night,
+            loudness=loudness, codec=codec, bitrate=bitrate,
+        )  # fmt: skip
         job = RemixJob(
             input=input,
             output=output,
-            gains_db=parse_gains_db(music=music, dialogue=dialog, effects=effects),
+            gains_db=made.all_gains_db,
             tracks=tuple(track or ()),
-            codec=codec,
-            bit_rate=None if bitrate is None else parse_bit_rate(bitrate),
+            codec=made.codec,
+            bit_rate=None if made.bitrate is None else parse_bit_rate(made.bitrate),
             downmix=downmix is not None,
             keep_original=keep_original,
             sidecar=sidecar,
@@ -168,7 +197,9 @@ def remix(
             input_lufs=input_lufs,
             force=force,
             force_model=force_model,
-            loudness=parse_loudness(loudness),
+            loudness=parse_loudness(made.loudness),
+            processing=made.processing,
+            preset=preset,
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)

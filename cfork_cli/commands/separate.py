@@ -7,6 +7,19 @@ from typing import Annotated
 
 import typer
 
+from cfork_cli.commands.desk import (
+    DialogFilters,
+    DialogReverb,
+    Duck,
+    EffectsFilters,
+    EffectsReverb,
+    MusicFilters,
+    MusicReverb,
+    Night,
+    PresetName,
+    SpeechBoost,
+    settings,
+)
 from cfork_cli.commands.options import (
     Channels,
     Device,
@@ -86,6 +99,16 @@ def separate(
             "stems (music,effects), to all, write a file of its own (file), or none.",
         ),
     ] = "none",
+    preset: PresetName = None,
+    dialog_fx: DialogFilters = None,
+    music_fx: MusicFilters = None,
+    effects_fx: EffectsFilters = None,
+    dialog_reverb: DialogReverb = None,
+    music_reverb: MusicReverb = None,
+    effects_reverb: EffectsReverb = None,
+    speech_boost: SpeechBoost = None,
+    duck: Duck = None,
+    night: Night = None,
     track: Track = None,
     start: Start = None,
     end: End = None,
@@ -105,6 +128,8 @@ def separate(
 ) -> None:
     """Write dialogue, music and effects as sounds of their own.
 
+    Effects and what follows the voice are applied to the stems; gains and loudness of a preset are not.
+
     Example: cfork separate movie.mkv -o stems/ --residual music,effects
     """
 
@@ -114,6 +139,10 @@ def separate(
     from cfork_cli.media import pipes
 
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
+        made = settings(
+            preset, filters=(dialog_fx, music_fx, effects_fx), reverbs=(dialog_reverb, music_reverb, effects_reverb),
+            speech_boost=speech_boost, duck=duck, night=night,
+        )  # fmt: skip
         job = SeparateJob(
             input=input,
             output=output,
@@ -130,6 +159,8 @@ def separate(
             precision=precision.value,
             input_lufs=input_lufs,
             force=force,
+            processing=made.processing,
+            preset=preset,
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout))

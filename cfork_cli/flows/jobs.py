@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from cfork_cli.media.pipes import RawFormat
 from cfork_cli.mix.normalize import LoudnessGoal
+from cfork_cli.mix.settings import Processing
 
 
 class NetworkOptions(Protocol):
@@ -48,6 +49,8 @@ class RemixJob:
         force_model: whether a model is taken whose stems do not have the film's level.
         start, end: the piece of the film that is written, in seconds from its start; None is its start and its end.
         loudness: how loud the new sound is to become; None leaves it as the levels make it.
+        processing: what is done to the stems besides gains.
+        preset: name of the preset that gains, processing, loudness and codec began with; None for none.
     """
 
     input: Path
@@ -70,11 +73,14 @@ class RemixJob:
     start: float | None = None
     end: float | None = None
     loudness: LoudnessGoal | None = None
+    processing: Processing = field(default_factory=Processing)
+    preset: str | None = None
 
     @property
     def changes(self) -> bool:
         """True if anything is to be changed by the network."""
-        return any(self.gains_db.values()) or (self.loudness is not None and self.loudness.of_dialogue)
+        by_dialogue = self.loudness is not None and self.loudness.of_dialogue
+        return any(self.gains_db.values()) or bool(self.processing) or by_dialogue
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,8 @@ class SeparateJob:
         residual: who gets what is missing from the stems; see `stem_names.residual_takers`.
         track: a word that names one sound track, see `tracks.one`; None for the one that a player would play.
         start, end: the piece of the film that is separated, in seconds from its start; None is its start and its end.
+        processing: what is done to the stems before they are written.
+        preset: name of the preset that the processing began with; None for none.
     """
 
     input: Path
@@ -111,3 +119,5 @@ class SeparateJob:
     force: bool = False
     start: float | None = None
     end: float | None = None
+    processing: Processing = field(default_factory=Processing)
+    preset: str | None = None

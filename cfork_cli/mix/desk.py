@@ -126,11 +126,13 @@ class DeskMixer(Mixer):
 
     Args:
         stems: those that the desk takes, in order.
+        taps_voice: whether the voice, as it is in the remix, comes out as a second sound, to be measured.
     """
 
-    def __init__(self, stems: Sequence[str], desk: Desk) -> None:
+    def __init__(self, stems: Sequence[str], desk: Desk, *, taps_voice: bool = False) -> None:
         self.stems = tuple(stems)
         self._desk = desk
+        self._voice = 1 + len(self.stems) + self.stems.index(VOICE) if taps_voice else None
 
     def run(self, pieces: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for mixture, stems in pieces:
@@ -147,7 +149,7 @@ class DeskMixer(Mixer):
         sound = rows[0]
         for number in range(count):
             sound = sound + (rows[1 + count + number] - rows[1 + number])
-        yield rows[0], sound[None]
+        yield rows[0], sound[None] if self._voice is None else np.stack((sound, rows[self._voice]))
 
 
 class DeskStemMixer(Mixer):
