@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from cfork_cli.presets.preset import Preset
 
 
 def _filters(stem: str, of: str) -> Any:
@@ -70,45 +67,3 @@ Night = Annotated[
         show_default=False,
     ),
 ]
-
-
-def settings(
-    preset: str | None,
-    *,
-    gains: tuple[str | None, str | None, str | None] = (None, None, None),
-    filters: tuple[str | None, str | None, str | None] = (None, None, None),
-    reverbs: tuple[str | None, str | None, str | None] = (None, None, None),
-    speech_boost: str | None = None,
-    duck: list[str] | None = None,
-    night: bool | None = None,
-    loudness: str | None = None,
-    codec: str | None = None,
-    bitrate: str | None = None,
-) -> Preset:
-    """Return the settings of a preset, or of none, with what the user said in their place.
-
-    Args:
-        gains, filters, reverbs: of dialogue, music and effects.
-
-    Raises:
-        UsageError: there is no such preset, or an option makes no sense.
-    """
-    from cfork_cli.mix.gains import parse_gain_db
-    from cfork_cli.presets.preset import Preset
-    from cfork_cli.presets.store import load
-    from cfork_cli.text import SPOKEN_ORDER
-
-    base = Preset("") if preset is None else load(preset)
-    return base.changed(
-        gains_db={
-            stem: None if gain is None else parse_gain_db(gain) for stem, gain in zip(SPOKEN_ORDER, gains, strict=True)
-        },
-        filters=dict(zip(SPOKEN_ORDER, filters, strict=True)),
-        reverbs=dict(zip(SPOKEN_ORDER, reverbs, strict=True)),
-        speech_boost=speech_boost,
-        duck=duck or None,
-        night=night,
-        loudness=loudness,
-        codec=codec,
-        bitrate=bitrate,
-    )

@@ -18,7 +18,6 @@ from cfork_cli.commands.desk import (
     Night,
     PresetName,
     SpeechBoost,
-    settings,
 )
 from cfork_cli.commands.options import Force, Json, Quiet, gain_option
 from cfork_cli.console.console import Console
@@ -123,6 +122,7 @@ def save(
     """
     from dataclasses import replace
 
+    from cfork_cli.api.films import settings
     from cfork_cli.codecs.bit_rate import parse_bit_rate
     from cfork_cli.flows.mixing import check_early
     from cfork_cli.mix.normalize import parse_loudness
@@ -130,9 +130,8 @@ def save(
 
     with Console(quiet=quiet, as_json=as_json) as console:
         made = settings(
-            preset, gains=(dialog, music, effects), filters=(dialog_fx, music_fx, effects_fx),
-            reverbs=(dialog_reverb, music_reverb, effects_reverb), speech_boost=speech_boost, duck=duck, night=night,
-            loudness=loudness, codec=codec, bitrate=bitrate,
+            preset, (dialog, music, effects), (dialog_fx, music_fx, effects_fx),
+            (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night, loudness, codec, bitrate,
         )  # fmt: skip
         parse_loudness(made.loudness)
         if made.bitrate is not None:

@@ -18,7 +18,6 @@ from cfork_cli.commands.desk import (
     Night,
     PresetName,
     SpeechBoost,
-    settings,
 )
 from cfork_cli.commands.options import (
     Channels,
@@ -165,6 +164,7 @@ def remix(
 
     Example: cfork remix movie.mkv --dialog +6 --music -10
     """
+    from cfork_cli.api.films import settings
     from cfork_cli.codecs.bit_rate import parse_bit_rate
     from cfork_cli.commands.finish import run_or_describe
     from cfork_cli.flows import run as flow
@@ -175,9 +175,8 @@ def remix(
     output = output or pipes.natural_output(input)
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
         made = settings(
-            preset, gains=(dialog, music, effects), filters=(dialog_fx, music_fx, effects_fx),
-            reverbs=(dialog_reverb, music_reverb, effects_reverb), speech_boost=speech_boost, duck=duck, night=night,
-            loudness=loudness, codec=codec, bitrate=bitrate,
+            preset, (dialog, music, effects), (dialog_fx, music_fx, effects_fx),
+            (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night, loudness, codec, bitrate,
         )  # fmt: skip
         job = RemixJob(
             input=input,

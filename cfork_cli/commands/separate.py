@@ -18,7 +18,6 @@ from cfork_cli.commands.desk import (
     Night,
     PresetName,
     SpeechBoost,
-    settings,
 )
 from cfork_cli.commands.options import (
     Channels,
@@ -133,6 +132,7 @@ def separate(
     Example: cfork separate movie.mkv -o stems/ --residual music,effects
     """
 
+    from cfork_cli.api.films import settings
     from cfork_cli.commands.finish import run_or_describe
     from cfork_cli.flows import run as flow
     from cfork_cli.flows.jobs import PipeOptions, SeparateJob
@@ -140,8 +140,8 @@ def separate(
 
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
         made = settings(
-            preset, filters=(dialog_fx, music_fx, effects_fx), reverbs=(dialog_reverb, music_reverb, effects_reverb),
-            speech_boost=speech_boost, duck=duck, night=night,
+            preset, (None, None, None), (dialog_fx, music_fx, effects_fx),
+            (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night,
         )  # fmt: skip
         job = SeparateJob(
             input=input,
