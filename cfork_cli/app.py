@@ -20,6 +20,7 @@ from cfork_cli.commands.dub import dub
 from cfork_cli.commands.evaluate import evaluate
 from cfork_cli.commands.info import info
 from cfork_cli.commands.models import models
+from cfork_cli.commands.presets import presets
 from cfork_cli.commands.remix import remix
 from cfork_cli.commands.separate import separate
 from cfork_cli.commands.train import train
@@ -42,6 +43,7 @@ app = typer.Typer(
 
 app.add_typer(models)
 app.add_typer(dnr)
+app.add_typer(presets)
 
 
 @app.callback(invoke_without_command=True)

@@ -105,8 +105,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")
 
 
 def gain_option(*names: str, help: str) -> Any:
-    """An option that takes decibels."""
-    return typer.Option(*names, metavar="DB", help=help)
+    """An option that takes decibels; None is 0, or what a preset says."""
+    return typer.Option(*names, metavar="DB", help=f"{help} [default: 0]", show_default=False)
 
 
 _PIECE = "Seconds or h:mm:ss from the film's start."

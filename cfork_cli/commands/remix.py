@@ -6,6 +6,18 @@ from typing import Annotated
 
 import typer
 
+from cfork_cli.commands.desk import (
+    DialogFilters,
+    DialogReverb,
+    Duck,
+    EffectsFilters,
+    EffectsReverb,
+    MusicFilters,
+    MusicReverb,
+    Night,
+    PresetName,
+    SpeechBoost,
+)
 from cfork_cli.commands.options import (
     Channels,
     Device,
@@ -52,6 +64,16 @@ def remix(
     effects: Annotated[
         str | None, gain_option("--effects", "--sfx", help="Gain of the effects and ambience, in dB.")
     ] = None,
+    preset: PresetName = None,
+    dialog_fx: DialogFilters = None,
+    music_fx: MusicFilters = None,
+    effects_fx: EffectsFilters = None,
+    dialog_reverb: DialogReverb = None,
+    music_reverb: MusicReverb = None,
+    effects_reverb: EffectsReverb = None,
+    speech_boost: SpeechBoost = None,
+    duck: Duck = None,
+    night: Night = None,
     track: Tracks = None,
     keep_original: Annotated[
         bool, typer.Option("--keep-original", help="Add the new track beside the old one, instead of replacing it.")
@@ -142,29 +164,34 @@ def remix(
 
     Example: cfork remix movie.mkv --dialog +6 --music -10
     """
+    from cfork_cli.api.films import settings
     from cfork_cli.codecs.bit_rate import parse_bit_rate
     from cfork_cli.commands.finish import run_or_describe
     from cfork_cli.errors import UsageError
     from cfork_cli.flows import run as flow
     from cfork_cli.flows.jobs import PipeOptions, RemixJob
     from cfork_cli.media import pipes
-    from cfork_cli.mix.gains import parse_gains_db
     from cfork_cli.mix.normalize import parse_loudness
 
     target = film_output(output, input) or pipes.natural_output(input)
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(target)) as console:
-        gains = {"music": music, "dialogue": dialog, "effects": effects}
+        effects_asked = (preset, dialog_fx, music_fx, effects_fx, dialog_reverb, music_reverb, effects_reverb)
         others = (output, codec, bitrate, downmix, loudness, title, start, end, duration, input_format)
-        asked = keep_original or sidecar or any(word is not None for word in (*gains.values(), *others))
+        words = (dialog, music, effects, *effects_asked, speech_boost, duck or None, night, *others)
+        asked = keep_original or sidecar or any(word is not None for word in words)
         if not asked and not pipes.is_input_pipe(input):
             raise UsageError("nothing is to be changed: give new levels, such as --dialog +6 --music -10")
+        made = settings(
+            preset, (dialog, music, effects), (dialog_fx, music_fx, effects_fx),
+            (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night, loudness, codec, bitrate,
+        )  # fmt: skip
         job = RemixJob(
             input=input,
             output=target,
-            gains_db=parse_gains_db(**{stem: gain or "0" for stem, gain in gains.items()}),
+            gains_db=made.all_gains_db,
             tracks=tuple(track or ()),
-            codec=codec,
-            bit_rate=None if bitrate is None else parse_bit_rate(bitrate),
+            codec=made.codec,
+            bit_rate=None if made.bitrate is None else parse_bit_rate(made.bitrate),
             downmix=downmix is not None,
             keep_original=keep_original,
             sidecar=sidecar,
@@ -176,7 +203,9 @@ def remix(
             input_lufs=input_lufs,
             force=force,
             force_model=force_model,
-            loudness=parse_loudness(loudness),
+            loudness=parse_loudness(made.loudness),
+            processing=made.processing,
+            preset=preset,
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)

@@ -7,6 +7,18 @@ from typing import Annotated
 
 import typer
 
+from cfork_cli.commands.desk import (
+    DialogFilters,
+    DialogReverb,
+    Duck,
+    EffectsFilters,
+    EffectsReverb,
+    MusicFilters,
+    MusicReverb,
+    Night,
+    PresetName,
+    SpeechBoost,
+)
 from cfork_cli.commands.options import (
     Channels,
     Device,
@@ -96,6 +108,16 @@ def separate(
             "stems (music,effects), to all, write a file of its own (file), or none.",
         ),
     ] = "none",
+    preset: PresetName = None,
+    dialog_fx: DialogFilters = None,
+    music_fx: MusicFilters = None,
+    effects_fx: EffectsFilters = None,
+    dialog_reverb: DialogReverb = None,
+    music_reverb: MusicReverb = None,
+    effects_reverb: EffectsReverb = None,
+    speech_boost: SpeechBoost = None,
+    duck: Duck = None,
+    night: Night = None,
     track: Track = None,
     start: Start = None,
     end: End = None,
@@ -115,9 +137,12 @@ def separate(
 ) -> None:
     """Write dialogue, music and effects as sounds of their own.
 
+    Effects and what follows the voice are applied to the stems; gains and loudness of a preset are not.
+
     Example: cfork separate movie.mkv -o stems/ --residual music,effects
     """
 
+    from cfork_cli.api.films import settings
     from cfork_cli.commands.finish import run_or_describe
     from cfork_cli.flows import run as flow
     from cfork_cli.flows.jobs import PipeOptions, SeparateJob
@@ -125,6 +150,10 @@ def separate(
 
     output = output or (Path("-") if pipes.is_input_pipe(input) else input.with_name(f"{input.stem}.stems"))
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
+        made = settings(
+            preset, (None, None, None), (dialog_fx, music_fx, effects_fx),
+            (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night,
+        )  # fmt: skip
         job = SeparateJob(
             input=input,
             output=output,
@@ -142,6 +171,8 @@ def separate(
             input_lufs=input_lufs,
             force=force,
             purpose=purpose,
+            processing=made.processing,
+            preset=preset,
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout))

@@ -94,6 +94,20 @@ class Graph:
             yield frame.to_ndarray()
 
 
+def check_options(filters: Sequence[Filter]) -> None:
+    """Check the options of every filter, without a sound that they would have to fit.
+
+    Raises:
+        UsageError: a filter has no such option, or refuses its value.
+    """
+    from av.filter import Graph as AvGraph
+
+    graph = AvGraph()
+    with _own_words(filters):
+        for one in filters:
+            graph.add(one.name, one.arguments or None)
+
+
 def _channels(count: int) -> str:
     return "1 channel" if count == 1 else f"{count} channels"
 

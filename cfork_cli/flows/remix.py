@@ -20,8 +20,10 @@ from cfork_cli.errors import UsageError
 from cfork_cli.flows.checks import check_levels, check_lufs, check_model
 from cfork_cli.flows.jobs import PipeOptions, RemixJob
 from cfork_cli.flows.levelled import Levelled, LevelledTrack, render_levelled
+from cfork_cli.flows.mixing import check_early as check_early_processing
+from cfork_cli.flows.mixing import check_processing, remix_mixer, remix_stems
 from cfork_cli.flows.network import LoadedNetwork
-from cfork_cli.flows.plans import PipeTarget, RemixPlan, levels
+from cfork_cli.flows.plans import PipeTarget, RemixPlan, all_words
 from cfork_cli.flows.render import Lane, render
 from cfork_cli.flows.report import Report, Result
 from cfork_cli.flows.separator import TrackSeparator
@@ -35,7 +37,6 @@ from cfork_cli.media.layouts import speakers
 from cfork_cli.media.types import Media, Stream
 from cfork_cli.mix.downmix import stereo_matrix
 from cfork_cli.mix.loudness import channel_weights
-from cfork_cli.mix.mixer import GainMixer
 from cfork_cli.mix.normalize import LoudnessGoal
 from cfork_cli.output.destination import check_destination
 from cfork_cli.output.film import FilmSink
@@ -43,7 +44,6 @@ from cfork_cli.output.pipe import FilmPipe, sound_sink
 from cfork_cli.output.sink import Sink
 from cfork_cli.remux import fit
 from cfork_cli.remux.plan import FilmPlan, NewTrack
-from model.stems import STEMS
 
 
 def check_early(job: RemixJob) -> None:
@@ -53,6 +53,7 @@ def check_early(job: RemixJob) -> None:
         OutputError, UsageError, ModelError: see `plan_remix`.
     """
     _check_words(job)
+    check_early_processing(job.processing)
     if job.output is not None and not pipes.is_output_pipe(job.output):
         check_destination(job.output, force=job.force)
     _check_network(job)
@@ -106,7 +107,8 @@ def plan_remix(job: RemixJob, source: Source | None = None, options: PipeOptions
     films = _films(job, source, media, chosen, paths[0])
     outputs = tuple(zip(paths, films, strict=True))
     remixed = tuple(media.audio_track(new.source.number) for film in films for new in film.new)
-    return RemixPlan(job, source, media, remixed, GainMixer(job.gains_db, STEMS), outputs, warnings=warnings)
+    check_processing(job.processing, remixed)
+    return RemixPlan(job, source, media, remixed, remix_stems(job), outputs, warnings=warnings)
 
 
 def _plan_pipe(job: RemixJob, source: Source, options: PipeOptions) -> RemixPlan:
@@ -118,6 +120,7 @@ def _plan_pipe(job: RemixJob, source: Source, options: PipeOptions) -> RemixPlan
         )
     media = source.media
     track = source.track(media, ",".join(job.tracks) or None)
+    check_processing(job.processing, [track])
     warnings = _check_network(job)
     picture = media.picture is not None
     name = check_format(options.output_format) or ("matroska" if picture else "wav")
@@ -133,7 +136,7 @@ def _plan_pipe(job: RemixJob, source: Source, options: PipeOptions) -> RemixPlan
     else:
         stored = pipe_format(name, track, codec=job.codec, bit_rate=job.bit_rate)
         target = PipeTarget(job.output or Path("-"), None, stored)
-    return RemixPlan(job, source, media, (track,), GainMixer(job.gains_db, STEMS), pipe=target, warnings=warnings)
+    return RemixPlan(job, source, media, (track,), remix_stems(job), pipe=target, warnings=warnings)
 
 
 def _paths(job: RemixJob, media: Media, chosen: tuple[Stream, ...]) -> list[Path]:
@@ -155,7 +158,7 @@ def _films(job: RemixJob, source: Source, media: Media, chosen: tuple[Stream, ..
     beside = job.keep_original or job.sidecar
     title = job.title
     if title is None and beside:
-        words = levels(job.gains_db, changed_only=True)
+        words = all_words(job, changed_only=True)
         title = words[0].upper() + words[1:]
     new = []
     for track in chosen:
@@ -204,7 +207,7 @@ def remix(plan: RemixPlan, report: Report, *, loaded: LoadedNetwork | None = Non
             lanes = [replace(lane, targets=[target]) for lane, target in zip(lanes, targets, strict=True)]
             notes = render(lanes, sinks, report, stage="remix", total=total)
             seconds = sum(lane.seconds for lane in lanes)
-    done = f"{plan.names}: {levels(job.gains_db)}{heard}"
+    done = f"{plan.names}: {all_words(job)}{heard}"
     paths = tuple(path for path, _ in plan.outputs)
     return Result(paths, facts, notes, seconds, time.monotonic() - began, done)
 
@@ -274,7 +277,7 @@ def _voice(
 
 def _raises(job: RemixJob) -> bool:
     """Return whether the levels make anything louder."""
-    return any(gain_db > 0 for gain_db in job.gains_db.values())
+    return any(gain_db > 0 for gain_db in job.gains_db.values()) or bool(job.processing)
 
 
 def _into_pipe(
@@ -302,8 +305,9 @@ def _into_pipe(
                 job, plan.media, track, report, loaded=loaded, mixes_back=not plan.warnings, measure=measure,
                 span=plan.source.span,
             )  # fmt: skip
+        mixer = remix_mixer(job, track, -math.inf if separator is None else separator.lufs)
         lane = Lane(
-            blocks, plan.mixer, [(sink, 0)], separator, guarded=target.clips_over_full_scale and needs_stems,
+            blocks, mixer, [(sink, 0)], separator, guarded=target.clips_over_full_scale and needs_stems,
             counted=target.is_integer, live=plan.source.head is not None,
         )  # fmt: skip
         total = plan.source.seconds(plan.media, track)
@@ -318,7 +322,7 @@ def _into_pipe(
         else:
             notes, seconds = render([lane], [sink], report, stage="remix", total=total), lane.seconds
     name = "to the pipe" if pipes.is_stdout(target.path) else target.path
-    done = f"{name}: {levels(job.gains_db)}{heard}"
+    done = f"{name}: {all_words(job)}{heard}"
     return Result((), facts, notes, seconds, time.monotonic() - began, done)
 
 
@@ -347,7 +351,8 @@ def _lane(
     is_folded = new.delivered.channels != new.source.channels
     matrix = stereo_matrix(new.source, speakers(new.source.layout)) if is_folded else None
     guarded = new.codec.clips_over_full_scale and (separator is not None or matrix is not None)
+    mixer = remix_mixer(plan.job, track, -math.inf if separator is None else separator.lufs)
     return Lane(
-        blocks, plan.mixer, [], separator, matrix, guarded=guarded,
+        blocks, mixer, [], separator, matrix, guarded=guarded,
         counted=new.codec.is_integer, begin=begin,
     )  # fmt: skip

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ import numpy as np
 from cfork_cli.codecs.pipe_format import check_format, pipe_format
 from cfork_cli.codecs.stem_format import StemFormat, check_words, stem_format
 from cfork_cli.errors import UsageError
+from cfork_cli.flows import mixing
 from cfork_cli.flows.checks import check_lufs, check_model
 from cfork_cli.flows.jobs import PipeOptions, SeparateJob
 from cfork_cli.flows.network import LoadedNetwork
@@ -32,7 +34,7 @@ from cfork_cli.media.layouts import speakers
 from cfork_cli.media.timeline import film_begin
 from cfork_cli.media.types import Media, Stream
 from cfork_cli.mix.downmix import stereo_matrix
-from cfork_cli.mix.mixer import StemMixer
+from cfork_cli.mix.mixer import Mixer, StemMixer
 from cfork_cli.output.destination import check_destination
 from cfork_cli.output.film import FilmSink
 from cfork_cli.output.pipe import sound_sink
@@ -58,6 +60,7 @@ def check_early(job: SeparateJob) -> None:
     """
     job = _for_purpose(job)
     _check_words(job)
+    mixing.check_early(job.processing)
     if not pipes.is_output_pipe(job.output):
         if _is_file(job.output):
             check_destination(job.output, force=job.force)
@@ -123,6 +126,7 @@ def plan_separate(job: SeparateJob, source: Source | None = None, options: PipeO
     stems = stem_names(job.stems)
     media = source.media
     track = source.track(media, job.track)
+    mixing.check_processing(job.processing, [track])
     written = source.written(media)
     copied = written.audio_track(track.number)
     if pipes.is_output_pipe(job.output):
@@ -169,7 +173,7 @@ def separate(plan: SeparatePlan, report: Report, *, loaded: LoadedNetwork | None
     with contextlib.ExitStack() as stack:
         blocks = stack.enter_context(plan.source.decoder(plan.media, plan.track))
         sinks, targets = _sinks(plan, stack)
-        lane = Lane(blocks, mixer_of(plan), targets, separator)
+        lane = Lane(blocks, mixer_of(plan, separator.lufs), targets, separator)
         notes = render([lane], sinks, report, stage="separate", total=total)
     if plan.film is None and plan.format is not None and plan.format.codec is None:
         notes = (*notes, *(note for sink in sinks for note in sink.notes))  # films said theirs before
@@ -192,22 +196,30 @@ def _into_pipe(
             span=plan.source.span,
         )  # fmt: skip
         live = plan.source.head is not None
-        lane = Lane(blocks, StemMixer(plan.stems), [(sink, 0)], separator, counted=target.is_integer, live=live)
+        mixer = mixing.stem_mixer(plan.job.processing, StemMixer(plan.stems), plan.track, separator.lufs)
+        lane = Lane(blocks, mixer, [(sink, 0)], separator, counted=target.is_integer, live=live)
         notes = render([lane], [sink], report, stage="separate", total=plan.source.seconds(plan.media))
     done = f"{'to the pipe' if pipes.is_stdout(target.path) else target.path}: {plan.stems[0]}"
     return Result((), plan.facts(), notes, lane.seconds, time.monotonic() - began, done)
 
 
-def mixer_of(plan: SeparatePlan) -> StemMixer:
-    """Return the mixer that makes the sounds of a plan, the stems summing to the mixture if that was asked."""
+def mixer_of(plan: SeparatePlan, lufs: float = -math.inf) -> Mixer:
+    """Return the mixer that makes the sounds of a plan, the stems summing to the mixture if that was asked.
+
+    Args:
+        lufs: integrated loudness of the track, -inf where it is not known.
+    """
     form = plan.format
     takers = [len(plan.stems) if taker == RESIDUAL else plan.stems.index(taker) for taker in plan.takers]
     # Where stems add up they are cut before they are written; else a sink without ffmpeg counts by itself.
     counts = form is not None and form.clips_over_full_scale and (form.subtype is None or bool(takers))
-    bits = None if form is None else form.bits
-    return StemMixer(
-        plan.stems, mixture=MIXTURE in plan.sounds, takers=takers, bits=bits, cuts=counts, share=_share
+    processing, with_mixture = plan.job.processing, MIXTURE in plan.sounds
+    # behind effects no stem has the samples any more that would add up
+    bits = None if form is None or processing else form.bits
+    inner = StemMixer(
+        plan.stems, mixture=with_mixture, takers=takers, bits=bits, cuts=counts, share=_share
     )  # fmt: skip
+    return mixing.stem_mixer(processing, inner, plan.track, lufs, first=int(with_mixture), cuts=counts)
 
 
 def _share(mixture: np.ndarray, stems: np.ndarray, takers: Sequence[int]) -> np.ndarray:

@@ -52,6 +52,10 @@ class Band:
         if not abs(self.gain_db) <= 24:
             raise UsageError(f"{self.gain_db} dB is no gain of an equalizer: give -24 to 24")
 
+    def __str__(self) -> str:
+        gain = f" {self.gain_db:+g} dB" if self.gain_db else ""
+        return f"{self.kind} {self.frequency_hz:g} Hz{gain}"
+
     @property
     def filter(self) -> str:
         """The filter of ffmpeg."""
@@ -108,6 +112,10 @@ class StemEffects:
 
     def __bool__(self) -> bool:
         return bool(self.bands or self.filters or self.reverb)
+
+    def __str__(self) -> str:
+        parts = [*map(str, self.bands), *([self.filters] if self.filters else [])]
+        return " and ".join([*parts, *([f"reverb {self.reverb}"] if self.reverb else [])])
 
 
 @dataclass(frozen=True)

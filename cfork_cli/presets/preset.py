@@ -54,6 +54,16 @@ class Preset:
     bitrate: str | None = None
     home: str = "built in"
 
+    @property
+    def is_built_in(self) -> bool:
+        """True if it comes with the package."""
+        return self.home == "built in"
+
+    @property
+    def all_gains_db(self) -> dict[str, float]:
+        """The gain of every stem, 0 where nothing is said."""
+        return {stem: self.gains_db.get(stem, 0.0) for stem in SPOKEN_ORDER}
+
     def facts(self) -> dict[str, Any]:
         """Return all of it as JSON can hold it, every stem and every setting there."""
         processing = self.processing
@@ -109,9 +119,9 @@ class Preset:
         if night is not None:
             processing = replace(processing, night=night)
         said = {stem: gain for stem, gain in (gains_db or {}).items() if gain is not None}
+        goal = self.loudness if loudness is None else None if loudness.strip().lower() in ("none", "off") else loudness
         return replace(
-            self, gains_db={**self.gains_db, **said}, processing=processing,
-            loudness=self.loudness if loudness is None else loudness,
+            self, gains_db={**self.gains_db, **said}, processing=processing, loudness=goal,
             codec=self.codec if codec is None else codec, bitrate=self.bitrate if bitrate is None else bitrate,
         )  # fmt: skip
 
