@@ -19,6 +19,7 @@ from cfork_cli.commands.desk import (
     SpeechBoost,
 )
 from cfork_cli.commands.options import (
+    AcceptDamaged,
     Channels,
     Device,
     DeviceOption,
@@ -153,6 +154,7 @@ def remix(
     force_model: Annotated[
         bool, typer.Option("--force-model", help="Take a model whose stems do not have the film's level.")
     ] = False,
+    accept_damaged: AcceptDamaged = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -202,6 +204,7 @@ def remix(
             precision=precision.value,
             input_lufs=input_lufs,
             force=force,
+            accept_damaged=accept_damaged,
             force_model=force_model,
             loudness=parse_loudness(made.loudness),
             processing=made.processing,

@@ -20,6 +20,7 @@ from cfork_cli.commands.desk import (
     SpeechBoost,
 )
 from cfork_cli.commands.options import (
+    AcceptDamaged,
     Channels,
     Device,
     DeviceOption,
@@ -131,6 +132,7 @@ def separate(
     channels: Channels = None,
     layout: Layout = None,
     force: Force = False,
+    accept_damaged: AcceptDamaged = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -173,6 +175,7 @@ def separate(
             purpose=purpose,
             processing=made.processing,
             preset=preset,
+            accept_damaged=accept_damaged,
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout))
