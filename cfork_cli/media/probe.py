@@ -236,7 +236,7 @@ def _unfinished_riff(start: bytes) -> bool:
 
 def _unreadable(path: Path, error: OSError) -> CforkError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return InputError(f"'{path}' does not exist: check the name")
+        return InputError(_missing(path))
     if error.errno == errno.EACCES:
         return InputError(f"'{path}' may not be read: check its permissions")
     return InputError(f"'{path}' cannot be read: {error.strerror}")
@@ -244,3 +244,14 @@ def _unreadable(path: Path, error: OSError) -> CforkError:
 
 def _playlist(path: Path) -> InputError:
     return InputError(f"'{path}' is a playlist, not a film: name the film itself")
+
+
+def _missing(path: Path) -> str:
+    """Return what to do about a file that is not there; an address lost a slash on the way, as paths do."""
+    address = re.fullmatch(r"(https?|ftp|rtmp|rtsp):/+(.*)", str(path))
+    if address is None:
+        return f"'{path}' does not exist: check the name"
+    whole = f"{address[1]}://{address[2]}"
+    return (
+        f"'{whole}' is an address, and cfork reads files: yt-dlp -o - '{whole}' | cfork remix - --dialog +6 -o new.mkv"
+    )

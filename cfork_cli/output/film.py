@@ -126,6 +126,17 @@ class FilmSink(FileSink):
         self._handed[number] += samples.shape[1]
         self.samples = self._written[0]
 
+    def written(self, number: int) -> tuple[Media, Stream]:
+        """Return the finished film, under its temporary name, and one of its new tracks, to look at before it appears.
+
+        Raises:
+            ValueError: it is not finished, or is closed already.
+        """
+        if self._state != "finished":
+            raise ValueError("a film can be looked at between finish and publish")
+        film = probe(self._temporary)
+        return film, film.audio[self._new_tracks()[number]]
+
     def _complete(self) -> None:
         try:
             self._child.stdin.close()
