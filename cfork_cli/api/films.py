@@ -84,6 +84,7 @@ def remix(
     precision: str = "auto",
     input_lufs: float | None = None,
     overwrite: bool = False,
+    accept_damaged: bool = False,
     separator: Separator | None = None,
     progress: Callable[[Progress], object] | None = None,
     cancel: Event | None = None,
@@ -108,6 +109,7 @@ def remix(
         start, end: seconds or "h:mm:ss": only this piece of the film; see `Result.facts["piece"]` for where the
             picture really begins.
         overwrite: whether an output that exists is replaced.
+        accept_damaged: whether what is there is taken, however much of the sound is missing; `Result.losses` tells.
         separator: a network that was loaded before, for many films; `model`, `device` and `precision` are its own then.
         progress: called in this thread, several times a second.
         cancel: once it is set, the work ends with `Interrupted`, and nothing is left behind; until the stage "finish",
@@ -129,8 +131,8 @@ def remix(
     job = _job(
         input, made, preset, output, track, downmix=downmix, keep_original=keep_original,
         sidecar=sidecar, title=title, default=default, start=moment(start), end=moment(end),
-        model=model if separator is None else separator.network.model, device=device,
-        precision=precision, input_lufs=input_lufs, force=overwrite,
+        model=model if separator is None else separator.network.model, device=device, precision=precision,
+        input_lufs=input_lufs, force=overwrite, accept_damaged=accept_damaged,
     )  # fmt: skip
     return run.remix(job, report=report_to(progress, cancel), loaded=None if separator is None else separator.network)
 
@@ -165,6 +167,7 @@ def plan(
     end: float | str | None = None,
     model: str = "cfork",
     overwrite: bool = False,
+    accept_damaged: bool = False,
 ) -> Plan:
     """Do every check of a remix and return what it would do; see `remix`.
 
@@ -181,7 +184,7 @@ def plan(
     job = _job(
         input, made, preset, output, track, downmix=downmix, keep_original=keep_original,
         sidecar=sidecar, title=title, default=default, start=moment(start), end=moment(end), model=model,
-        force=overwrite,
+        force=overwrite, accept_damaged=accept_damaged,
     )  # fmt: skip
     with run.planned_remix(job, PipeOptions(), report_to(None, None)) as planned:
         return Plan(tuple(planned.describe()), planned.facts(), planned.notes)
@@ -196,6 +199,7 @@ def separate(
     bits: int | None = None,
     codec: str | None = None,
     template: str = "{stem}",
+    purpose: str | None = None,
     mixture: bool = False,
     residual: str = "none",
     preset: str | None = None,
@@ -216,6 +220,7 @@ def separate(
     precision: str = "auto",
     input_lufs: float | None = None,
     overwrite: bool = False,
+    accept_damaged: bool = False,
     separator: Separator | None = None,
     progress: Callable[[Progress], object] | None = None,
     cancel: Event | None = None,
@@ -227,9 +232,10 @@ def separate(
     Args:
         output: a folder, or a file with a track for each stem, such as stems.mka.
         stems: "dialogue", "music", "effects"; none means all.
+        purpose: "asr" writes what speech recognisers take: mono, 16 kHz, the dialogue unless other stems are named.
         residual: "none", "all", "file", or stems with commas: who gets what is missing from the sum.
-        preset, dialogue_fx, ..., night, start, end, overwrite, separator, progress, cancel: see `remix`; gains and
-            loudness of a preset are left out.
+        preset, dialogue_fx, ..., night, start, end, overwrite, accept_damaged, separator, progress, cancel: see
+            `remix`; gains and loudness of a preset are left out.
 
     Raises:
         CforkError: whatever went wrong; none of the files exists then, or each is what it was before.
@@ -245,7 +251,8 @@ def separate(
         Path(input), Path(output), tuple(stems), format, bits, codec, template, mixture, residual,
         None if track is None else str(track),
         model if separator is None else separator.network.model, device, precision, input_lufs, overwrite,
-        start=moment(start), end=moment(end), processing=made.processing, preset=preset,
+        accept_damaged, start=moment(start), end=moment(end), purpose=purpose, processing=made.processing,
+        preset=preset,
     )  # fmt: skip
     return run.separate(
         job, report=report_to(progress, cancel), loaded=None if separator is None else separator.network

@@ -58,16 +58,18 @@ def _look(path: Path, index: int, start: float, seconds: float) -> list[str]:
 
 
 def parse_bit_rate(text: str) -> int:
-    """Read a bit rate: "320k", "1.5M" or "320000"; bits a second.
+    """Read a bit rate: "320k", "1.5M" or "320000", in bits a second; a bare number that is too small is in thousands.
 
     Raises:
         UsageError: it is anything else, or no rate of sound.
 
-    >>> parse_bit_rate("320k"), parse_bit_rate("1.5M")
-    (320000, 1500000)
+    >>> parse_bit_rate("320k"), parse_bit_rate("1.5M"), parse_bit_rate("320")
+    (320000, 1500000, 320000)
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([km]?)(?:b|bit)?(?:/s|ps)?", text.strip().lower())
     rate = round(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2]]) if match else 0
+    if match and not match[2] and rate < 6_000:
+        rate *= 1_000
     if not 6_000 <= rate <= 20_000_000:
         raise UsageError(f"'{text}' is not a bit rate of sound: give bits a second, such as 320k or 1.5M")
     return rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,6 @@ from cfork_cli.commands.options import (
     DeviceOption,
     Duration,
     End,
-    InputFile,
     Json,
     Model,
     Precision,
@@ -25,7 +25,7 @@ from cfork_cli.console.console import Console
 
 
 def info(
-    input: InputFile,
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Films or sound files.", show_default=False)],
     no_loudness: Annotated[
         bool, typer.Option("--no-loudness", help="Show only what the headers say; decode nothing.")
     ] = False,
@@ -67,4 +67,5 @@ def info(
     elif any(word is not None for word in (track, start, end, duration)):
         raise UsageError("--track, --start, --end and --duration choose what is separated: add --separate")
     with Console(quiet=quiet, as_json=as_json) as console:
-        show(input, console, with_loudness=not no_loudness, listen=listen)
+        for path in inputs:
+            show(path, console, with_loudness=not no_loudness, listen=listen)

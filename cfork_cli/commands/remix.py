@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +19,7 @@ from cfork_cli.commands.desk import (
     SpeechBoost,
 )
 from cfork_cli.commands.options import (
+    AcceptDamaged,
     Channels,
     Device,
     DeviceOption,
@@ -40,6 +40,7 @@ from cfork_cli.commands.options import (
     Rate,
     Start,
     Tracks,
+    film_output,
     gain_option,
     piece,
 )
@@ -49,13 +50,13 @@ from cfork_cli.console.console import Console
 def remix(
     input: InputFile,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
-            metavar="FILE|-",
+            metavar="FILE|DIR|-",
             show_default=False,
-            help="The new film; its suffix says the kind; - is standard output. "
+            help="The new film; its suffix says the kind; or a folder for it; - is standard output. "
             "[default: beside the input, movie.cfork.mkv for movie.mkv]",
         ),
     ] = None,
@@ -153,6 +154,7 @@ def remix(
     force_model: Annotated[
         bool, typer.Option("--force-model", help="Take a model whose stems do not have the film's level.")
     ] = False,
+    accept_damaged: AcceptDamaged = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -167,20 +169,27 @@ def remix(
     from cfork_cli.api.films import settings
     from cfork_cli.codecs.bit_rate import parse_bit_rate
     from cfork_cli.commands.finish import run_or_describe
+    from cfork_cli.errors import UsageError
     from cfork_cli.flows import run as flow
     from cfork_cli.flows.jobs import PipeOptions, RemixJob
     from cfork_cli.media import pipes
     from cfork_cli.mix.normalize import parse_loudness
 
-    output = output or pipes.natural_output(input)
-    with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
+    target = film_output(output, input) or pipes.natural_output(input)
+    with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(target)) as console:
+        effects_asked = (preset, dialog_fx, music_fx, effects_fx, dialog_reverb, music_reverb, effects_reverb)
+        others = (output, codec, bitrate, downmix, loudness, title, start, end, duration, input_format)
+        words = (dialog, music, effects, *effects_asked, speech_boost, duck or None, night, *others)
+        asked = keep_original or sidecar or any(word is not None for word in words)
+        if not asked and not pipes.is_input_pipe(input):
+            raise UsageError("nothing is to be changed: give new levels, such as --dialog +6 --music -10")
         made = settings(
             preset, (dialog, music, effects), (dialog_fx, music_fx, effects_fx),
             (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night, loudness, codec, bitrate,
         )  # fmt: skip
         job = RemixJob(
             input=input,
-            output=output,
+            output=target,
             gains_db=made.all_gains_db,
             tracks=tuple(track or ()),
             codec=made.codec,
@@ -195,6 +204,7 @@ def remix(
             precision=precision.value,
             input_lufs=input_lufs,
             force=force,
+            accept_damaged=accept_damaged,
             force_model=force_model,
             loudness=parse_loudness(made.loudness),
             processing=made.processing,

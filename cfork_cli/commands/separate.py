@@ -20,6 +20,7 @@ from cfork_cli.commands.desk import (
     SpeechBoost,
 )
 from cfork_cli.commands.options import (
+    AcceptDamaged,
     Channels,
     Device,
     DeviceOption,
@@ -47,16 +48,16 @@ from cfork_cli.console.console import Console
 def separate(
     input: InputFile,
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="DIR|FILE|-",
             help="Folder for the stems, made if missing; or one file with a track for each, such as stems.mka, or "
-            "stems.mkv with the film's picture; or - for a pipe.",
+            "stems.mkv with the film's picture; or - for a pipe. [default: movie.stems beside movie.mkv]",
             show_default=False,
         ),
-    ],
+    ] = None,
     stem: Annotated[
         list[str] | None,
         typer.Option(
@@ -84,6 +85,16 @@ def separate(
     codec: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Codec, instead of the usual one of that kind of file.", show_default=False),
+    ] = None,
+    purpose: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="PURPOSE",
+            help="asr: the dialogue (or --stem) as speech recognisers take it: WAV, mono, 16 kHz, 16 bits, with the "
+            "film's times.",
+            show_default=False,
+        ),
     ] = None,
     template: Annotated[
         str,
@@ -121,6 +132,7 @@ def separate(
     channels: Channels = None,
     layout: Layout = None,
     force: Force = False,
+    accept_damaged: AcceptDamaged = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -138,6 +150,7 @@ def separate(
     from cfork_cli.flows.jobs import PipeOptions, SeparateJob
     from cfork_cli.media import pipes
 
+    output = output or (Path("-") if pipes.is_input_pipe(input) else input.with_name(f"{input.stem}.stems"))
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
         made = settings(
             preset, (None, None, None), (dialog_fx, music_fx, effects_fx),
@@ -159,8 +172,10 @@ def separate(
             precision=precision.value,
             input_lufs=input_lufs,
             force=force,
+            purpose=purpose,
             processing=made.processing,
             preset=preset,
+            accept_damaged=accept_damaged,
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout))

@@ -22,6 +22,8 @@ class NetworkOptions(Protocol):
     def precision(self) -> str: ...
     @property
     def input_lufs(self) -> float | None: ...
+    @property
+    def accept_damaged(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,10 @@ class RemixJob:
         title: of the new tracks; None keeps the old one, or names the levels where both are there.
         default: whether the new track takes the default flag, where the old one stays.
         force_model: whether a model is taken whose stems do not have the film's level.
+        accept_damaged: whether what is there is taken, however much of the sound is missing.
         start, end: the piece of the film that is written, in seconds from its start; None is its start and its end.
         loudness: how loud the new sound is to become; None leaves it as the levels make it.
+        language: of the new tracks; None keeps that of the old ones.
         processing: what is done to the stems besides gains.
         preset: name of the preset that gains, processing, loudness and codec began with; None for none.
     """
@@ -69,10 +73,12 @@ class RemixJob:
     precision: str = "auto"
     input_lufs: float | None = None
     force: bool = False
+    accept_damaged: bool = False
     force_model: bool = False
     start: float | None = None
     end: float | None = None
     loudness: LoudnessGoal | None = None
+    language: str | None = None
     processing: Processing = field(default_factory=Processing)
     preset: str | None = None
 
@@ -97,7 +103,10 @@ class SeparateJob:
         mixture: whether the film's own sound is written too.
         residual: who gets what is missing from the stems; see `stem_names.residual_takers`.
         track: a word that names one sound track, see `tracks.one`; None for the one that a player would play.
+        accept_damaged: whether what is there is taken, however much of the sound is missing.
         start, end: the piece of the film that is separated, in seconds from its start; None is its start and its end.
+        purpose: "asr" writes what speech recognisers take: the dialogue, unless other stems are named, mono, 16 kHz,
+            16 bits; None writes the film's own rate and channels.
         processing: what is done to the stems before they are written.
         preset: name of the preset that the processing began with; None for none.
     """
@@ -117,7 +126,9 @@ class SeparateJob:
     precision: str = "auto"
     input_lufs: float | None = None
     force: bool = False
+    accept_damaged: bool = False
     start: float | None = None
     end: float | None = None
+    purpose: str | None = None
     processing: Processing = field(default_factory=Processing)
     preset: str | None = None

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cfork_cli.errors import OutputError
 from cfork_cli.flows.render import Lane, render
 from cfork_cli.flows.report import Report
@@ -23,9 +25,10 @@ from cfork_cli.input.loudness import Loudness
 from cfork_cli.input.spooled import SpooledBlocks
 from cfork_cli.mix.loudness import LoudnessMeter, integrated_lufs
 from cfork_cli.mix.normalize import TRUE_PEAK_DBTP, LevelMixer, LoudnessGoal, TappedMixer
-from cfork_cli.output.meter_sink import MeterSink, SpoolSink
+from cfork_cli.output.meter_sink import SpoolSink
 from cfork_cli.output.sink import Sink, publish_together
 from cfork_cli.text import size
+from model.stems import STEMS
 
 CLOSE_LU, CLOSE_DB = 0.15, 0.05
 """How far the encoded sound may be off before it is encoded again; EBU R 128 asks for 0.5 LU, or 1 LU live."""
@@ -37,7 +40,7 @@ LARGE_BYTES = 100e6
 
 
 @dataclass(frozen=True)
-class Voice:
+class LevelledTrack:
     """One sound track on its way to a loudness.
 
     Attributes:
@@ -46,13 +49,15 @@ class Voice:
         clips: whether what is over full scale would be cut off.
         before_lufs: of the film's own track, where the goal is to keep it.
         seconds: of its sound; None if nobody knows.
+        dialogue_gain: of the dialogue in the remix, as a factor.
     """
 
     lane: Lane
-    weights: Any
+    weights: np.ndarray
     clips: bool
     before_lufs: float = math.nan
     seconds: float | None = None
+    dialogue_gain: float = 1.0
 
     @property
     def channels(self) -> int:
@@ -98,7 +103,7 @@ class Levelled:
 
 
 def render_levelled(
-    voices: Sequence[Voice],
+    voices: Sequence[LevelledTrack],
     goal: LoudnessGoal,
     open_sinks: Callable[[contextlib.ExitStack], tuple[list[Sink], list[tuple[Sink, int]]]],
     measure: Callable[[Sink, int, Callable[[float], None]], Loudness] | None,
@@ -120,7 +125,8 @@ def render_levelled(
     Raises:
         CforkError: whatever went wrong.
     """
-    with _folder(voices, beside, report) as folder:
+    needed = sum(4 * voice.channels * voice.lane.blocks.sample_rate * (voice.seconds or 0) for voice in voices)
+    with spool_folder(needed, beside, report) as folder:
         kept, seconds, first_notes = _measured(voices, goal, folder, report, total)
         notes: tuple[str, ...] = ()
         for voice, one in zip(voices, kept, strict=True):
@@ -146,7 +152,7 @@ def render_levelled(
 
 
 def _measured(
-    voices: Sequence[Voice], goal: LoudnessGoal, folder: Path, report: Report, total: float | None
+    voices: Sequence[LevelledTrack], goal: LoudnessGoal, folder: Path, report: Report, total: float | None
 ) -> tuple[list[_Kept], float, tuple[str, ...]]:
     """Separate, mix and measure into temporary files: what is kept, seconds of sound, notes."""
     spools, meters, lanes = [], [], []
@@ -155,13 +161,10 @@ def _measured(
             rate = voice.lane.blocks.sample_rate
             spool = SpoolSink(folder / f"remix{number}.f32", LoudnessMeter(rate, voice.weights))
             spools.append(stack.enter_context(spool))
-            sinks: list[tuple[Sink, int]] = [(spool, 0)]
             meters.append(LoudnessMeter(rate, voice.weights))
-            if goal.of_dialogue:
-                sinks.append((stack.enter_context(MeterSink(meters[-1])), 0))
-            lanes.append(replace(voice.lane, targets=sinks, guarded=False, counted=False))
-        everything: list[Sink] = [sink for lane in lanes for sink, _ in lane.targets]
-        notes = render(lanes, everything, report, stage="remix", total=total)
+            lane = replace(voice.lane, targets=[(spool, 0)], guarded=False, counted=False)
+            lanes.append(_tapped(lane, voice.dialogue_gain, meters[-1]) if goal.of_dialogue else lane)
+        notes = render(lanes, spools, report, stage="remix", total=total)
     kept = [
         _Kept(spool.path, integrated_lufs(spool.meter.powers()), integrated_lufs(meter.powers()))
         for spool, meter in zip(spools, meters, strict=True)
@@ -169,7 +172,17 @@ def _measured(
     return kept, sum(lane.seconds for lane in lanes), notes
 
 
-def _aim(kept: _Kept, goal: LoudnessGoal, voice: Voice) -> tuple[str, ...]:
+def _tapped(lane: Lane, dialogue_gain: float, meter: LoudnessMeter) -> Lane:
+    """Let a meter hear the dialogue of a lane's remix, folded as that is."""
+    matrix = lane.matrix
+
+    def listener(dialogue: np.ndarray) -> None:
+        meter.push(dialogue if matrix is None else matrix @ dialogue)
+
+    return replace(lane, mixer=TappedMixer(lane.mixer, dialogue_gain, STEMS, listener))
+
+
+def _aim(kept: _Kept, goal: LoudnessGoal, voice: LevelledTrack) -> tuple[str, ...]:
     """Set the gain that brings a remix to the goal, as far as gain alone can; return notes."""
     now = kept.dialogue_lufs if goal.of_dialogue else kept.lufs
     wanted = voice.before_lufs if goal.lufs is None else goal.lufs
@@ -181,7 +194,7 @@ def _aim(kept: _Kept, goal: LoudnessGoal, voice: Voice) -> tuple[str, ...]:
     return ()
 
 
-def _lane(voice: Voice, kept: _Kept, target: tuple[Sink, int], raises: bool) -> Lane:
+def _lane(voice: LevelledTrack, kept: _Kept, target: tuple[Sink, int], raises: bool) -> Lane:
     """Make the way from a temporary file to a sink."""
     if kept.ceiling_dbtp is None:
         kept.ceiling_dbtp = TRUE_PEAK_DBTP if raises or kept.gain_db > 0 else 0.0
@@ -238,20 +251,23 @@ def _missed(kept: _Kept) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _folder(voices: Sequence[Voice], beside: Path | None, report: Report) -> Iterator[Path]:
+def spool_folder(needed: float, beside: Path | None, report: Report) -> Iterator[Path]:
     """Make a folder for temporary files, with room for them; it is gone when the context ends.
+
+    Args:
+        needed: bytes, as far as that is known.
+        beside: a folder on the disk that holds them; None is the system's place (TMPDIR).
 
     Raises:
         OutputError: there is no room.
     """
     place = beside or Path(tempfile.gettempdir())
-    needed = sum(4 * voice.channels * voice.lane.blocks.sample_rate * (voice.seconds or 0) for voice in voices)
     try:
         free = shutil.disk_usage(place).free
         if free < needed:
             raise OutputError(
-                f"--loudness keeps the new sound in '{place}' until it is measured, and of {size(needed)} only "
-                f"{size(free)} are free: free some space, choose another -o, or leave --loudness away"
+                f"the new sound has to be kept in '{place}' until its loudness is known, and of {size(needed)} only "
+                f"{size(free)} are free: free some space, or choose another -o"
             )
         if needed > LARGE_BYTES:
             report.note(f"the new sound ({size(needed)}) is kept in '{place}' until its loudness is known")
@@ -260,11 +276,6 @@ def _folder(voices: Sequence[Voice], beside: Path | None, report: Report) -> Ite
         raise OutputError(f"no temporary folder could be made ({error.strerror}): free some space") from error
     with folder as name:
         yield Path(name)
-
-
-def tapped(lane: Lane, gains_db: dict[str, float], order: Sequence[str]) -> Lane:
-    """Let a lane give the dialogue of its remix too, as a second sound."""
-    return replace(lane, mixer=TappedMixer(lane.mixer, 10 ** (gains_db["dialogue"] / 20), order))
 
 
 def _figure(value: float) -> float | None:

@@ -15,7 +15,7 @@ from cfork_cli.flows.jobs import RemixJob
 from cfork_cli.media.layouts import speakers
 from cfork_cli.media.types import Stream
 from cfork_cli.mix.convolver import Reverberation
-from cfork_cli.mix.desk import VOICE, Desk, DeskMixer, DeskStemMixer, needed_stems
+from cfork_cli.mix.desk import Desk, DeskMixer, DeskStemMixer, needed_stems
 from cfork_cli.mix.effect import Effect
 from cfork_cli.mix.loudness import channel_weights
 from cfork_cli.mix.mixer import GainMixer, Mixer, StemMixer
@@ -69,9 +69,8 @@ def remix_mixer(job: RemixJob, track: Stream, lufs: float) -> Mixer:
     """
     if not job.processing:
         return GainMixer(job.gains_db, STEMS)
-    taps = job.loudness is not None and job.loudness.of_dialogue
-    stems = tuple(stem for stem in STEMS if stem in remix_stems(job) or (taps and stem == VOICE))
-    return DeskMixer(stems, _desk(job.processing, job.gains_db, stems, track, lufs), taps_voice=taps)
+    stems = remix_stems(job)
+    return DeskMixer(stems, _desk(job.processing, job.gains_db, stems, track, lufs))
 
 
 def stem_mixer(

@@ -243,8 +243,8 @@ class SeparatePlan:
                 "residual_to": list(self.takers),
                 "codec": stored and (stored.codec.codec_name if stored.codec else stored.subtype),
                 "picture": self.picture,
-                "sample_rate": self.track.sample_rate,
-                "channels": self.track.channels,
+                "sample_rate": 16_000 if self.job.purpose else self.track.sample_rate,
+                "channels": 1 if self.job.purpose else self.track.channels,
             }
         return facts | _ends(self.source, self.media, self.notes)
 

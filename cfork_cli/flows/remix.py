@@ -19,12 +19,12 @@ from cfork_cli.codecs.pipe_format import check_format, pipe_format, takes_pictur
 from cfork_cli.errors import UsageError
 from cfork_cli.flows.checks import check_levels, check_lufs, check_model
 from cfork_cli.flows.jobs import PipeOptions, RemixJob
-from cfork_cli.flows.levelled import Levelled, Voice, render_levelled, tapped
+from cfork_cli.flows.levelled import Levelled, LevelledTrack, render_levelled
 from cfork_cli.flows.mixing import check_early as check_early_processing
 from cfork_cli.flows.mixing import check_processing, remix_mixer, remix_stems
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.plans import PipeTarget, RemixPlan, all_words
-from cfork_cli.flows.render import Lane, render
+from cfork_cli.flows.render import Lane, losses, render
 from cfork_cli.flows.report import Report, Result
 from cfork_cli.flows.separator import TrackSeparator
 from cfork_cli.flows.sidecar import sidecar_paths
@@ -35,7 +35,6 @@ from cfork_cli.media import pipes, timeline, tracks
 from cfork_cli.media.containers import container_for
 from cfork_cli.media.layouts import speakers
 from cfork_cli.media.types import Media, Stream
-from cfork_cli.mix.desk import DeskMixer
 from cfork_cli.mix.downmix import stereo_matrix
 from cfork_cli.mix.loudness import channel_weights
 from cfork_cli.mix.normalize import LoudnessGoal
@@ -45,7 +44,6 @@ from cfork_cli.output.pipe import FilmPipe, sound_sink
 from cfork_cli.output.sink import Sink
 from cfork_cli.remux import fit
 from cfork_cli.remux.plan import FilmPlan, NewTrack
-from model.stems import STEMS
 
 
 def check_early(job: RemixJob) -> None:
@@ -131,9 +129,9 @@ def _plan_pipe(job: RemixJob, source: Source, options: PipeOptions) -> RemixPlan
         sound = track if job.bit_rate or job.codec else with_bit_rate(media, track)
         codec = choose_codec(sound, name, wanted=job.codec, bit_rate=job.bit_rate)
         written = source.written(media)
-        film = fit.plan_film(
-            written, [NewTrack(written.audio_track(track.number), sound, codec, job.title)], name, suffix=""
-        )
+        source_track = written.audio_track(track.number)
+        new = NewTrack(source_track, sound, codec, job.title, changed=any(job.gains_db.values()))
+        film = fit.plan_film(written, [new], name, suffix="")
         target = PipeTarget(job.output or Path("-"), film, None)
     else:
         stored = pipe_format(name, track, codec=job.codec, bit_rate=job.bit_rate)
@@ -170,7 +168,8 @@ def _films(job: RemixJob, source: Source, media: Media, chosen: tuple[Stream, ..
         elif job.bit_rate is None and job.codec is None:
             sound = with_bit_rate(media, track)
         codec = choose_codec(sound, container, wanted=job.codec, bit_rate=job.bit_rate)
-        new.append(NewTrack(track, sound, codec, title, job.keep_original))
+        changed = job.changes or job.loudness is not None or sound.channels != track.channels
+        new.append(NewTrack(track, sound, codec, title, job.keep_original, changed, job.language))
     if job.sidecar:
         return [fit.plan_sidecar(media, one) for one in new]
     default = None
@@ -194,37 +193,44 @@ def remix(plan: RemixPlan, report: Report, *, loaded: LoadedNetwork | None = Non
     began = time.monotonic()
     if plan.pipe:
         return _into_pipe(plan, plan.pipe, report, loaded, began)
-    job, media = plan.job, plan.media
-    separators: dict[int, TrackSeparator] = {}
-    if job.changes:
-        mixes_back = not job.force_model
-        separators = TrackSeparator.open_all(
-            job, media, plan.tracks, report, loaded=loaded, mixes_back=mixes_back, span=plan.source.span
-        )  # fmt: skip
-    lengths = [plan.source.seconds(media, track) for track in plan.tracks]
+    job = plan.job
+    lengths = [plan.source.seconds(plan.media, track) for track in plan.tracks]
     total = max((one for one in lengths if one), default=None)
     facts, heard = plan.facts(), ""
     with contextlib.ExitStack() as stack:
-        lanes = [
-            _lane(plan, film, number, separators.get(new.source.index), stack)
-            for _, film in plan.outputs
-            for number, new in enumerate(film.new)
-        ]
+        lanes = open_lanes(plan, report, stack, loaded=loaded)
         if plan.goal is not None:
             found = _levelled_files(plan, plan.goal, lanes, report, total)
             notes, seconds, heard = found.notes, found.seconds, found.words
             facts["loudness"] = {"goal": str(plan.goal), "tracks": list(found.facts)}
         else:
-            sinks, targets = _sinks(plan, stack)
+            sinks, targets = open_sinks(plan, stack)
             lanes = [replace(lane, targets=[target]) for lane, target in zip(lanes, targets, strict=True)]
             notes = render(lanes, sinks, report, stage="remix", total=total)
             seconds = sum(lane.seconds for lane in lanes)
     done = f"{plan.names}: {all_words(job)}{heard}"
     paths = tuple(path for path, _ in plan.outputs)
-    return Result(paths, facts, notes, seconds, time.monotonic() - began, done)
+    return Result(paths, facts, notes, seconds, time.monotonic() - began, done, losses(lanes))
 
 
-def _sinks(plan: RemixPlan, stack: contextlib.ExitStack) -> tuple[list[Sink], list[tuple[Sink, int]]]:
+def open_lanes(
+    plan: RemixPlan, report: Report, stack: contextlib.ExitStack, *, loaded: LoadedNetwork | None = None
+) -> list[Lane]:
+    """Load the network, if one is needed, and make every new track ready; where they go is said later."""
+    separators: dict[int, TrackSeparator] = {}
+    if plan.job.changes:
+        mixes_back = not plan.job.force_model
+        separators = TrackSeparator.open_all(
+            plan.job, plan.media, plan.tracks, report, loaded=loaded, mixes_back=mixes_back, span=plan.source.span
+        )  # fmt: skip
+    return [
+        _lane(plan, film, number, separators.get(new.source.index), stack)
+        for _, film in plan.outputs
+        for number, new in enumerate(film.new)
+    ]
+
+
+def open_sinks(plan: RemixPlan, stack: contextlib.ExitStack) -> tuple[list[Sink], list[tuple[Sink, int]]]:
     """Open the films to write, and return them with the film and track of each lane."""
     sinks: list[Sink] = []
     targets: list[tuple[Sink, int]] = []
@@ -252,22 +258,22 @@ def _levelled_files(
         return measure(*sink.written(number), progress, true_peak=True)
 
     return render_levelled(
-        voices, goal, partial(_sinks, plan), measured, report, raises=_raises(plan.job),
+        voices, goal, partial(open_sinks, plan), measured, report, raises=_raises(plan.job),
         beside=existing(plan.outputs[0][0]), total=total,
     )  # fmt: skip
 
 
-def _voice(plan: RemixPlan, goal: LoudnessGoal, lane: Lane, delivered: Stream, report: Report, *, clips: bool) -> Voice:
+def _voice(
+    plan: RemixPlan, goal: LoudnessGoal, lane: Lane, delivered: Stream, report: Report, *, clips: bool
+) -> LevelledTrack:
     """Make a track ready to be brought to a loudness."""
     track, before = plan.media.audio_track(delivered.number), math.nan
     seconds = plan.source.seconds(plan.media, track)
     if goal.keeps:
         report.stage("measure", seconds)
         before = integrated_lufs(plan.media, track, report.at, span=plan.source.span)
-    if goal.of_dialogue and not isinstance(lane.mixer, DeskMixer):
-        lane = tapped(lane, plan.job.gains_db, STEMS)
     weights = channel_weights(speakers(delivered.layout), delivered.channels or 0)
-    return Voice(lane, weights, clips, before, seconds)
+    return LevelledTrack(lane, weights, clips, before, seconds, 10 ** (plan.job.gains_db["dialogue"] / 20))
 
 
 def _raises(job: RemixJob) -> bool:
@@ -318,7 +324,7 @@ def _into_pipe(
             notes, seconds = render([lane], [sink], report, stage="remix", total=total), lane.seconds
     name = "to the pipe" if pipes.is_stdout(target.path) else target.path
     done = f"{name}: {all_words(job)}{heard}"
-    return Result((), facts, notes, seconds, time.monotonic() - began, done)
+    return Result((), facts, notes, seconds, time.monotonic() - began, done, losses([lane]))
 
 
 def _begin(source: Source, film: FilmPlan, new: NewTrack) -> int:

@@ -53,6 +53,7 @@ class ListenJob:
     device: str = "auto"
     precision: str = "auto"
     input_lufs: float | None = None
+    accept_damaged: bool = False
 
 
 @dataclass(frozen=True)

@@ -128,13 +128,13 @@ class DeskMixer(Mixer):
 
     Args:
         stems: those that the desk takes, in order.
-        taps_voice: whether the voice, as it is in the remix, comes out as a second sound, to be measured.
     """
 
-    def __init__(self, stems: Sequence[str], desk: Desk, *, taps_voice: bool = False) -> None:
+    tells_dialogue = True
+
+    def __init__(self, stems: Sequence[str], desk: Desk) -> None:
         self.stems = tuple(stems)
         self._desk = desk
-        self._voice = 1 + len(self.stems) + self.stems.index(VOICE) if taps_voice else None
 
     def run(self, pieces: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for mixture, stems in pieces:
@@ -149,9 +149,11 @@ class DeskMixer(Mixer):
             return
         count = len(self.stems)
         sound = rows[0]
+        if self.dialogue_listener is not None and VOICE in self.stems:
+            self.dialogue_listener(rows[1 + count + self.stems.index(VOICE)])
         for number in range(count):
             sound = sound + (rows[1 + count + number] - rows[1 + number])
-        yield rows[0], sound[None] if self._voice is None else np.stack((sound, rows[self._voice]))
+        yield rows[0], sound[None]
 
 
 class DeskStemMixer(Mixer):

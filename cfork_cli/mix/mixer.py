@@ -25,10 +25,13 @@ class Mixer(ABC):
     Attributes:
         stems: names of the stems that it needs, in the order in which it takes them. If there is none, no network runs.
         weights: one for each of the stems: `mix` then takes their weighted sum in place of the stems.
+        tells_dialogue: whether it calls `dialogue_listener` with the dialogue as it is in the remix, piece by piece.
     """
 
     stems: tuple[str, ...] = ()
     weights: tuple[float, ...] | None = None
+    tells_dialogue: bool = False
+    dialogue_listener: Callable[[np.ndarray], None] | None = None
 
     @abstractmethod
     def mix(self, mixture: np.ndarray, stems: np.ndarray) -> np.ndarray:

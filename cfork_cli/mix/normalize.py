@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,30 +68,45 @@ def parse_loudness(text: str | float | None) -> LoudnessGoal | None:
 
 
 class TappedMixer(Mixer):
-    """Another mixer whose remix comes out first, and then the dialogue in it, to be measured.
+    """Another mixer, and somebody who listens to the dialogue in its remix.
 
     Args:
         inner: makes one sound.
-        dialogue_gain: of the dialogue in the remix, as a factor.
+        dialogue_gain: of the dialogue in the remix, as a factor; a desk knows better, and tells it by itself.
         order: the order of the network's stems.
+        listener: called with the dialogue, `[channels, samples]`, piece by piece.
     """
 
-    def __init__(self, inner: Mixer, dialogue_gain: float, order: Sequence[str]) -> None:
-        self._inner, self._gain = inner, np.float32(dialogue_gain)
+    def __init__(
+        self, inner: Mixer, dialogue_gain: float, order: Sequence[str], listener: Callable[[np.ndarray], None]
+    ) -> None:
+        self._inner, self._gain, self._listener = inner, np.float32(dialogue_gain), listener
         self.stems = tuple(stem for stem in order if stem in inner.stems or stem == DIALOGUE)
         self._wanted = [self.stems.index(stem) for stem in inner.stems]
         self._weights = None if inner.weights is None else np.array(inner.weights, np.float32)
         self._dialogue = self.stems.index(DIALOGUE)
+        self._tells = DIALOGUE in inner.stems and inner.tells_dialogue
+        if self._tells:
+            inner.dialogue_listener = listener
+
+    def run(self, pieces: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return self._inner.run((mixture, self._heard(stems)) for mixture, stems in pieces)
 
     def mix(self, mixture: np.ndarray, stems: np.ndarray) -> np.ndarray:
-        wanted = stems[self._wanted]
-        if self._weights is not None and len(wanted):
-            wanted = np.tensordot(self._weights, wanted, 1)[None]
-        remixed = self._inner.mix(mixture, wanted)
-        return np.concatenate((remixed, self._gain * stems[self._dialogue][None]))
+        return self._inner.mix(mixture, self._heard(stems))
 
     def notes(self) -> tuple[str, ...]:
         return self._inner.notes()
+
+    def _heard(self, stems: np.ndarray) -> np.ndarray:
+        """Listen to the dialogue, and return the stems as the other mixer takes them."""
+        if not self._tells:
+            self._listener(self._gain * stems[self._dialogue])
+        wanted = stems[self._wanted]
+        if self._weights is not None and len(wanted):
+            summed: np.ndarray = np.tensordot(self._weights, wanted, 1)[None]
+            return summed
+        return wanted
 
 
 class LevelMixer(Mixer):
