@@ -25,7 +25,7 @@ CLOCK_SECONDS = 2**33 / 90_000
 
 
 def clock_start(media: Media) -> float:
-    """Return the first time stamp of a broadcast, in seconds; ffmpeg counts from the clock's next zero if it is near."""
+    """Return the first time stamp of a broadcast, in seconds. ffmpeg counts from the next zero if it is near."""
     return media.start_seconds % CLOCK_SECONDS
 
 
