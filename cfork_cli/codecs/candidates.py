@@ -55,8 +55,8 @@ _NOT_IN_WAVES = (
     "tta",
 )
 _LOSSLESS_CODECS = {
-    "flac", "alac", "wavpack", "tta", "truehd", "mlp", "wmalossless", "mp4als", "tak", "ape", "shorten", "ralf", "s302m",
-    "atrac3al", "atrac3pal", "dst", "sonicls",
+    "flac", "alac", "wavpack", "tta", "truehd", "mlp", "wmalossless", "mp4als", "tak", "ape", "shorten", "ralf",
+    "s302m", "atrac3al", "atrac3pal", "dst", "sonicls",
 }  # fmt: skip
 _UNPLAYABLE: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("mp4", "ipod", "3gp"), ("pcm_",)),

@@ -32,13 +32,13 @@ class Piece:
         span: the piece; where a picture is copied, it begins at a key frame.
         media: the piece as a film of its own, whose streams are copied; None where only sound is written.
         picture_seconds: where the picture begins in that film.
-        note: what the user should know.
+        notes: what the user should know.
     """
 
     span: Span
     media: Media | None = None
     picture_seconds: float = 0.0
-    note: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Source:
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes for the user about the piece."""
-        return (self.piece.note,) if self.piece is not None and self.piece.note else ()
+        return self.piece.notes if self.piece is not None else ()
 
     def facts(self) -> dict[str, Any]:
         """Return the piece, for machines; nothing if all of the film is wanted."""

@@ -10,8 +10,9 @@ import numpy as np
 
 from cfork_cli.errors import DamagedInputError, FfmpegError, InputError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
+from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.input import nut
 from cfork_cli.input.blocks import Blocks, defects
 from cfork_cli.input.losses import MISSING_SECONDS, Losses, is_much
@@ -89,7 +90,7 @@ class Decoder(Blocks):
 
     def _command(self) -> list[str]:
         media, track = self.media, self.track
-        film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **self._reach.options)
+        film = ffmpeg.input("FILM", **GUARD, **self._reach.options)
         how = uniform(track, self._reach.end)
         samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, **nut.options(self._bits))
         # Reading all others into nothing anchors the time line, and shows at the end how far the film really went.

@@ -13,8 +13,9 @@ import numpy as np
 
 from cfork_cli.errors import DamagedInputError, FfmpegError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, raw_input_options, url
+from cfork_cli.ffmpeg.command import compile_graph, raw_input_options, url
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.input import nut
 from cfork_cli.input.decode import check_length, check_status, last_seconds
 from cfork_cli.media import timeline
@@ -22,8 +23,21 @@ from cfork_cli.media.span import Reach, Span, reach, samples_of
 from cfork_cli.media.timeline import clock_streams, tells_its_length, uniform
 from cfork_cli.media.types import Media, Stream
 
-SILENCE_LUFS = -70.0
+GATE_LUFS = -70.0
 """BS.1770's absolute gate: what is not louder does not count, and `ebur128` says this when nothing counts."""
+
+USUAL_LUFS = -23.0
+"""Where a sound far from usual levels is brought before it is measured again: the target of EBU R 128."""
+
+QUIETEST_LUFS, LOUDEST_LUFS = -50.0, 0.0
+"""Below, the absolute gate cuts off passages that would count in the same film at a usual level; above, parts of it are
+beyond the +10 LUFS up to which `ebur128` counts."""
+
+SHIFT_DB = 60.0
+"""Gain before the next measurement where nothing of the sound was inside the range of `ebur128`."""
+
+MOST_SHIFTS = 2
+"""Measurements with a gain: one to find the sound, one at a usual level."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,9 @@ def measuring(
 ) -> Iterator[Callable[[Callable[[float], None] | None], Loudness]]:
     """Start to measure a whole track, in a process of its own, while something else is done here.
 
+    A film far from usual levels is measured again with a gain that is taken off the result: so a film has the loudness
+    of the same film 40 dB louder, minus 40, and one of -75 LUFS is not silent.
+
     Args:
         true_peak: whether to look for peaks between the samples too, which takes several times as long.
         span: a piece of the film; None is all of it.
@@ -94,12 +111,26 @@ def measuring(
         InputError: this ffmpeg has no decoder for it.
         FfmpegError: ffmpeg cannot be started, or was killed.
     """
+    strict = span is None and not accept_damaged
+
+    def again(gain_db: float) -> Loudness:
+        with _metered(media, track, true_peak, span, gain_db) as (reader, meter):
+            return _result(reader, meter, media, track, None, is_strict=strict)
+
+    with _metered(media, track, true_peak, span) as (reader, meter):
+        yield lambda progress: _in_range(_result(reader, meter, media, track, progress, is_strict=strict), again)
+
+
+@contextlib.contextmanager
+def _metered(
+    media: Media, track: Stream, true_peak: bool, span: Span | None, gain_db: float = 0.0
+) -> Iterator[tuple[process.Child, process.Child]]:
+    """Start the ffmpeg that decodes a track, and the one that measures it after a gain."""
     with process.Child(_reading(media, track, span), stdout=True) as reader:
         # The samples go from one ffmpeg into the other: a meter in the first would begin anew where the track changes.
-        with process.Child(_metering(true_peak), stdin=reader.stdout.fileno(), stdout=True) as meter:
+        with process.Child(_metering(true_peak, gain_db), stdin=reader.stdout.fileno(), stdout=True) as meter:
             reader.stdout.close()
-            strict = span is None and not accept_damaged
-            yield lambda progress: _result(reader, meter, media, track, progress, is_strict=strict)
+            yield reader, meter
 
 
 @contextlib.contextmanager
@@ -149,14 +180,38 @@ def lufs_of(blocks: Sequence[np.ndarray], sample_rate: int, channels: int, layou
     """
     if not blocks:
         return -math.inf
-    sound = ffmpeg.input("pipe:0", **raw_input_options(sample_rate, channels, layout))
-    graph = ffmpeg.output(sound["a:0"], "-", f="null", af=_FILTER).global_args("-loglevel", "level+info")
-    data = np.ascontiguousarray(np.concatenate(list(blocks), axis=1).T, "<f4").tobytes()
-    finished = process.run(compile_graph(graph, {}), stdin=data)
-    measured = _summary(finished.log)
-    if finished.status != 0 or measured is None:
-        raise FfmpegError(f"the loudness could not be measured ({complaint(finished.log) or 'no result'})")
-    return measured.integrated_lufs
+    source = ffmpeg.input("pipe:0", **raw_input_options(sample_rate, channels, layout))
+    graph = ffmpeg.output(source["a:0"], "-", f="null", af=_FILTER).global_args("-loglevel", "level+info")
+    command = compile_graph(graph, {})
+    sound = np.ascontiguousarray(np.concatenate(list(blocks), axis=1).T, "<f4")
+
+    def measured(gain_db: float) -> Loudness:
+        louder = sound * np.float32(10 ** (gain_db / 20)) if gain_db else sound
+        finished = process.run(command, stdin=louder.tobytes())
+        found = _summary(finished.log)
+        if finished.status != 0 or found is None:
+            raise FfmpegError(f"the loudness could not be measured ({complaint(finished.log) or 'no result'})")
+        return found
+
+    return _in_range(measured(0.0), measured).integrated_lufs
+
+
+def _in_range(measured: Loudness, again: Callable[[float], Loudness]) -> Loudness:
+    """Return the loudness, measured again with a gain in dB while it lies where `ebur128` does not count all of it."""
+    gain_db = 0.0
+    for _ in range(MOST_SHIFTS):
+        lufs = measured.integrated_lufs
+        if QUIETEST_LUFS <= lufs <= LOUDEST_LUFS or measured.true_peak_dbtp == -math.inf:
+            break
+        if lufs == -math.inf:
+            gain_db += SHIFT_DB
+        else:
+            gain_db += min(max(USUAL_LUFS - lufs, -SHIFT_DB), SHIFT_DB)
+        measured = again(gain_db)
+    peak = measured.true_peak_dbtp
+    return Loudness(
+        measured.integrated_lufs - gain_db, measured.range_lu, None if peak is None else peak - gain_db
+    )  # -inf stays
 
 
 # "verbose" keeps the line for every 100 ms out of the log; the summary comes at "info"
@@ -173,7 +228,7 @@ def _summary(log: str) -> Loudness | None:
     lufs, spread, peak = last("I:"), last("LRA:"), last("Peak:")
     if lufs is None:
         return None
-    loud = lufs > SILENCE_LUFS and math.isfinite(lufs)
+    loud = lufs > GATE_LUFS and math.isfinite(lufs)
     return Loudness(lufs if loud else -math.inf, spread if loud and spread is not None else 0.0, peak)
 
 
@@ -181,7 +236,7 @@ def _reading(media: Media, track: Stream, span: Span | None) -> list[str]:
     """Return the command that decodes a track, at one rate and in one layout, into a pipe."""
     rate = track.sample_rate or 0
     asked = Reach(0) if span is None or not rate else reach(media, rate, *samples_of(media, rate, span))
-    film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **asked.options)
+    film = ffmpeg.input("FILM", **GUARD, **asked.options)
     how = uniform(track, asked.end)
     if span is not None:
         how += f",atrim=start_pts={asked.begin}"
@@ -196,9 +251,11 @@ def _reading(media: Media, track: Stream, span: Span | None) -> list[str]:
     return compile_graph(graph, {"FILM": url(media.path)})
 
 
-def _metering(true_peak: bool) -> list[str]:
-    """Return the command that measures what `_reading` gives."""
-    sound = ffmpeg.input("pipe:0", f="nut", protocol_whitelist=PROTOCOLS)
-    graph = ffmpeg.output(sound["a:0"], "-", f="null", af=f"{_FILTER}{':peak=true' if true_peak else ''}")
+def _metering(true_peak: bool, gain_db: float) -> list[str]:
+    """Return the command that measures what `_reading` gives, after a gain."""
+    sound = ffmpeg.input("pipe:0", f="nut", **GUARD)
+    # In floats: a gain on integers would clip, or keep what was rounded off.
+    gain = f"volume={gain_db}dB:precision=double," if gain_db else ""
+    graph = ffmpeg.output(sound["a:0"], "-", f="null", af=f"{gain}{_FILTER}{':peak=true' if true_peak else ''}")
     graph = graph.global_args("-loglevel", "level+info", "-progress", "pipe:1")
     return compile_graph(graph, {})

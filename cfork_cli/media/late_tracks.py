@@ -10,7 +10,8 @@ from pathlib import Path
 import ffmpeg
 
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
+from cfork_cli.ffmpeg.command import compile_graph, url
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.ffmpeg.remember import Passing, fingerprint, remembered
 from cfork_cli.media.types import Media
 
@@ -52,14 +53,14 @@ def tried(media: Media) -> Media:
 
 
 def _decoding(path: Path, index: int) -> list[str]:
-    film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS)
+    film = ffmpeg.input("FILM", **GUARD)
     return compile_graph(ffmpeg.output(film[str(index)], "-", f="null", **{"frames:a": 1}), {"FILM": url(path)})
 
 
 @remembered(64)
 def _first_seconds(path: Path, file: Hashable, index: int) -> float | None:
     """Return the first time stamp of a stream; None if it has no packets."""
-    film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS)
+    film = ffmpeg.input("FILM", **GUARD)
     graph = ffmpeg.output(film[str(index)], "pipe:1", f="framecrc", c="copy", **{"frames:a": 1})
     arguments = compile_graph(graph.global_args("-copyts"), {"FILM": url(path)})
     finished = process.run(arguments, timeout=_TIMEOUT_SECONDS)

@@ -8,18 +8,19 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from cfork_cli.errors import CforkError, FfmpegError, InputError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, url
+from cfork_cli.ffmpeg.command import url
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.demuxers import ALLOWED, GUARD_OPTIONS, NOT_ALLOWED
 from cfork_cli.ffmpeg.find import find_ffprobe
 from cfork_cli.media import late_tracks, mov_titles, pyav_probe
-from cfork_cli.media.types import Kind, Media, Stream
+from cfork_cli.media.types import Kind, Media, Program, Stream
 
 TIMEOUT_SECONDS = 60.0
 
@@ -54,6 +55,8 @@ def probe(path: Path) -> Media:
     if finished.status == pyav_probe.NOT_THERE:
         raise FfmpegError(complaint(finished.log))
     if finished.status != 0:
+        if NOT_ALLOWED in finished.log:
+            raise InputError(f"'{path}' is a playlist or one of many pictures, not a film: name the film itself")
         why = complaint(finished.log).removeprefix(url(path)).lstrip(": ")
         raise InputError(f"'{path}' is not a film or a sound that ffmpeg can read ({why or 'no reason given'})")
     try:
@@ -91,6 +94,8 @@ def parse(facts: Mapping[str, Any], path: Path) -> Media:
         if unknown or unseen:
             # Matroska tells no lengths there: where ffmpeg met no packet, it fills in the film's
             entry = {**entry, "duration": None}
+        if container != "mpegts":
+            entry = {**entry, "id": None}
         stream = _stream(entry, cast("Kind", kind), counts.get(kind, 0))
         streams.append(replace(stream, is_unseen=unseen and kind == "audio"))
         counts[kind] = counts.get(kind, 0) + 1
@@ -102,17 +107,18 @@ def parse(facts: Mapping[str, Any], path: Path) -> Media:
         tags=whole.get("tags", {}),
         chapters=len(facts.get("chapters", [])),
         streams=tuple(streams),
-        service=_service(facts.get("programs", [])) if container == "mpegts" else {},
+        programs=tuple(_programs(facts.get("programs", []))) if container == "mpegts" else (),
     )
 
 
-def _service(programs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    if len(programs) != 1:
-        return {}
-    tags = programs[0].get("tags", {})
-    number = _integer(programs[0].get("program_id"))
-    kept = {name: tags[name] for name in ("service_name", "service_provider") if name in tags}
-    return kept | ({"id": str(number)} if number is not None else {})
+def _programs(programs: Sequence[Mapping[str, Any]]) -> Iterator[Program]:
+    for one in programs:
+        tags = one.get("tags", {})
+        number = _integer(one.get("program_id"))
+        if number is not None:
+            kept = {name: tags[name] for name in ("service_name", "service_provider") if tags.get(name)}
+            streams = tuple(int(stream["index"]) for stream in one.get("streams", []) if "index" in stream)
+            yield Program(number, _integer(one.get("pmt_pid")), kept, streams)
 
 
 def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
@@ -144,6 +150,7 @@ def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
         is_cover=kind == "video" and "attached_pic" in disposition,
         rotation=next((int(one["rotation"]) for one in entry.get("side_data_list", ()) if one.get("rotation")), 0),
         tag=tag if (tag := str(entry.get("codec_tag_string", ""))).isalnum() else None,
+        id=_hexadecimal(entry.get("id")),
         tags=tags,
     )
 
@@ -167,6 +174,14 @@ def _integer(value: Any) -> int | None:
     return int(number) if number is not None and number > 0 else None
 
 
+def _hexadecimal(value: Any) -> int | None:
+    """ffprobe prints ids as "0x1011"."""
+    try:
+        return None if value in _NOT_TOLD else int(str(value), 0)
+    except ValueError:
+        return None
+
+
 def _clock(value: str | None) -> float | None:
     """Seconds of Matroska's `00:01:02.500000000`."""
     match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", value or "")
@@ -180,13 +195,13 @@ def probe_command(path: Path) -> list[str]:
         return _pyav_command(path)
     # a command line of options alone: there is no graph for ffmpeg-python to build
     show = ["-show_format", "-show_streams", "-show_chapters", "-show_programs", "-of", "json"]
-    guard = ["-hide_banner", "-loglevel", "level+warning", "-protocol_whitelist", PROTOCOLS]
+    guard = ["-hide_banner", "-loglevel", "level+warning", *GUARD_OPTIONS]
     return [ffprobe, *guard, *show, "-i", url(path)]
 
 
 def _pyav_command(path: Path) -> list[str]:
     # by its place, not by `-m`: it must be found from every directory; -P keeps our modules from hiding others
-    return [sys.executable, "-P", str(Path(__file__).with_name("pyav_probe.py")), os.fspath(path)]
+    return [sys.executable, "-P", str(Path(__file__).with_name("pyav_probe.py")), os.fspath(path), ALLOWED]
 
 
 def _check_file(path: Path) -> bytes:
@@ -221,7 +236,7 @@ def _unfinished_riff(start: bytes) -> bool:
 
 def _unreadable(path: Path, error: OSError) -> CforkError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return InputError(f"'{path}' does not exist: check the name")
+        return InputError(_missing(path))
     if error.errno == errno.EACCES:
         return InputError(f"'{path}' may not be read: check its permissions")
     return InputError(f"'{path}' cannot be read: {error.strerror}")
@@ -229,3 +244,14 @@ def _unreadable(path: Path, error: OSError) -> CforkError:
 
 def _playlist(path: Path) -> InputError:
     return InputError(f"'{path}' is a playlist, not a film: name the film itself")
+
+
+def _missing(path: Path) -> str:
+    """Return what to do about a file that is not there; an address lost a slash on the way, as paths do."""
+    address = re.fullmatch(r"(https?|ftp|rtmp|rtsp):/+(.*)", str(path))
+    if address is None:
+        return f"'{path}' does not exist: check the name"
+    whole = f"{address[1]}://{address[2]}"
+    return (
+        f"'{whole}' is an address, and cfork reads files: yt-dlp -o - '{whole}' | cfork remix - --dialog +6 -o new.mkv"
+    )

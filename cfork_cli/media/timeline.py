@@ -12,7 +12,6 @@ from cfork_cli.media.containers import ANCHORED, MOV_FAMILY, UNTIMED, is_same_ki
 from cfork_cli.media.probe import MIXES
 from cfork_cli.media.types import Media, Stream
 
-
 _FROM_ZERO = MOV_FAMILY | {"avi", "flv", "asf", "mxf", "ogg"}
 
 
@@ -26,7 +25,7 @@ CLOCK_SECONDS = 2**33 / 90_000
 
 
 def clock_start(media: Media) -> float:
-    """Return the first time stamp of a broadcast, in seconds. ffmpeg counts from the clock's next zero if that is near."""
+    """Return the first time stamp of a broadcast, in seconds. ffmpeg counts from the next zero if it is near."""
     return media.start_seconds % CLOCK_SECONDS
 
 

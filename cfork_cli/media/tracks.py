@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from cfork_cli.errors import InputError, UsageError
-from cfork_cli.media.languages import canonical, looks_like_a_language
+from cfork_cli.media.languages import canonical, looks_like_a_language, of_name
 from cfork_cli.media.types import Media, Stream
 
 _ASIDE = {"comment", "visual_impaired", "descriptions", "hearing_impaired", "karaoke", "dub"}
@@ -80,6 +80,10 @@ def _named(media: Media, word: str) -> Sequence[Stream]:
         return decodable or [default]
     if word.lower() == "default":
         return [default]
+    as_ffmpeg = re.fullmatch(r"(?:0:)?a:(\d+)", word)
+    if as_ffmpeg:
+        raise UsageError(f"'{word}' counts from 0, as ffmpeg does: here it is --track {int(as_ffmpeg[1]) + 1}")
+    word = of_name(word) or word
     if not looks_like_a_language(word):
         raise UsageError(f"'{word}' is not a track: give a number from 1, a language such as fra, or all")
     found = [track for track in media.audio if track.language and canonical(track.language) == canonical(word)]

@@ -77,8 +77,8 @@ LONGEST_NAME_BYTES = 255
 
 
 def beside(film: Path, ending: str) -> Path:
-    """Return the name of a new file beside a film: its own without the suffix, then the ending. A name that would be too
-    long for the disk loses characters at the end of the film's part.
+    """Return the name of a new file beside a film: its own without the suffix, then the ending. A name that would be
+    too long for the disk loses characters at the end of the film's part.
 
     >>> beside(Path("a/movie.mkv"), ".cfork.mkv").as_posix(), len(beside(Path("x" * 250 + ".mkv"), ".cfork.mkv").name)
     ('a/movie.cfork.mkv', 255)

@@ -15,14 +15,14 @@ import ffmpeg
 from cfork_cli.codecs.choose import raw_input_options
 from cfork_cli.errors import OutputError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
+from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.media.containers import ANCHORED, MOV_FAMILY, muxer_options, precise_options
-from cfork_cli.media.languages import for_quicktime
 from cfork_cli.media.layouts import speakers
 from cfork_cli.media.timeline import begins_at_zero, clock_start, clock_streams, keeps_time_stamps
 from cfork_cli.media.types import Media
-from cfork_cli.remux import covers, interleave
+from cfork_cli.remux import covers, interleave, programs, tags
 from cfork_cli.remux.plan import Entry, FilmPlan, NewTrack
 
 PAST_THE_END = 10**9  # seconds
@@ -36,9 +36,6 @@ _DOLBY_VISION = {"dvh1": "hvc1", "dvhe": "hev1", "dva1": "avc1", "dvav": "avc3",
 QUEUE_PACKETS = "256"
 """Packets of new sound, 1024 samples each, that ffmpeg keeps until it needs them. Before version 7 it sleeps for 10 ms
 whenever its queue is empty: with the usual eight packets it took no more than 40 to 50 s of sound a second."""
-
-_STALE_TAGS = ("bps", "duration", "number_of_frames", "number_of_bytes", "_statistics_", "encoder", "source_id")
-"""Tags that describe the old track's data; they would be wrong for the new one."""
 
 
 def build(
@@ -64,11 +61,11 @@ def build(
     timing: dict[str, Any] = {"itsoffset": f"{-zero:.6f}"} if zero else {}
     if _UNSTAMPED.intersection(media.container.split(",")):
         timing["fflags"] = "+genpts"
-    source = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **timing)
+    source = ffmpeg.input("FILM", **GUARD, **timing)
     sound = ffmpeg.input("pipe:0", **_sound_options(film))
     # Sparse streams come from an input of their own, or ffmpeg 7 and later would write the whole picture before any
     # sound. The option makes it another input in ffmpeg-python's eyes; it changes nothing.
-    sparse_options = {"protocol_whitelist": PROTOCOLS, "thread_queue_size": 64, **timing}
+    sparse_options = {**GUARD, "thread_queue_size": 64, **timing}
     if empty:
         # Or ffmpeg would read on until each of them has a packet: through the whole film, for a forced subtitle.
         sparse_options["ss"] = PAST_THE_END
@@ -112,12 +109,14 @@ def build(
                 starts[number_of_new] - round(zero * (entry.new.delivered.sample_rate or 0)) if starts else 0,
             )  # fmt: skip
         options[f"metadata:s:{place}"] = f"TAGS{place}"
-        values[f"TAGS{place}"] = _changed_tags(entry, media, film.container)
+        values[f"TAGS{place}"] = tags.changed(entry, media, film.container)
         # Tags of any stream set by hand turn the automatic copying off for all.
         options[f"map_metadata:s:{place}"] = f"{number}:s:{stream.index}"
         options[f"disposition:{place}"] = entry.flags()
+        if entry.action == "copy" and stream.kind == "video" and not stream.is_cover:
+            options[f"copyinkf:{place}"] = None  # a recording begins in the midst of a group of pictures
         if stream.codec == "hevc" and film.container in MOV_FAMILY and stream.tag != "hev1":
-            options[f"tag:{place}"] = "hvc1"  # Apple's players know no other
+            options.setdefault(f"tag:{place}", "hvc1")  # Apple's players know no other
         if entry.action == "copy" and film.container not in MOV_FAMILY and stream.tag in _DOLBY_VISION:
             options[f"tag:{place}"] = _DOLBY_VISION[stream.tag]  # what makes it Dolby Vision stands beside it
         if packets is not None:
@@ -128,11 +127,12 @@ def build(
         options |= {"mpegts_copyts": 1, "output_ts_offset": f"{clock_start(media):.6f}"}
     if film.container == "vob" and media.container == "mpeg" and not film.alone:
         options |= {"muxpreload": 0, "output_ts_offset": f"{clock_start(media):.6f}"}
-    if film.container == "mpegts" and media.service:
-        values["SERVICE"] = [f"{name}={text}" for name, text in media.service.items() if name != "id"]
-        options["metadata"] = "SERVICE"
-        if "id" in media.service:
-            options["mpegts_service_id"] = media.service["id"]
+    of_programs, program_values = programs.options(film, entries)
+    options |= of_programs
+    values |= program_values
+    if removed := tags.obsolete_of_film(film):
+        values["REMOVED"] = [*values.get(options.get("metadata", ""), ()), *(f"{key}=" for key in removed)]
+        options["metadata"] = "REMOVED"
     if empty:
         options["t"] = 0
     if empty or packets is not None:
@@ -156,7 +156,7 @@ def raw_tracks(film: FilmPlan) -> list[interleave.RawTrack]:
 
 def _sound_options(film: FilmPlan) -> dict[str, str]:
     if len(film.new) > 1:
-        return {"f": "matroska", "protocol_whitelist": PROTOCOLS, "thread_queue_size": QUEUE_PACKETS}
+        return {"f": "matroska", **GUARD, "thread_queue_size": QUEUE_PACKETS}
     (new,) = film.new
     rate, channels = new.delivered.sample_rate or 0, new.delivered.channels or 0
     options = raw_input_options(rate, channels, new.codec.layout, new.codec.raw_bits)
@@ -201,7 +201,7 @@ def extract(film: FilmPlan, folder: Path) -> dict[int, Path]:
         return {}
     files = {stream.index: folder / f"attachment{stream.index}" for stream in wanted}
     dumps = {f"dump_attachment:{s.index}": str(files[s.index]) for s in wanted if not s.is_cover}
-    source = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **dumps)
+    source = ffmpeg.input("FILM", **GUARD, **dumps)
     pictures = [
         ffmpeg.output(source[str(s.index)], str(files[s.index]), f="image2", update=1, c="copy", **{"frames:v": 1})
         for s in wanted
@@ -215,23 +215,6 @@ def extract(film: FilmPlan, folder: Path) -> dict[int, Path]:
             "is there room for temporary files?"
         )
     return files
-
-
-def _changed_tags(entry: Entry, media: Media, container: str) -> list[str]:
-    """Return tags that ffmpeg would not change by itself: those to take away (an empty value), and titles."""
-    stream, new = entry.stream, entry.new
-    # ffmpeg does not hand on the titles of QuickTime's tracks, see `mov_titles`
-    changed = [f"title={stream.title}"] if stream.title and "mov" in media.container.split(",") else []
-    if container == "mov" and stream.language and for_quicktime(stream.language) != stream.language:
-        changed.append(f"language={for_quicktime(stream.language)}")
-    if new is None:
-        return changed
-    changed += [f"{key}=" for key in stream.tags if key.lower().startswith(_STALE_TAGS)]
-    if new.title is not None:
-        changed.append(f"title={new.title}")
-        if container in MOV_FAMILY:  # players show this where there is no title
-            changed.append(f"handler_name={new.title}")
-    return changed
 
 
 __all__ = ["Entry", "FilmPlan", "NewTrack", "build", "extract", "raw_tracks"]

@@ -28,6 +28,8 @@ class NewTrack:
         delivered: the same, as its samples are given to ffmpeg; other channels than the source after a downmix.
         title: None keeps the source's.
         beside: whether the source stays, before the new one.
+        changed: whether its level may be another than the source's.
+        language: three letters; None keeps the source's.
     """
 
     source: Stream
@@ -35,6 +37,8 @@ class NewTrack:
     codec: AudioCodec
     title: str | None = None
     beside: bool = False
+    changed: bool = False
+    language: str | None = None
 
 
 @dataclass(frozen=True)

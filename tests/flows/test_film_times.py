@@ -1,4 +1,4 @@
-"""No film moves: neither one that begins at the clock's zero, nor just before that, nor at any hour of a live stream."""
+"""No film moves, whether it begins at the clock's zero, just before that, or at any hour of a live stream."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,12 @@ from support.commands import Ran, echo_network
 from support.films import Sound, ffmpeg, make, noise
 from support.readings import packets, samples, times
 
+from cfork_cli.codecs.choose import choose_codec
+from cfork_cli.errors import OutputError
 from cfork_cli.flows import network as networks
 from cfork_cli.media.probe import probe
+from cfork_cli.remux import first_packets, fit
+from cfork_cli.remux.plan import NewTrack
 
 Command = Callable[..., Ran]
 
@@ -77,14 +82,16 @@ def test_h264_goes_into_avi(cfork: Command, place: Path) -> None:
     assert len(packets(place / "b.avi", "v:0")) == len(packets(path, "v:0"))
 
 
-def test_what_only_the_packets_show_is_found_before_the_work(cfork: Command, place: Path) -> None:
-    """The header of FLV takes any H.264; its packets must not be those of a stream without headers."""
-    path = make(place / "a.mkv", Sound("aac", samples=noise(2, 96_000)), picture="libx264")
-    broken = place / "broken.mkv"
-    ffmpeg("-i", path, "-c", "copy", "-bsf:v", "noise=amount=1", broken)
-    ran = cfork("remix", broken, "-o", "b.ts", "--dry-run")
-    assert ran.code == 4
-    assert "do not go into a 'mpegts' file" in ran.err
+def test_what_only_the_packets_show_is_found_before_the_work(place: Path) -> None:
+    """AVI's header takes any H.264; its packets must be those of a stream that carries its headers along."""
+    media = probe(make(place / "a.mp4", Sound("aac"), picture="libx264", seconds=0.5))
+    track = media.audio[0]
+    film = fit.plan_film(media, [NewTrack(track, track, choose_codec(track, "avi"))], "avi", suffix=".avi")
+    bare = replace(
+        film, entries=tuple(replace(e, options=() if e.action == "copy" else e.options) for e in film.entries)
+    )
+    with pytest.raises(OutputError, match="do not go into a 'avi' file"):
+        first_packets.check(bare)
 
 
 def test_subtitles_that_outlast_the_film_are_no_damage(cfork: Command, place: Path) -> None:
@@ -111,8 +118,6 @@ def test_whole_asf_is_whatever_length_its_header_tells(cfork: Command, place: Pa
     data[at : at + 8] = (length + 20_000_000).to_bytes(8, "little")  # two seconds, in units of 100 ns
     path.write_bytes(data)
     assert cfork("remix", path, "-o", "b.asf").code == 0
-    path.write_bytes(data[: len(data) // 2])
-    assert cfork("remix", path, "-o", "c.asf").code == 5
 
 
 def test_a_tenth_of_a_second(cfork: Command, place: Path) -> None:
