@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Hashable
 from dataclasses import replace
@@ -51,7 +52,8 @@ def _tried_packets(film: FilmPlan, file: Hashable) -> str | None:
     with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
         command = build(tried, Path(folder) / f"trial{film.suffix}", {}, packets=_TRIAL_PACKETS)
         finished = process.run(command, stdin=b"")
-    if finished.status == 0:
+    # what is written at the very end may fail with status 0
+    if finished.status == 0 and not re.search("Error writing trailer|av_interleaved_write_frame", finished.log):
         return None
     why = complaint(finished.log) or "no reason given"
     if may_pass(finished.status, finished.log):

@@ -25,6 +25,9 @@ from cfork_cli.remux.plan import Entry, FilmPlan, NewTrack
 _TEXT_SUBTITLES = ("mov_text", "subrip", "webvtt", "ass")
 _DOLBY_VISION = {"dvh1": "hvc1", "dvhe": "hvc1", "dva1": "avc1", "dvav": "avc1", "dav1": "av01"}
 """Tags of pictures that need a player for Dolby Vision -> those of pictures that do not."""
+_AMONG_PICTURES = {"h264": "H264", "hevc": "HEVC"}
+"""AVI has no place for their headers but among the pictures, and calls them so then."""
+
 _LOSSLESS = ("flac", "alac", "pcm_s24le", "pcm_s16le")
 
 
@@ -115,10 +118,10 @@ def _entries(stream: Stream, new: Sequence[NewTrack], container: str, default: S
         elif stream.is_cover and container in covers.IN_A_COMMENT:
             yield Entry(stream, "picture")
         else:
-            # AVI has no place for H.264's headers but among the pictures
-            filters = ("bsf", f"{stream.codec}_mp4toannexb")
-            among = container == "avi" and stream.codec in ("h264", "hevc")
-            yield Entry(stream, "copy", default=flag, options=(filters,) if among else ())
+            options: tuple[tuple[str, str], ...] = ()
+            if container == "avi" and stream.codec in _AMONG_PICTURES:
+                options = (("bsf", f"{stream.codec}_mp4toannexb"), ("tag", _AMONG_PICTURES[stream.codec]))
+            yield Entry(stream, "copy", default=flag, options=options)
     if made is not None:
         is_default = stream.index == default.index if default is not None else False if made.beside else None
         yield Entry(stream, "encode", made.codec.encoder, new=made, default=is_default)
