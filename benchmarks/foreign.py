@@ -29,14 +29,14 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from foreign_document import document, listing
 
 from cfork_cli.media.containers import muxer_named
 
+ROOT = Path(__file__).parents[1]
 RESULTS, DOCUMENT = ROOT / "benchmarks" / "results" / "foreign.jsonl", ROOT / "docs" / "foreign.md"
 RUNS = {"0 dB": (), "+3 dB": ("--dialog", "+3")}
 MORE_SUFFIXES = {

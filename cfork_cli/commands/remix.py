@@ -37,13 +37,13 @@ from cfork_cli.console.console import Console
 def remix(
     input: InputFile,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
-            metavar="FILE|-",
+            metavar="FILE|FOLDER/|-",
             show_default=False,
-            help="The new film; its suffix says the kind; - is standard output. "
+            help="The new film; its suffix says the kind; with / at its end, a folder; - is standard output. "
             "[default: beside the input, movie.cfork.mkv for movie.mkv]",
         ),
     ] = None,
@@ -137,12 +137,16 @@ def remix(
     from cfork_cli.flows.jobs import PipeOptions, RemixJob
     from cfork_cli.media import pipes
     from cfork_cli.mix.gains import parse_gains_db
+    from cfork_cli.output.stem_folder import in_folder
 
-    output = output or pipes.natural_output(input)
-    with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
+    chosen = Path(output) if output else pipes.natural_output(input)
+    with (
+        Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(chosen)) as console,
+        in_folder(output, input, keep=not dry_run) as inside,
+    ):
         job = RemixJob(
             input=input,
-            output=output,
+            output=inside or chosen,
             gains_db=parse_gains_db(music=music, dialogue=dialog, effects=effects),
             tracks=tuple(track or ()),
             codec=codec,

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.complaints import first_complaint
 
 
 class Blocks:
@@ -57,5 +57,5 @@ class Blocks:
 
 def defects(path: object, log: str) -> tuple[str, ...]:
     """Return ffmpeg's complaints in words for the user."""
-    why = complaint(log)
+    why = first_complaint(log)
     return (f"ffmpeg found defects in '{path}' and skipped them (the first: {why})",) if why else ()

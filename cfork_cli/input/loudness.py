@@ -171,7 +171,9 @@ def _command(media: Media, track: Stream, true_peak: bool, span: Span | None) ->
         graph = graph.global_args("-copyts")
     if track.duration_seconds is None and tells_its_length(media) and span is None:
         # Only the whole film shows its length: the sound may rightly end before the picture, so both are read.
-        others = [film[str(stream.index)] for stream in clock_streams(media)]
-        graph = ffmpeg.merge_outputs(ffmpeg.output(*others, "-", f="null", c="copy"), graph)
-    graph = graph.global_args("-loglevel", "level+info", "-progress", "pipe:1")
+        clock = clock_streams(media)
+        target, options = timeline.nowhere(clock)
+        others = [film[str(stream.index)] for stream in clock]
+        graph = ffmpeg.merge_outputs(ffmpeg.output(*others, target, **options), graph)
+    graph = graph.global_args("-y", "-loglevel", "level+info", "-progress", "pipe:1")
     return compile_graph(graph, {"FILM": url(media.path)})

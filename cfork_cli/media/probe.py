@@ -18,7 +18,9 @@ from cfork_cli.ffmpeg.command import PROTOCOLS, url
 from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.ffmpeg.find import find_ffprobe
 from cfork_cli.media import mov_titles, pyav_probe
+from cfork_cli.media.encryption import encryption
 from cfork_cli.media.types import Kind, Media, Program, Stream
+from cfork_cli.text import address
 
 TIMEOUT_SECONDS = 60.0
 
@@ -45,7 +47,13 @@ def probe(path: Path) -> Media:
     finished = process.run(probe_command(path), timeout=TIMEOUT_SECONDS)
     if finished.status == pyav_probe.NOT_THERE:
         raise FfmpegError(complaint(finished.log))
+    encrypted = encryption(path)
+    if encrypted is not None:
+        raise InputError(
+            f"'{path}' is encrypted ({encrypted}), so ffmpeg cannot read its sound: take a copy without it"
+        )
     if finished.status != 0:
+        _check_program()
         why = complaint(finished.log).removeprefix(url(path)).lstrip(": ")
         raise InputError(f"'{path}' is not a film or a sound that ffmpeg can read ({why or 'no reason given'})")
     try:
@@ -184,6 +192,21 @@ def probe_command(path: Path) -> list[str]:
     return [ffprobe, *guard, *show, "-i", url(path)]
 
 
+def _check_program() -> None:
+    """Tell a broken ffprobe from a file that is no film.
+
+    Raises:
+        FfmpegError: it does not even tell its version.
+    """
+    ffprobe = find_ffprobe()
+    if ffprobe is None:
+        return
+    finished = process.run([ffprobe, "-hide_banner", "-version"], timeout=TIMEOUT_SECONDS)
+    if finished.status != 0:
+        why = complaint(finished.log) or f"it ended with status {finished.status}"
+        raise FfmpegError(f"'{ffprobe}' does not run ({why}): repair it, or name another with CFORK_FFPROBE")
+
+
 def _check_file(path: Path) -> bytes:
     """Tell the ordinary mistakes apart before ffmpeg sees the file: its own words for them are obscure.
 
@@ -215,6 +238,9 @@ def _unfinished_riff(start: bytes) -> bool:
 
 
 def _unreadable(path: Path, error: OSError) -> CforkError:
+    named = address(path)
+    if error.errno in (errno.ENOENT, errno.ENOTDIR) and named is not None:
+        return InputError(f"'{named}' is a URL, and only files and pipes (-) are read: download the film first")
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return InputError(f"'{path}' does not exist: check the name")
     if error.errno == errno.EACCES:

@@ -1,12 +1,14 @@
-"""The folder that stems go into: made if it is missing, and gone again if nothing comes of it."""
+"""Folders that are written into: made if they are missing, and gone again if nothing comes of it."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from cfork_cli.errors import OutputError
+from cfork_cli.errors import OutputError, UsageError
+from cfork_cli.media.pipes import is_input_pipe
 from cfork_cli.output.destination import check_destination
 
 
@@ -46,3 +48,28 @@ def made_folder(folder: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):  # not empty: somebody else's files are in it now
                 folder.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def in_folder(asked: str | None, film: Path, *, keep: bool) -> Iterator[Path | None]:
+    """Make the folder that an output names by a slash at its end, and give the usual name in it; None for a file.
+
+    Args:
+        keep: whether it stays, if it was not there before; what fails leaves none anyway.
+
+    Raises:
+        OutputError: it cannot be made. UsageError: the film has no name.
+    """
+    if not asked or not asked.endswith(("/", os.sep)):
+        yield None
+        return
+    if is_input_pipe(film):
+        raise UsageError(f"'{asked}' is a folder, and what comes from a pipe has no name: give -o a file name")
+    folder = Path(asked)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"'{folder}' is a file, not a directory: choose another place with -o")
+    is_new = not folder.exists()
+    with made_folder(folder):
+        yield folder / f"{film.stem}.cfork{film.suffix}"
+    if is_new and not keep:
+        folder.rmdir()

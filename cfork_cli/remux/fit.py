@@ -15,7 +15,7 @@ from cfork_cli.errors import CforkError, OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.complaints import complaint, may_pass
 from cfork_cli.ffmpeg.remember import Passing, fingerprint, remembered
-from cfork_cli.media.containers import MOV_FAMILY, sound_only
+from cfork_cli.media.containers import MOV_FAMILY, elsewhere, sound_only
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Media, Stream
 from cfork_cli.remux import covers, interleave, losses, opus_delay
@@ -166,8 +166,8 @@ def _fitted(whole: FilmPlan) -> tuple[FilmPlan, list[str]]:
             fitting.append(fits)
         elif any(new.beside and new.source.index == entry.stream.index for new in whole.new):
             raise OutputError(
-                f"a '{whole.container}' file cannot keep the original sound beside the new one: choose another kind of "
-                "file with -o, such as .mkv, or leave --keep-original away"
+                f"a '{whole.container}' file cannot keep the original sound beside the new one: leave --keep-original "
+                f"away, or {elsewhere(whole.container)}"
             )
         if note is not None:
             notes.append(note)
@@ -177,7 +177,7 @@ def _fitted(whole: FilmPlan) -> tuple[FilmPlan, list[str]]:
         several = f"{len(whole.new)} sound tracks of " if len(whole.new) > 1 else ""
         raise OutputError(
             f"{several}'{whole.media.path}' cannot be written as a '{whole.container}' file ({refused}): "
-            "give -o the suffix .mkv"
+            f"{elsewhere(whole.container)}"
         )
     return fitted, notes
 
@@ -207,7 +207,7 @@ def _fit(entry: Entry, film: FilmPlan) -> tuple[Entry | None, str | None]:
     if stream.kind == "video" and not stream.is_cover:
         raise OutputError(
             f"the {stream.codec} picture of '{film.media.path}' does not go into a '{film.container}' file ({why}): "
-            "choose another kind of file with -o, such as .mkv"
+            f"{elsewhere(film.container)}"
         )
     return None, _left_behind(stream, film.container)
 
