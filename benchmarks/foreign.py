@@ -166,11 +166,11 @@ def tried(path: Path, seconds: float, changed_seconds: float) -> dict[str, Any]:
     from cfork_cli.errors import CforkError
     from cfork_cli.media.probe import probe
 
-    length = 0.0
+    length, has_picture = 0.0, False
     kind = path.suffix.lower()
     with contextlib.suppress(CforkError):
         media = probe(path)
-        length = media.duration_seconds or 0.0
+        length, has_picture = media.duration_seconds or 0.0, media.picture is not None
         kind = f"{media.container.split(',')[0]}: {'+'.join(dict.fromkeys(one.codec for one in media.streams))}"
         if not media.audio:
             return {"kind": kind, "left_out": NO_SOUND}
@@ -178,7 +178,7 @@ def tried(path: Path, seconds: float, changed_seconds: float) -> dict[str, Any]:
         return {"kind": kind, "left_out": f"longer than {seconds:g} s"}
     before = hashlib.sha256(path.read_bytes()).digest()
     runs = {
-        name: remixed(path, options, name)
+        name: remixed(path, options, name, has_picture)
         for name, options in RUNS.items() if not options or length <= changed_seconds
     }  # fmt: skip
     if hashlib.sha256(path.read_bytes()).digest() != before:
@@ -186,13 +186,13 @@ def tried(path: Path, seconds: float, changed_seconds: float) -> dict[str, Any]:
     return {"kind": kind, "seconds": round(length, 2), "runs": runs}
 
 
-def remixed(path: Path, options: Sequence[str], name: str) -> dict[str, Any]:
+def remixed(path: Path, options: Sequence[str], name: str, has_picture: bool) -> dict[str, Any]:
     """Remix a film, and return exit code, message or notes, and differences."""
     from cfork_cli.app import run as cfork
 
     suffix = path.suffix.lower()
     if muxer_named(suffix) is None:  # ffmpeg reads such files only
-        suffix = ".mka"
+        suffix = ".mkv" if has_picture else ".mka"
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / f"new{suffix}"
         out = io.StringIO()
