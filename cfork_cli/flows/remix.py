@@ -18,7 +18,7 @@ from cfork_cli.flows.checks import check_levels, check_lufs, check_model
 from cfork_cli.flows.jobs import PipeOptions, RemixJob
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.plans import PipeTarget, RemixPlan, levels
-from cfork_cli.flows.render import Lane, render
+from cfork_cli.flows.render import Lane, losses, render
 from cfork_cli.flows.report import Report, Result
 from cfork_cli.flows.separator import TrackSeparator
 from cfork_cli.flows.sidecar import sidecar_paths
@@ -208,7 +208,7 @@ def remix(plan: RemixPlan, report: Report, *, loaded: LoadedNetwork | None = Non
     seconds = sum(lane.seconds for lane in lanes)
     done = f"{plan.names}: {levels(job.gains_db)}"
     paths = tuple(path for path, _ in plan.outputs)
-    return Result(paths, plan.facts(), notes, seconds, time.monotonic() - began, done)
+    return Result(paths, plan.facts(), notes, seconds, time.monotonic() - began, done, losses(lanes))
 
 
 def _into_pipe(
@@ -242,7 +242,7 @@ def _into_pipe(
         notes = render([lane], [sink], report, stage="remix", total=plan.source.seconds(plan.media))
     name = "to the pipe" if pipes.is_stdout(target.path) else target.path
     done = f"{name}: {levels(job.gains_db)}"
-    return Result((), plan.facts(), notes, lane.seconds, time.monotonic() - began, done)
+    return Result((), plan.facts(), notes, lane.seconds, time.monotonic() - began, done, losses([lane]))
 
 
 def _begin(source: Source, film: FilmPlan, new: NewTrack) -> int:

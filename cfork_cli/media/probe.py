@@ -24,6 +24,9 @@ from cfork_cli.text import address
 
 TIMEOUT_SECONDS = 60.0
 
+MOST_CHANNELS = 64
+"""More are no sound but a damaged header; a second of 20,000 channels is 4 GB."""
+
 _PLAYLISTS = {"hls", "dash", "concat", "concatf", "sdp", "rtsp", "imf"}
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat version", b"v=0\n", b"v=0\r\n")
 _NOT_TOLD = {"", "unknown", "N/A", None}
@@ -129,7 +132,7 @@ def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
         language=None if language in ("und", "", None) else language,
         title=lower.get("title") or None,
         disposition=disposition,
-        channels=_integer(entry.get("channels")),
+        channels=count if (count := _integer(entry.get("channels")) or 0) in range(1, MOST_CHANNELS + 1) else None,
         layout=_layout(entry.get("channel_layout")),
         sample_rate=_integer(entry.get("sample_rate")),
         # mkvmerge writes what Matroska itself has no field for

@@ -86,17 +86,25 @@ def placed(begin: int, late: int, shift: int, least: int | None = None) -> tuple
 
 # Containers that write down how long they are. In the others (MPEG-TS, ADTS, Ogg) the duration is found by looking
 # at the end of the file or guessed from the bit rate: a cut one just says that it is shorter.
-_TELLS_ITS_LENGTH = MIXES | {"wav", "w64", "flac", "caf", "aiff"}
+_TELLS_ITS_LENGTH = MIXES | {
+    "wav", "w64", "flac", "caf", "aiff", "wv", "tta", "ape", "tak", "mpc", "mpc8", "dsf", "iff", "nistsphere", "sox",
+}  # fmt: skip
 
 
-def on_film_time(track: Stream, begin: int = 0, end: int | None = None) -> str:
-    """The filter that puts a track on the film's time line, at its own rate and layout; the first sample is `begin`.
+_TIMED = MIXES | {"mpegts", "mpeg", "ogg", "nut", "rm", "dv", "gxf"}
 
-    A plain decode drops the start delay and closes gaps; `min_hard_comp` at its default leaves errors of 64 ms.
+
+def uniform(track: Stream, end: int | None = None) -> str:
+    """The filter that gives a track one rate and one layout from its beginning to its end.
+
+    Broadcasts change from stereo to 5.1 and back, with every advertisement; a pipe must not. ffmpeg builds its filters
+    anew then, so none of them may remember anything: time is kept by `input.placing`, outside of ffmpeg.
+
+    Args:
+        end: the first sample that is not wanted, on the time line of ffmpeg's output; None: the track's end.
     """
-    filters = f"aresample={track.sample_rate}:async=1:min_hard_comp=0.02:first_pts={begin}"
+    filters = f"aresample={track.sample_rate}"
     if track.layout is not None and re.fullmatch(r"[0-9A-Za-z.()+-]+", track.layout):
-        # Broadcasts change from stereo to 5.1 and back; the pipe must not.
         filters += f",aformat=channel_layouts={track.layout}"
     return filters if end is None else f"{filters},atrim=end_pts={end}"
 
@@ -115,6 +123,12 @@ def nowhere(streams: Sequence[Stream]) -> tuple[str, dict[str, Any]]:
     if any(stream.codec in _SHORT_PACKETS for stream in streams):
         return os.devnull, {"f": "hash", "hash": "adler32", "c": "copy"}
     return "-", {"f": "null", "c": "copy"}
+
+
+def may_have_gaps(media: Media) -> bool:
+    """Return whether sound may rightly pause: in files that tell when each packet is played. In files of one bare sound
+    a gap is a place that could not be read."""
+    return not _TIMED.isdisjoint(media.container.split(","))
 
 
 def clock_streams(media: Media) -> list[Stream]:
