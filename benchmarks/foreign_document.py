@@ -2,8 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+OPENING = """# Films of others
+
+Files that others made, with other programs, remixed by `cfork remix` and looked at before and after: streams, packets
+by their checksums, times, tags, flags, chapters, picture, attachments, the new track, its sound, and decode errors.
+They are test files of the public projects whose folders are named below; none is kept here. Written by
+
+    python benchmarks/foreign.py FOLDER ...
+
+which tries any collection (`--help`; it goes on where it was stopped, one film at a time, and changes none), from
+`benchmarks/results/foreign.jsonl`. Each film is remixed with all gains 0 dB; short ones once more with the dialogue
+3 dB louder.
+"""
+
+DIFFERENCES: Sequence[tuple[str, str, str, str, str]] = (
+    # what, why, notes: patterns; how it is to be judged; in words
+    ("", "", "tags that this ffmpeg does not write", "told", "Tags that this ffmpeg does not write into such a file"),
+    ("tags", "replaygain|r128|itunnorm|mp3gain", "told how loud", "told", "Tags about the loudness of the old sound"),
+    ("tags", "", "keep no (title|language)", "told", "Titles or languages of streams that such a file does not keep"),
+    ("chapters", "", "chapters are", "told", "Chapters that this ffmpeg does not write into such a file"),
+    ("streams|files|packets|times", "", "cannot come along|becomes|be written as", "told",
+     "Streams, covers or attachments that such a file does not take, or takes in another codec"),
+    ("track|sound", "", "sample rate becomes|layout is|carries|channels", "told", "Another layout or sample rate"),
+    ("", "", "defects|gaps of|on top of|damaged time stamps|cut off|earlier than the file", "told",
+     "Damaged films: what was lost is told"),
+    ("times", r"packet \d+ (pts \S+ dts \S+) \S+ -> \1 ", "", "reader",
+     "Lengths of packets (of the last one, which the old file told wrong), or less than 0.1 ms"),
+    ("chapters", r"^\(\((\S+), .*-> \(\(0\.0, ", "", "reader", "MP4's first chapter begins with the film"),
+    ("reader", "", "", "reader", "The reader that compares, which is another than cfork's, cannot read the film"),
+    ("decoding", "", "", "reader", "Packets that PyAV's decoder refuses and ffmpeg's takes"),
+    ("sound", r"likeness 0\.|: [+-]0\.\d\d ms|begins at|ends at", "cannot be written as it was", "codec",
+     "Another codec of speech or of few bits: too unlike to be found again, or with a start-up of its own"),
+    ("sound", r": [+-]0\.\d\d ms \(likeness", "", "codec", "In time, but too unlike after another lossy pass"),
+    ("tags", "", "", "reader", "Tags that the comparing reader sees and this ffmpeg does not (such as ID3 in WAV)"),
+)  # fmt: skip
+
+MESSAGES: Sequence[tuple[int | None, str, str]] = (
+    (2, "cannot write their sound|no kind of film", "A suffix that ffmpeg only reads"),
+    (2, "can write no sound", "A container without an encoder that fits it"),
+    (3, "is encrypted", "Encrypted"),
+    (3, "is not a film or a sound", "No media, or too damaged for ffmpeg to see what it is"),
+    (3, "neither picture nor sound", "Nothing in it"),
+    (3, "playlist", "A playlist"),
+    (3, "cannot be decoded by this ffmpeg|cannot decode", "Sound that this ffmpeg has no decoder for"),
+    (4, "", "The picture or the sound does not go into such a file"),
+    (5, "is damaged|cut off|earlier", "Shorter than it tells, or with much that cannot be decoded"),
+    (5, "is empty", "A sound track without samples"),
+    (5, "could not be decoded", "Sound that cannot be decoded to its end"),
+    (6, "", "ffmpeg failed"),
+)
+
+MARKS = {
+    "told": "said to the user", "reader": "of the comparison", "codec": "of the codec", "fault": "**unexplained**",
+}  # fmt: skip
+
+
+def judged(what: str, why: str, notes: Sequence[str]) -> tuple[str, str]:
+    """Return mark and explanation of a difference."""
+    said = " | ".join(notes)
+    for kind, pattern, note, mark, words in DIFFERENCES:
+        if re.search(kind, what) and re.search(pattern, why, re.IGNORECASE) and re.search(note, said):
+            return mark, words
+    return "fault", f"{what}: {why}"
+
+
+def explained(code: int | None, message: str) -> str | None:
+    """Return why a film was refused, in words; None if nothing explains it."""
+    return next((words for one, how, words in MESSAGES if code == one and re.search(how, message)), None)
 
 
 def listing(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
@@ -13,11 +83,74 @@ def listing(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
             yield f"{row['name']} [{row.get('kind', '')}] -- {row['left_out']}"
         for run, one in row.get("runs", {}).items():
             if one["code"] != 0:
-                yield f"{row['name']} [{row['kind']}] {run}: code {one['code']}: {one['message']}"
+                how = explained(one["code"], one["message"]) or "UNEXPLAINED"
+                yield f"{row['name']} [{row['kind']}] {run}: code {one['code']}: {one['message']} ({how})"
             for what, why in one.get("differences", {}).items():
-                yield f"{row['name']} [{row['kind']}] {run}: {what}: {why} | notes: {one['notes']}"
+                mark, words = judged(what, why, one["notes"])
+                end = f"({mark}) {words}" if mark != "fault" else "UNEXPLAINED"
+                yield f"{row['name']} [{row['kind']}] {run}: {what}: {why} | notes: {one['notes']} {end}"
 
 
-def document(rows: Iterable[dict[str, Any]]) -> str:
+def document(rows: Sequence[dict[str, Any]]) -> str:
     """Return the document."""
-    return "\n".join(["# Films of others", "", f"{len(list(rows))} files.", ""])
+    tried = [row for row in rows if "left_out" not in row]
+    return "\n".join([OPENING, *_counts(tried), *_differences(tried), *_refusals(tried), *_left_out(rows), ""])
+
+
+def _counts(tried: Sequence[dict[str, Any]]) -> Iterator[str]:
+    yield "## Counts\n"
+    kinds = {row["kind"] for row in tried}
+    yield f"{len(tried)} files of {len(kinds)} kinds of container and codecs.\n"
+    yield "| remixed with | films | no difference | differences, all explained | unexplained | refused with a reason |"
+    yield "|---|---|---|---|---|---|"
+    for run in ("0 dB", "+3 dB"):
+        ones = [row["runs"][run] for row in tried if run in row["runs"]]
+        done = [one for one in ones if one["code"] == 0]
+        marks = [{judged(what, why, one["notes"])[0] for what, why in one["differences"].items()} for one in done]
+        faults = sum("fault" in one for one in marks)
+        yield (
+            f"| {run} | {len(ones)} | {sum(not one for one in marks)} | {sum(bool(one) for one in marks) - faults} "
+            f"| {faults} | {len(ones) - len(done)} |"
+        )
+    folders = Counter(row["name"].split("/")[-2] for row in tried)
+    yield "\nFrom " + ", ".join(f"{name} ({count})" for name, count in folders.most_common()) + ".\n"
+    suffixes = Counter("." + row["name"].rsplit(".", 1)[-1].lower() for row in tried)
+    yield "Suffixes: " + ", ".join(f"{name} ({count})" for name, count in suffixes.most_common()) + ".\n"
+
+
+def _differences(tried: Sequence[dict[str, Any]]) -> Iterator[str]:
+    found: dict[tuple[str, str], set[str]] = {}
+    for row in tried:
+        for one in row["runs"].values():
+            for what, why in one.get("differences", {}).items():
+                mark, words = judged(what, why, one["notes"])
+                found.setdefault((mark, words if mark != "fault" else f"`{row['name']}`: {words}"), set()).add(
+                    row["sha256"]
+                )
+    yield "## Differences\n"
+    yield "| films | whose | what |\n|---|---|---|"
+    for (mark, words), names in sorted(found.items(), key=lambda one: (one[0][0] == "fault", -len(one[1]))):
+        yield f"| {len(names)} | {MARKS[mark]} | {words.replace('|', '/')} |"
+    yield ""
+
+
+def _refusals(tried: Sequence[dict[str, Any]]) -> Iterator[str]:
+    found: Counter[tuple[int | None, str]] = Counter()
+    left = 0
+    for row in tried:
+        one = row["runs"].get("0 dB", {"code": 0})
+        if one["code"] != 0:
+            words = explained(one["code"], one["message"]) or f"**unexplained**: `{row['name']}`: {one['message']}"
+            found[one["code"], words] += 1
+            left += one.get("left", 0)
+    yield "## Refusals\n"
+    yield "| films | exit code | why |\n|---|---|---|"
+    for (code, words), count in found.most_common():
+        yield f"| {count} | {code} | {words.replace('|', '/')} |"
+    yield f"\nFiles left behind by a refusal: {left}.\n"
+
+
+def _left_out(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    found = Counter(row["left_out"] for row in rows if "left_out" in row)
+    yield "## Not counted\n"
+    yield from (f"- {words}: {count}" for words, count in found.most_common())

@@ -98,24 +98,35 @@ def rewrite(target: Path, old: Headers, places: Sequence[int], entries: Sequence
     with target.open("r+b") as file:
         try:
             layout = _layout(file)
-        except ValueError:
+            is_whole = _changed(layout.parts, target, old, places, [one for one in entries if _is_track(one)])
+        except ValueError:  # broken elements, in the old film perhaps
             return False
-        head = layout.parts
-        found = [inner for name, inner in ebml.children(head[matroska.TRACKS]) if name == matroska.TRACK]
-        if len(found) != len(places) or max(places, default=0) >= len(old.tracks):
-            return False
-        head[matroska.TRACKS] = ebml.whole(
-            (matroska.TRACK, _track(track, old.tracks[place])) for track, place in zip(found, places, strict=True)
-        )
-        if old.chapters:
-            head[matroska.CHAPTERS] = ebml.whole((matroska.EDITION, one) for one in old.chapters)
-        if old.has_rich_tags() and entries:
-            new = matroska.read(target)
-            told = _tags(old, new, _matches(old, new, places), places, [one for one in entries if _is_track(one)])
-            if old.title is not None:  # ffmpeg takes the tag of that name for it
-                head[matroska.INFO] = _with(head[matroska.INFO], {matroska.TITLE: old.title})
-            head[matroska.TAGS] = ebml.whole((matroska.TAG, one) for one in told)
-        return _write(file, layout)
+        return is_whole and _write(file, layout)
+
+
+def _changed(
+    head: dict[bytes, bytes], target: Path, old: Headers, places: Sequence[int], entries: Sequence[Entry]
+) -> bool:
+    """Change the parts of a file's head; returns whether the tracks are those that were expected.
+
+    Raises:
+        ValueError: elements are broken.
+    """
+    found = [inner for name, inner in ebml.children(head[matroska.TRACKS]) if name == matroska.TRACK]
+    if len(found) != len(places) or max(places, default=0) >= len(old.tracks):
+        return False
+    head[matroska.TRACKS] = ebml.whole(
+        (matroska.TRACK, _track(track, old.tracks[place])) for track, place in zip(found, places, strict=True)
+    )
+    if old.chapters:
+        head[matroska.CHAPTERS] = ebml.whole((matroska.EDITION, one) for one in old.chapters)
+    if old.has_rich_tags() and entries:
+        new = matroska.read(target)
+        told = _tags(old, new, _matches(old, new, places), places, entries)
+        head[matroska.TAGS] = ebml.whole((matroska.TAG, one) for one in told)
+        if old.title is not None:  # ffmpeg takes the tag of that name for it
+            head[matroska.INFO] = _with(head[matroska.INFO], {matroska.TITLE: old.title})
+    return True
 
 
 def _is_carried(film: FilmPlan) -> bool:
