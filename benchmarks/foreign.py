@@ -107,8 +107,8 @@ def films(folders: Sequence[Path], megabytes: float, alike: int) -> Iterator[tup
             suffix = path.suffix.lower()
             if not path.is_file() or not (muxer_named(suffix) or suffix in MORE_SUFFIXES):
                 continue
-            name = path.relative_to(folder.parent if folder.is_dir() else path.parent).as_posix()
-            kind = name.split("/")[-2] if "/" in name else "", suffix
+            name = path.resolve().relative_to((folder if folder.is_dir() else path.parent).resolve().parent).as_posix()
+            kind = name.split("/")[-2], suffix
             counts[kind] += 1
             if counts[kind] <= alike and 0 < path.stat().st_size <= megabytes * 1e6:
                 groups[suffix].append((path, name))
