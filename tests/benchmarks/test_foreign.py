@@ -89,10 +89,12 @@ def test_the_document_explains_or_says_that_it_cannot(foreign: Any) -> None:
         row("d.ts", broken),
         row("e.ts", good),
     ]
+    moved = {"code": 0, "notes": [], "differences": {"times": "packet 0"}}
+    rows.append(row("g.mpg", moved, kind="mpeg: mp2"))
     rows.append({"sha256": "f", "name": "some/f.ts", "left_out": "longer than 60 s"})
     text = foreign.document(rows)
-    assert "| 0 dB | 5 | 1 | 1 | 1 | 2 |" in text
-    assert "| +3 dB | 1 | 1 | 0 | 0 | 0 |" in text
+    assert "| 0 dB | 6 | 1 | 1 | 1 | 1 | 2 |" in text
+    assert "| +3 dB | 1 | 1 | 0 | 0 | 0 | 0 |" in text
     assert "**unexplained** | `some/b.mkv`" in text
     assert "**unexplained**: `some/d.ts`" in text
     assert "Files left behind by a refusal: 1" in text
