@@ -45,7 +45,7 @@ DIFFERENCES: Sequence[tuple[str, str, str, str, str]] = (
     ("sound", r": [+-]0\.\d\d ms \(likeness", "", "codec", "In time, but too unlike after another lossy pass"),
     ("sound", r"^begins at 0\.0000, not at 0\.1\d+ s$", "", "reader",
      "ADTS, which has no time stamps: the reader makes them up"),
-    ("streams", "^data", "", "reader", "Streams of data without packets, or text of chapters that the muxer makes anew"),
+    ("streams", "^data", "", "reader", "Streams of data without packets, or chapters that the muxer makes anew"),
     ("tags", "", "", "reader", "Tags that the comparing reader sees and this ffmpeg does not (such as ID3 in WAV)"),
 )  # fmt: skip
 

@@ -7,8 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from cfork_cli.errors import OutputError, UsageError
-from cfork_cli.media.pipes import is_input_pipe
+from cfork_cli.errors import OutputError
 from cfork_cli.output.destination import check_destination
 
 
@@ -51,25 +50,23 @@ def made_folder(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def in_folder(asked: str | None, film: Path, *, keep: bool) -> Iterator[Path | None]:
-    """Make the folder that an output names by a slash at its end, and give the usual name in it; None for a file.
+def in_folder(asked: str | None, *, keep: bool) -> Iterator[None]:
+    """Make the folder that an output names by a slash at its end; gone again if nothing comes of it.
 
     Args:
-        keep: whether it stays, if it was not there before; what fails leaves none anyway.
+        keep: whether it stays, if it was not there before.
 
     Raises:
-        OutputError: it cannot be made. UsageError: the film has no name.
+        OutputError: it cannot be made.
     """
     if not asked or not asked.endswith(("/", os.sep)):
-        yield None
+        yield
         return
-    if is_input_pipe(film):
-        raise UsageError(f"'{asked}' is a folder, and what comes from a pipe has no name: give -o a file name")
     folder = Path(asked)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"'{folder}' is a file, not a directory: choose another place with -o")
     is_new = not folder.exists()
     with made_folder(folder):
-        yield folder / f"{film.stem}.cfork{film.suffix}"
+        yield
     if is_new and not keep:
         folder.rmdir()

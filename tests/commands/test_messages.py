@@ -103,7 +103,6 @@ def test_a_slash_at_the_end_means_a_folder(tmp_path: Path, capsys: pytest.Captur
     assert [one.name for one in folder.iterdir()] == ["a.cfork.flac"]
     assert said(capsys, path, "-o", f"{folder}/")[0] == OutputError.exit_code
     assert said(capsys, path, "-o", f"{path}/")[0] == OutputError.exit_code
-    assert said(capsys, "-", "-o", f"{folder}/")[0] == UsageError.exit_code
     assert len(list(folder.iterdir())) == 1
 
 
