@@ -74,7 +74,7 @@ def test_the_real_cause_is_quoted_and_no_consequence() -> None:
 
 
 def test_a_url_is_called_a_url(capsys: pytest.CaptureFixture[str]) -> None:
-    code, error = said(capsys, "https://example.org/film.mkv")
+    code, error = said(capsys, "https://example.org/film.mkv", "--codec", "flac")
     assert code == InputError.exit_code
     assert "'https://example.org/film.mkv' is a URL" in error
     with pytest.raises(OutputError, match="is a URL"):
