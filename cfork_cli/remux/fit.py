@@ -19,14 +19,12 @@ from cfork_cli.media.containers import MOV_FAMILY, elsewhere, is_same_kind, soun
 from cfork_cli.media.probe import probe
 from cfork_cli.media.timeline import keeps_time_stamps
 from cfork_cli.media.types import Media, Stream
-from cfork_cli.remux import covers, interleave, losses, opus_delay
+from cfork_cli.remux import covers, dolby_vision, interleave, losses, opus_delay
 from cfork_cli.remux.command import build, extract, raw_tracks
 from cfork_cli.remux.plan import Entry, FilmPlan, NewTrack
 
-_TEXT_SUBTITLES = ("mov_text", "subrip", "webvtt", "ass")
-_DOLBY_VISION = {"dvh1": "hvc1", "dvhe": "hvc1", "dva1": "avc1", "dvav": "avc1", "dav1": "av01"}
-"""Tags of pictures that need a player for Dolby Vision -> those of pictures that do not."""
 _TRIAL_PACKETS = 8
+_TEXT_SUBTITLES = ("mov_text", "subrip", "webvtt", "ass")
 _LOSSLESS = ("flac", "alac", "pcm_s24le", "pcm_s16le")
 
 
@@ -60,7 +58,7 @@ def plan_film(
     entries, more = _in_places(opus_delay.cured(entries, container), container)
     whole = FilmPlan(media, tuple(new), container, tuple(entries), suffix)
     notes += more
-    whole, more = _with_own_tags(whole)
+    whole, more = dolby_vision.with_own_tags(whole, _refusal)
     notes += more
     refused = _refusal(whole)
     if refused is not None:
@@ -124,22 +122,6 @@ def _entries(stream: Stream, new: Sequence[NewTrack], container: str, default: S
     if made is not None:
         is_default = stream.index == default.index if default is not None else False if made.beside else None
         yield Entry(stream, "encode", made.codec.encoder, new=made, default=is_default)
-
-
-def _with_own_tags(film: FilmPlan) -> tuple[FilmPlan, list[str]]:
-    """Return the plan with the four letters by which players know Dolby Vision, where this ffmpeg can write them."""
-    ours = [entry for entry in film.entries if entry.action == "copy" and entry.stream.tag in _DOLBY_VISION]
-    if not ours or film.container not in MOV_FAMILY:
-        return film, []
-    kept = {entry: replace(entry, options=(*entry.options, ("tag", entry.stream.tag or ""))) for entry in ours}
-    wanted = replace(film, entries=tuple(kept.get(entry, entry) for entry in film.entries))
-    if _refusal(wanted) is None or _refusal(film) is not None:
-        return wanted, []
-    return film, [
-        f"the picture's tag {entry.stream.tag} becomes {_DOLBY_VISION[entry.stream.tag or '']}: this ffmpeg cannot "
-        "write it, and players that go by the tag show no Dolby Vision"
-        for entry in ours
-    ]
 
 
 def _in_places(entries: list[Entry], container: str) -> tuple[list[Entry], list[str]]:

@@ -18,6 +18,7 @@ from support.rewritten import rewritten
 
 from cfork_cli.media import ebml, matroska
 from cfork_cli.remux import matroska as carrying
+from cfork_cli.remux import matroska_head
 
 LANGUAGES = ("und", "pt-BR", "en", "zh-Hant")
 EVERYTHING: dict[str, Any] = {
@@ -108,7 +109,7 @@ def test_ordinary_files_are_left_as_ffmpeg_wrote_them(tmp_path: Path, monkeypatc
 
 
 def test_what_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carrying, "_write", lambda *_: False)
+    monkeypatch.setattr(matroska_head, "write", lambda *_: False)
     _, _, notes = rewritten(mkv.special(tmp_path / "a.mkv", **EVERYTHING), tmp_path / "b.mkv")
     assert len(notes) == 5
 
