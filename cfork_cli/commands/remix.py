@@ -174,9 +174,13 @@ def remix(
     from cfork_cli.flows.jobs import PipeOptions, RemixJob
     from cfork_cli.media import pipes
     from cfork_cli.mix.normalize import parse_loudness
+    from cfork_cli.output.stem_folder import in_folder
 
     target = film_output(output, input) or pipes.natural_output(input)
-    with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(target)) as console:
+    with (
+        Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(target)) as console,
+        in_folder(output, keep=not dry_run),
+    ):
         effects_asked = (preset, dialog_fx, music_fx, effects_fx, dialog_reverb, music_reverb, effects_reverb)
         others = (output, codec, bitrate, downmix, loudness, title, start, end, duration, input_format)
         words = (dialog, music, effects, *effects_asked, speech_boost, duck or None, night, *others)

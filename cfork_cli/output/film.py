@@ -163,7 +163,8 @@ class FilmSink(FileSink):
         try:
             new = probe(self._temporary)
         except CforkError as error:
-            raise FfmpegError(f"ffmpeg wrote a film that cannot be read back ({error}): nothing was written") from error
+            why = str(error).replace(str(self._temporary), self.output.name)
+            raise FfmpegError(f"ffmpeg wrote a film that cannot be read back ({why}): nothing was written") from error
         planned = _shape([entry.stream for entry in self.plan.entries])
         if _shape(new.streams) != planned:
             there = ", ".join(str(stream) for stream in new.streams)

@@ -15,16 +15,14 @@ from cfork_cli.errors import CforkError, OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.complaints import complaint, may_pass
 from cfork_cli.ffmpeg.remember import Passing, fingerprint, remembered
-from cfork_cli.media.containers import MOV_FAMILY, sound_only
+from cfork_cli.media.containers import MOV_FAMILY, elsewhere, sound_only
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Media, Stream
-from cfork_cli.remux import covers, first_packets, interleave, losses, opus_delay
+from cfork_cli.remux import covers, dolby_vision, first_packets, interleave, losses, opus_delay
 from cfork_cli.remux.command import build, extract, raw_tracks
 from cfork_cli.remux.plan import Entry, FilmPlan, NewTrack
 
 _TEXT_SUBTITLES = ("mov_text", "subrip", "webvtt", "ass")
-_DOLBY_VISION = {"dvh1": "hvc1", "dvhe": "hvc1", "dva1": "avc1", "dvav": "avc1", "dav1": "av01"}
-"""Tags of pictures that need a player for Dolby Vision -> those of pictures that do not."""
 _AMONG_PICTURES = {"h264": "H264", "hevc": "HEVC"}
 """AVI has no place for their headers but among the pictures, and calls them so then."""
 
@@ -61,7 +59,7 @@ def plan_film(
     entries, more = _in_places(opus_delay.cured(entries, container), container)
     whole = FilmPlan(media, tuple(new), container, tuple(entries), suffix)
     notes += more
-    whole, more = _with_own_tags(whole)
+    whole, more = dolby_vision.with_own_tags(whole, _refusal)
     notes += more
     refused = _refusal(whole)
     if refused is not None:
@@ -127,22 +125,6 @@ def _entries(stream: Stream, new: Sequence[NewTrack], container: str, default: S
         yield Entry(stream, "encode", made.codec.encoder, new=made, default=is_default)
 
 
-def _with_own_tags(film: FilmPlan) -> tuple[FilmPlan, list[str]]:
-    """Return the plan with the four letters by which players know Dolby Vision, where this ffmpeg can write them."""
-    ours = [entry for entry in film.entries if entry.action == "copy" and entry.stream.tag in _DOLBY_VISION]
-    if not ours or film.container not in MOV_FAMILY:
-        return film, []
-    kept = {entry: replace(entry, options=(*entry.options, ("tag", entry.stream.tag or ""))) for entry in ours}
-    wanted = replace(film, entries=tuple(kept.get(entry, entry) for entry in film.entries))
-    if _refusal(wanted) is None or _refusal(film) is not None:
-        return wanted, []
-    return film, [
-        f"the picture's tag {entry.stream.tag} becomes {_DOLBY_VISION[entry.stream.tag or '']}: this ffmpeg cannot "
-        "write it, and players that go by the tag show no Dolby Vision"
-        for entry in ours
-    ]
-
-
 def _in_places(entries: list[Entry], container: str) -> tuple[list[Entry], list[str]]:
     """Files that are kept outside the streams, after all streams; one cover only where there is room for one."""
     attached = False
@@ -173,8 +155,8 @@ def _fitted(whole: FilmPlan) -> tuple[FilmPlan, list[str]]:
             fitting.append(fits)
         elif any(new.beside and new.source.index == entry.stream.index for new in whole.new):
             raise OutputError(
-                f"a '{whole.container}' file cannot keep the original sound beside the new one: choose another kind of "
-                "file with -o, such as .mkv, or leave --keep-original away"
+                f"a '{whole.container}' file cannot keep the original sound beside the new one: leave --keep-original "
+                f"away, or {elsewhere(whole.container)}"
             )
         if note is not None:
             notes.append(note)
@@ -184,7 +166,7 @@ def _fitted(whole: FilmPlan) -> tuple[FilmPlan, list[str]]:
         several = f"{len(whole.new)} sound tracks of " if len(whole.new) > 1 else ""
         raise OutputError(
             f"{several}'{whole.media.path}' cannot be written as a '{whole.container}' file ({refused}): "
-            "give -o the suffix .mkv"
+            f"{elsewhere(whole.container)}"
         )
     return fitted, notes
 
@@ -214,7 +196,7 @@ def _fit(entry: Entry, film: FilmPlan) -> tuple[Entry | None, str | None]:
     if stream.kind == "video" and not stream.is_cover:
         raise OutputError(
             f"the {stream.codec} picture of '{film.media.path}' does not go into a '{film.container}' file ({why}): "
-            "choose another kind of file with -o, such as .mkv"
+            f"{elsewhere(film.container)}"
         )
     return None, _left_behind(stream, film.container)
 
