@@ -5,8 +5,8 @@
     python benchmarks/word_error_rate.py testdata/usr/share/pocketsphinx/test/data/librivox SCENES
 
 The voice reads known text (LibriVox; five sentences in Debian's package pocketsphinx-testdata). It is laid over the
-music and effects of scenes whose stems are known (a folder with `music.wav` and `sfx.wav` for each, as `cfork dnr build`
-makes them), at so many dB over them (RMS while it speaks). All sentences are one scene; each is recognised alone, by
+music and effects of scenes whose stems are known (a folder with `music.wav` and `sfx.wav` for each, as `cfork dnr
+build` makes them), at so many dB over them (RMS while it speaks). All sentences are one scene; each is recognised alone, by
 PocketSphinx with the English model that its package brings. Nothing here was in the training of the network.
 """
 
@@ -90,9 +90,8 @@ def main() -> None:
         at += len(pause)
         starts.append(at)
         at += len(sound)
-    speaks = np.concatenate(
-        [np.arange(start, start + len(sound)) for start, (sound, _) in zip(starts, told, strict=True)]
-    )
+    spans = [(start, start + len(sound)) for start, (sound, _) in zip(starts, told, strict=True)]
+    speaks = np.concatenate([np.arange(*span) for span in spans])
     words = sum(len(text) for _, text in told)
 
     def wrong(sound: np.ndarray) -> int:

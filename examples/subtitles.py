@@ -10,11 +10,13 @@ place; the times are those of the film.
 from __future__ import annotations
 
 import argparse
+import io
 import tempfile
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import soundfile
 from pocketsphinx import Decoder, Segmenter
 
 import cfork
@@ -25,25 +27,17 @@ RATE = 16_000
 def lines(sound: Path) -> Iterator[tuple[float, float, str]]:
     """Yield begin, end (seconds) and words of everything that is said."""
     decoder = Decoder(loglevel="ERROR")
-    with wave.open(str(sound), "rb") as file:
-        # the segmenter reads a stream of bare samples, and finds where somebody speaks
-        for speech in Segmenter(sample_rate=RATE).segment(_Samples(file)):
-            decoder.start_utt()
-            decoder.process_raw(speech.pcm, full_utt=True)
-            decoder.end_utt()
-            heard = decoder.hyp()
-            if heard is not None and heard.hypstr:
-                yield speech.start_time, speech.end_time, heard.hypstr
-
-
-class _Samples:
-    """A WAV file as a stream of bytes."""
-
-    def __init__(self, file: wave.Wave_read) -> None:
-        self._file = file
-
-    def read(self, size: int) -> bytes:
-        return self._file.readframes(size // 2)
+    voice, _ = soundfile.read(sound, dtype="float32")
+    # recognisers expect a voice near full scale
+    pcm = np.rint(voice * (28_000 / max(float(np.abs(voice).max()), 1e-6))).astype("<i2")
+    # the segmenter reads a stream of bare samples, and finds where somebody speaks
+    for speech in Segmenter(sample_rate=RATE).segment(io.BytesIO(pcm.tobytes())):
+        decoder.start_utt()
+        decoder.process_raw(speech.pcm, full_utt=True)
+        decoder.end_utt()
+        heard = decoder.hyp()
+        if heard is not None and heard.hypstr:
+            yield speech.start_time, speech.end_time, heard.hypstr
 
 
 def stamp(seconds: float) -> str:
