@@ -13,6 +13,7 @@ import numpy as np
 
 from cfork_cli.media.samples import over_full_scale
 from cfork_cli.mix.effect import Effect, Series
+from cfork_cli.mix.fifo import Fifo
 from cfork_cli.mix.mixer import Mixer, StemMixer
 from cfork_cli.mix.rider import Fader, Rider
 from cfork_cli.mix.riding import Boost, Duck, Night
@@ -58,8 +59,8 @@ class Desk:
         self._count = len(stems)
         self._strips = [Series(effects.get(stem, ())) for stem in stems]
         self._gains = [np.float32(10 ** (gains_db.get(stem, 0.0) / 20)) for stem in stems]
-        self._dry: np.ndarray | None = None  # mixture and stems, `[1 + stems, channels, samples]`, waiting for strips
-        self._wet: list[np.ndarray] = []
+        self._dry: Fifo | None = None  # mixture and stems, `[1 + stems, channels, samples]`, waiting for the strips
+        self._wet: list[Fifo] = []
         self._riders: list[Rider] = []
         if not processing.follows_speech:
             return
@@ -90,9 +91,13 @@ class Desk:
         Shape:
             mixture `[channels, samples]`, stems `[stems, channels, samples]` -> `[1 + 2 stems, channels, any samples]`
         """
-        dry = np.concatenate((mixture[None], stems), dtype=np.float32)
-        self._dry = dry if self._dry is None else np.concatenate((self._dry, dry), axis=2)
-        rows = self._joined([strip.push(stem) for strip, stem in zip(self._strips, stems, strict=True)])
+        if self._dry is None:
+            self._dry = Fifo((1 + self._count, len(mixture)))
+            self._wet = [Fifo((len(mixture),)) for _ in self._strips]
+        self._dry.push(np.concatenate((mixture[None], stems), dtype=np.float32))
+        for wet, strip, stem in zip(self._wet, self._strips, stems, strict=True):
+            wet.push(strip.push(stem))
+        rows = self._joined(self._dry)
         for rider in self._riders:
             rows = rider.push(rows)
         return rows
@@ -101,24 +106,21 @@ class Desk:
         """Return the rest; None if there is none."""
         if self._dry is None:
             return None
-        empty = self._dry[0, :, :0]
-        ends = [strip.finish() for strip in self._strips]
-        rows = self._joined([empty if end is None else end for end in ends])
+        for wet, strip in zip(self._wet, self._strips, strict=True):
+            end = strip.finish()
+            if end is not None:
+                wet.push(end)
+        rows = self._joined(self._dry)
         for rider in self._riders:
             moved, rest = rider.push(rows), rider.finish()
             rows = moved if rest is None else np.concatenate((moved, rest), axis=2)
         return rows
 
-    def _joined(self, wet: Sequence[np.ndarray]) -> np.ndarray:
+    def _joined(self, dry: Fifo) -> np.ndarray:
         """Return as much as has come out of all strips, and what went in beside it."""
-        dry = self._dry
-        assert dry is not None  # the callers have seen to it
-        self._wet = [np.concatenate(pair, axis=1) for pair in zip(self._wet, wet, strict=True)] if self._wet else [*wet]
-        ready = min((one.shape[1] for one in self._wet), default=dry.shape[2])
-        treated = [one[None, :, :ready] * gain for one, gain in zip(self._wet, self._gains, strict=True)]
-        self._wet = [one[:, ready:] for one in self._wet]
-        self._dry = dry[:, :, ready:]
-        return np.concatenate((dry[:, :, :ready], *treated), dtype=np.float32)
+        ready = min((len(wet) for wet in self._wet), default=len(dry))
+        treated = [wet.take(ready)[None] * gain for wet, gain in zip(self._wet, self._gains, strict=True)]
+        return np.concatenate((dry.take(ready), *treated), dtype=np.float32)
 
 
 class DeskMixer(Mixer):
@@ -170,13 +172,15 @@ class DeskStemMixer(Mixer):
         self.stems = tuple(stems)
         self._inner, self._desk, self._first, self._cuts = inner, desk, first, cuts
         self._places = [self.stems.index(stem) for stem in inner.stems]
-        self._sounds: np.ndarray | None = None  # of the inner mixer, waiting for the desk
+        self._sounds: Fifo | None = None  # of the inner mixer, waiting for the desk
         self._cut = 0
 
     def run(self, pieces: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for mixture, stems in pieces:
             sounds = self._inner.mix(mixture, stems[self._places])
-            self._sounds = sounds if self._sounds is None else np.concatenate((self._sounds, sounds), axis=2)
+            if self._sounds is None:
+                self._sounds = Fifo(sounds.shape[:2])
+            self._sounds.push(sounds)
             whole = np.array(stems)
             whole[self._places] = sounds[self._first : self._first + len(self._places)]
             yield from self._written(self._desk.push(mixture, whole))
@@ -194,8 +198,7 @@ class DeskStemMixer(Mixer):
         if rows is None or not rows.shape[2] or self._sounds is None:
             return
         ready = rows.shape[2]
-        sounds = self._sounds[:, :, :ready].copy()
-        self._sounds = self._sounds[:, :, ready:]
+        sounds = self._sounds.take(ready)
         for number, place in enumerate(self._places):
             sounds[self._first + number] = rows[1 + len(self.stems) + place]
         self._cut += over_full_scale(sounds)

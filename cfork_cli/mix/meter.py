@@ -9,6 +9,7 @@ from cfork_cli.mix.loudness import k_weighting, lufs
 
 STEP_SECONDS = 0.1
 _SILENCE = 1e-12
+_PART = 1 << 13  # costs least: longer transforms cost more, shorter ones are called more often
 
 
 def step_samples(sample_rate: int) -> int:
@@ -27,7 +28,9 @@ class Meter:
         self._heard = np.flatnonzero(weights)
         self._weights = weights[self._heard]
         self._step = step_samples(sample_rate)
-        self._convolver = Convolver(k_weighting(sample_rate)[None], len(self._heard)) if len(self._heard) else None
+        self._convolver = (
+            Convolver(k_weighting(sample_rate)[None], len(self._heard), part=_PART) if len(self._heard) else None
+        )
         self._waiting = np.zeros((len(self._heard), 0), np.float32)
 
     def push(self, block: np.ndarray) -> list[float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cfork_cli.mix.fifo import Fifo
 from cfork_cli.mix.meter import Meter, step_samples
 from cfork_cli.mix.riding import Curve
 
@@ -42,13 +43,15 @@ class Rider:
         self._voice_meter, self._rest_meter = Meter(sample_rate, weights), Meter(sample_rate, weights)
         self._faders = list(faders)
         self._places = (np.arange(self._step) + 0.5) / self._step - 0.5  # of the samples around the middle of a step
-        self._waiting: np.ndarray | None = None
+        self._waiting: Fifo | None = None
 
     def push(self, rows: np.ndarray) -> np.ndarray:
         """Take a block `[rows, channels, samples]` and return what is ready."""
-        self._waiting = rows if self._waiting is None else np.concatenate((self._waiting, rows), axis=2)
+        if self._waiting is None:
+            self._waiting = Fifo(rows.shape[:2])
+        self._waiting.push(rows)
         self._follow(self._voice_meter.push(self._voice(rows)), self._rest_meter.push(self._rest(rows)))
-        return self._ride(self._waiting.shape[2] // self._step)
+        return self._ride(self._waiting, len(self._waiting) // self._step)
 
     def finish(self) -> np.ndarray | None:
         """Return the rest; None if nothing came."""
@@ -57,26 +60,20 @@ class Rider:
         self._follow(self._voice_meter.finish(), self._rest_meter.finish())
         ahead = max(fader.curve.AHEAD for fader in self._faders) + 1
         self._follow([0.0] * ahead, [0.0] * ahead)
-        length = self._waiting.shape[2]
+        length = len(self._waiting)
         steps = -(-length // self._step)
-        missing = steps * self._step - length
-        self._waiting = np.concatenate(
-            (self._waiting, np.zeros((*self._waiting.shape[:2], missing), np.float32)), axis=2
-        )
-        return self._ride(steps)[:, :, :length]
+        self._waiting.push(np.zeros((*self._waiting.shape, steps * self._step - length), np.float32))
+        return self._ride(self._waiting, steps)[:, :, :length]
 
     def _follow(self, voice: Sequence[float], rest: Sequence[float]) -> None:
         # both meters hear the same number of samples, so they are ready together
         for fader in self._faders:
             fader.gains_db.extend(fader.curve.push(voice, rest))
 
-    def _ride(self, most: int) -> np.ndarray:
+    def _ride(self, waiting: Fifo, most: int) -> np.ndarray:
         """Move up to so many steps whose gain, and that of the next step, is known."""
-        waiting = self._waiting
-        assert waiting is not None  # the callers have seen to it
         steps = max(min(most, *(len(fader.gains_db) - 1 for fader in self._faders)), 0)
-        out = waiting[:, :, : steps * self._step].copy()
-        self._waiting = waiting[:, :, steps * self._step :]
+        out = waiting.take(steps * self._step)
         for number in range(steps):
             self._move(out[:, :, number * self._step : (number + 1) * self._step])
         return out

@@ -21,7 +21,7 @@ from cfork_cli.flows import network as networks
 Command = Callable[..., Ran]
 RATE = 44_100
 SHARES = {"music": 0.5, "dialogue": 0.3, "effects": 0.2}
-SAME_FFT = "afftfilt=real=re:imag=im"  # gives what it gets, 3072 samples later
+LATE = "superequalizer"  # gives what it gets, 4095 samples later
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ def remixed(cfork: Command, place: Path, *options: str) -> np.ndarray:
     [
         (["--dialog-fx", "volume=2"], 1.3),
         (["--music-fx", "volume=0.5,volume=0.5", "--effects-fx", "volume=0"], 0.425),
-        (["--dialog-fx", f"{SAME_FFT},volume=3"], 1.6),
+        (["--dialog-fx", f"{LATE},volume=3"], 1.6),
         (["--dialog-fx", "volume=2", "--dialog", "-6.0206"], 1.0),
         (["--dialog-fx", "alimiter=level=0:limit=1:attack=40", "--music", "6.0206"], 1.5),
     ],
@@ -109,10 +109,10 @@ def test_music_steps_back_where_the_network_hears_a_voice(cfork: Command, place:
 
 def test_surround_and_several_tracks(cfork: Command, place: Path) -> None:
     """Each track has its own chain, with its own channels; the low-frequency channel passes."""
-    tracks = [Sound("pcm_f32le", "5.1(side)", 48_000, noise(6, 48_000, seed=1)),
-              Sound("pcm_f32le", "mono", 44_100, noise(1, 44_100, seed=2))]  # fmt: skip
+    tracks = [Sound("flac", "5.1(side)", RATE, noise(6, RATE, seed=1)),
+              Sound("pcm_f32le", "mono", RATE, noise(1, RATE, seed=2))]  # fmt: skip
     make(place / "b.mkv", *tracks, seconds=1)
-    ran = cfork("remix", "b.mkv", "--track", "all", "--dialog-fx", f"{SAME_FFT},volume=2", "--music-reverb", "none",
+    ran = cfork("remix", "b.mkv", "--track", "all", "--dialog-fx", f"{LATE},volume=2", "--music-reverb", "none",
                 "-o", "new.mkv")  # fmt: skip
     assert ran.code == 0, ran.err
     for number, channels in enumerate((6, 1)):
@@ -120,9 +120,7 @@ def test_surround_and_several_tracks(cfork: Command, place: Path) -> None:
         factor = np.full((channels, 1), 1.3)
         if channels == 6:
             factor[3] = 1
-        middle = slice(2000, -2000)  # but for the ends, where the network's rate is not the film's
-        np.testing.assert_allclose(after[:, middle], (before * factor)[:, middle], atol=0.02)
-        assert np.sqrt(np.square((after - before * factor)[:, middle]).mean()) < 0.01
+        np.testing.assert_allclose(after, before * factor, atol=1e-4)  # 24 bits in FLAC
 
 
 @pytest.mark.parametrize(
@@ -155,7 +153,7 @@ def test_what_makes_no_sense_is_one_line_before_the_work(
 
 
 def test_through_pipes(told: np.ndarray, place: Path, cfork: Command) -> None:
-    options = ["--dialog-fx", f"{SAME_FFT},acompressor", "--music-reverb", "room", "--duck", "music", "--night"]
+    options = ["--dialog-fx", f"{LATE},acompressor", "--music-reverb", "room", "--duck", "music", "--night"]
     in_file = remixed(cfork, place, *options, "--input-lufs", "-20")
     bare = ["--input-format", "f32le", "--rate", str(RATE), "--channels", "2", "--input-lufs", "-20"]
     left = piped(["remix", "-", *bare, "--output-format", "f32le", *options], np.ascontiguousarray(told.T).tobytes())
@@ -168,18 +166,19 @@ def test_through_pipes(told: np.ndarray, place: Path, cfork: Command) -> None:
 def test_stems_with_effects(cfork: Command, place: Path, told: np.ndarray) -> None:
     """On the stems that are written; the mixture beside them is the film's own, the residual what it was."""
     ran = cfork("separate", "a.wav", "-o", "stems", "--stem", "music", "--stem", "effects", "--mixture", "--residual",
-                "file", "--music-fx", f"{SAME_FFT},volume=2", "--duck", "effects:6.0206", "--json")  # fmt: skip
+                "file", "--music-fx", f"{LATE},volume=2", "--duck", "effects:6.0206", "--json")  # fmt: skip
     assert ran.code == 0, ran.err
     found = {path.stem: samples(path) for path in (place / "stems").iterdir()}
     for name, factor in {"mixture": 1, "music": 1, "effects": 0.1, "residual": 0.3}.items():
         np.testing.assert_allclose(found[name], told * factor, atol=1e-4)
     assert "do not add up" in ran.result["notes"][0]
-    assert ran.result["effects"]["music"]["filters"] == f"{SAME_FFT},volume=2"
+    assert ran.result["effects"]["music"]["filters"] == f"{LATE},volume=2"
 
 
 def test_one_stem_into_a_pipe(told: np.ndarray) -> None:
     bare = ["--input-format", "f32le", "--rate", str(RATE), "--channels", "2"]
-    left = piped(["separate", "-", *bare, "--stem", "dialogue", "-o", "-", "--format", "f32le", "--dialog-fx", "volume=2"],
+    left = piped(["separate", "-", *bare, "--stem", "dialogue", "-o", "-", "--format", "f32le", "--dialog-fx",
+                  "volume=2"],
                  np.ascontiguousarray(told.T).tobytes())  # fmt: skip
     assert left.code == 0
     np.testing.assert_allclose(left.floats(2), told * 0.6, atol=1e-5)
@@ -208,7 +207,7 @@ def test_a_preset_and_what_wins_over_it(cfork: Command, place: Path, told: np.nd
     ran = cfork(
         "remix", "a.wav", "--preset", "mine.toml", "--music", "0", "--dialog-fx", "anull", "-o", "b.wav", "--json"
     )
-    np.testing.assert_allclose(samples(place / "b.wav"), told * 0.85, atol=1e-5)
+    np.testing.assert_allclose(samples(place / "b.wav"), told * 1.05, atol=1e-5)
     result = ran.result
     assert result["preset"] == "mine.toml"
     assert result["gains_db"] == {"dialogue": -6.0206, "music": 0.0, "effects": 0.0}
@@ -244,7 +243,7 @@ def test_presets_are_listed_shown_saved(cfork: Command, place: Path, tmp_path: P
     assert "night = true" in shown
     (folder / "broken.toml").write_text("a = ")
     table = cfork("presets")
-    assert [line.split()[0] for line in table.out.splitlines() if line.startswith((" late", " night"))] == [
+    assert [line.split()[0] for line in table.out.splitlines() if line.startswith(("  late", "  night"))] == [
         "night",
         "late",
     ]
@@ -253,7 +252,8 @@ def test_presets_are_listed_shown_saved(cfork: Command, place: Path, tmp_path: P
     assert [one["name"] for one in found["presets"]][-1] == "late"
     assert len(found["notes"]) == 1
     for wrong, words in ((["save", "../x"], "no name"), (["save", "x", "--music-fx", "amovie=x"], "opens files"),
-                         (["save", "x", "--loudness", "loud"], "not a loudness"), (["show", "x"], "no preset")):  # fmt: skip
+                         (["save", "x", "--loudness", "loud"], "not a loudness"),
+                         (["show", "x"], "no preset")):  # fmt: skip
         ran = cfork("presets", *wrong)
         assert ran.code == 2
         assert words in ran.err

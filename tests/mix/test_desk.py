@@ -73,7 +73,8 @@ def remixed(
 
 
 def loudness(sound: np.ndarray) -> float:
-    return float(level_lufs(float(np.mean(Meter(RATE, np.ones(2)).push(np.ascontiguousarray(sound))))))
+    meter = Meter(RATE, np.ones(2))
+    return float(level_lufs(float(np.mean([*meter.push(np.ascontiguousarray(sound)), *meter.finish()]))))
 
 
 def change_db(before: np.ndarray, after: np.ndarray) -> np.ndarray:
