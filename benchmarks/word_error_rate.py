@@ -6,8 +6,8 @@
 
 The voice reads known text (LibriVox; five sentences in Debian's package pocketsphinx-testdata). It is laid over the
 music and effects of scenes whose stems are known (a folder with `music.wav` and `sfx.wav` for each, as `cfork dnr
-build` makes them), at so many dB over them (RMS while it speaks). All sentences are one scene; each is recognised alone, by
-PocketSphinx with the English model that its package brings. Nothing here was in the training of the network.
+build` makes them), at so many dB over them (RMS while it speaks). All sentences are one scene; each is recognised
+alone, by PocketSphinx with the English model that its package brings. Nothing here was in the network's training.
 """
 
 from __future__ import annotations

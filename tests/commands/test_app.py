@@ -87,7 +87,7 @@ def function_of(words: list[str]) -> Callable:
 @pytest.mark.parametrize(
     "name",
     [
-        "remix", "separate", "info", "evaluate", "models", "models list", "models pull", "models info", "models verify",
+        "remix", "separate", "info", "dub", "plot", "evaluate", "models", "models list", "models pull", "models info", "models verify",
         "models convert",
     ],
 )  # fmt: skip
