@@ -20,6 +20,7 @@ from cfork_cli.commands.dub import dub
 from cfork_cli.commands.evaluate import evaluate
 from cfork_cli.commands.info import info
 from cfork_cli.commands.models import models
+from cfork_cli.commands.plot import plot
 from cfork_cli.commands.presets import presets
 from cfork_cli.commands.remix import remix
 from cfork_cli.commands.separate import separate
@@ -60,6 +61,7 @@ app.command()(remix)
 app.command()(separate)
 app.command()(info)
 app.command()(dub)
+app.command()(plot)
 app.command(short_help="Score models on scenes whose stems are known.")(evaluate)
 app.command(short_help="Train a network, or resume a training.")(train)
 app.command(short_help="Measure how fast cfork is here, and where the time goes.")(bench)

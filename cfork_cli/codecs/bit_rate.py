@@ -12,8 +12,9 @@ import ffmpeg
 from cfork_cli.codecs.candidates import is_lossless
 from cfork_cli.errors import UsageError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
+from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import may_pass
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.ffmpeg.remember import Passing, fingerprint, remembered
 from cfork_cli.media.types import Media, Stream
 
@@ -52,7 +53,7 @@ def _densest(path: Path, file: Hashable, index: int, length: float) -> int:
 def _look(path: Path, index: int, start: float, seconds: float) -> list[str]:
     """Return the command that writes the packets of such a part."""
     seek = {"ss": f"{start:.3f}"} if start > 0 else {}
-    film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **seek)
+    film = ffmpeg.input("FILM", **GUARD, **seek)
     graph = ffmpeg.output(film[str(index)], "pipe:1", f="data", c="copy", t=f"{seconds:.3f}")
     return compile_graph(graph, {"FILM": url(path)})
 

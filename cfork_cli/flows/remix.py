@@ -32,13 +32,13 @@ from cfork_cli.flows.source import Source, existing
 from cfork_cli.input.live import StreamDecoder
 from cfork_cli.input.loudness import Loudness, integrated_lufs, measure
 from cfork_cli.media import pipes, timeline, tracks
-from cfork_cli.media.containers import container_for
+from cfork_cli.media.containers import container_for, sound_container
 from cfork_cli.media.layouts import speakers
 from cfork_cli.media.types import Media, Stream
 from cfork_cli.mix.downmix import stereo_matrix
 from cfork_cli.mix.loudness import channel_weights
 from cfork_cli.mix.normalize import LoudnessGoal
-from cfork_cli.output.destination import check_destination
+from cfork_cli.output.destination import beside, check_destination
 from cfork_cli.output.film import FilmSink
 from cfork_cli.output.pipe import FilmPipe, sound_sink
 from cfork_cli.output.sink import Sink
@@ -103,7 +103,7 @@ def plan_remix(job: RemixJob, source: Source | None = None, options: PipeOptions
     paths = _paths(job, media, chosen)
     for path in paths:
         check_destination(path, source=media.path, force=job.force)
-    warnings = _check_network(job)
+    warnings = (*_check_network(job), *tracks.left_out(media, job.tracks))
     films = _films(job, source, media, chosen, paths[0])
     outputs = tuple(zip(paths, films, strict=True))
     remixed = tuple(media.audio_track(new.source.number) for film in films for new in film.new)
@@ -142,7 +142,7 @@ def _plan_pipe(job: RemixJob, source: Source, options: PipeOptions) -> RemixPlan
 def _paths(job: RemixJob, media: Media, chosen: tuple[Stream, ...]) -> list[Path]:
     """Return the files to write."""
     if not job.sidecar:
-        return [job.output or media.path.with_name(f"{media.path.stem}.cfork{media.path.suffix}")]
+        return [job.output or beside(media.path, f".cfork{media.path.suffix}")]
     if job.output is None:
         return sidecar_paths(media.path, chosen)
     if len(chosen) > 1 or job.output.suffix.lower() != ".mka":
@@ -155,9 +155,9 @@ def _films(job: RemixJob, source: Source, media: Media, chosen: tuple[Stream, ..
     media = source.written(media)
     chosen = tuple(media.audio_track(track.number) for track in chosen)
     container = "matroska" if job.sidecar else container_for(output, media)
-    beside = job.keep_original or job.sidecar
+    is_beside = job.keep_original or job.sidecar
     title = job.title
-    if title is None and beside:
+    if title is None and is_beside:
         words = all_words(job, changed_only=True)
         title = words[0].upper() + words[1:]
     new = []
@@ -167,7 +167,7 @@ def _films(job: RemixJob, source: Source, media: Media, chosen: tuple[Stream, ..
             sound = replace(track, channels=2, layout="stereo", bit_rate=None)
         elif job.bit_rate is None and job.codec is None:
             sound = with_bit_rate(media, track)
-        codec = choose_codec(sound, container, wanted=job.codec, bit_rate=job.bit_rate)
+        codec = choose_codec(sound, sound_container(container, output.suffix), wanted=job.codec, bit_rate=job.bit_rate)
         changed = job.changes or job.loudness is not None or sound.channels != track.channels
         new.append(NewTrack(track, sound, codec, title, job.keep_original, changed, job.language))
     if job.sidecar:

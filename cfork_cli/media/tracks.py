@@ -49,6 +49,21 @@ def one(media: Media, asked: str | None) -> Stream:
     return found[0]
 
 
+def left_out(media: Media, asked: Sequence[str]) -> tuple[str, ...]:
+    """Return notes about the tracks that nothing can be decoded of, where all were asked for, or one of them would have
+    been the one to play."""
+    words = [word.lower() for one in asked for word in re.split(r"[,;\s]+", one.strip()) if word]
+    if "all" not in words and (words or not media.audio or media.audio[0].is_decodable):
+        return ()
+    lost = [track for track in media.audio if not track.is_decodable]
+    if len(lost) == len(media.audio):
+        return ()
+    return tuple(
+        f"sound track {track.number + 1} ({track}) is empty or cannot be decoded by this ffmpeg: it is left as it is"
+        for track in lost
+    )
+
+
 def in_words(tracks: Iterable[Stream]) -> str:
     """Tracks as a person chooses among them: "1 (aac stereo eng), 2 (ac3 5.1 fra)"."""
     return ", ".join(f"{track.number + 1} ({track})" for track in tracks)
@@ -61,7 +76,7 @@ def _named(media: Media, word: str) -> Sequence[Stream]:
         return [media.audio_track(int(word) - 1)]
     default = media.default_audio()  # also finds out whether there is sound at all
     if word.lower() == "all":
-        decodable = [track for track in media.audio if track.sample_rate and track.channels]
+        decodable = [track for track in media.audio if track.is_decodable]
         return decodable or [default]
     if word.lower() == "default":
         return [default]
