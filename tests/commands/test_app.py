@@ -87,8 +87,8 @@ def function_of(words: list[str]) -> Callable:
 @pytest.mark.parametrize(
     "name",
     [
-        "remix", "separate", "info", "evaluate", "models", "models list", "models pull", "models info", "models verify",
-        "models convert",
+        "remix", "separate", "info", "dub", "plot", "evaluate", "models", "models list", "models pull", "models info",
+        "models verify", "models convert",
     ],
 )  # fmt: skip
 def test_every_option_is_explained(cfork: Command, name: str) -> None:
