@@ -165,6 +165,8 @@ def remix(
     from -inf (mute) to +24; 0 leaves a part exactly as it is. The input is never changed.
 
     Example: cfork remix movie.mkv --dialog +6 --music -10
+
+    Example: cfork remix movie.mkv --speech-boost auto --duck music:4 --dialog-fx highpass=f=90,acompressor
     """
     from cfork_cli.api.films import settings
     from cfork_cli.codecs.bit_rate import parse_bit_rate

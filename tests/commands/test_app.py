@@ -558,7 +558,7 @@ def test_the_installed_command(films_here: Path, place: Path) -> None:
 
 
 def test_a_process_ends_with_the_exit_code(place: Path) -> None:
-    ran = finish(start("remix", "missing.mkv"))
+    ran = finish(start("remix", "missing.mkv", "--dialog", "3"))
     assert ran == Ran(3, "", "cfork: 'missing.mkv' does not exist: check the name\n")
 
 
