@@ -126,6 +126,10 @@ class Excerpts:
         """End the threads at once."""
         self._batches.close()
 
+    def cancel(self) -> None:
+        """Give up what another thread computes: its `separate` raises, at once or nearly, and each later one does."""
+        self._batches.cancel()
+
     def window(self, number: int) -> Stretch:
         """Return a window of the grid, counted from 0."""
         begin = number * self.grid.stride
@@ -160,6 +164,7 @@ class Excerpts:
 
         Raises:
             ValueError: the film ends before the stretch begins, or the sound has another shape than promised.
+            Cancelled, SystemExit: another thread gave it up; see `cancel`.
             RuntimeError, MemoryError: the device has not enough memory; see `allocator.is_out_of_memory`.
         """
         begin, after = self.needs(stretch)
@@ -167,10 +172,11 @@ class Excerpts:
             raise ValueError(f"sound of {self.channels} channels was due, not {sound.shape}")
         first, heard_end = stretch.hears
         at = begin * self.network_rate // self.sample_rate
-        heard = self._brought(self._hidden(sound), self.sample_rate, self.network_rate)[:, first - at : heard_end - at]
+        brought = self._brought(self._hidden(sound), self.sample_rate, self.network_rate)
+        heard = brought[:, first - at : heard_end - at]
         if not heard.shape[-1]:
             raise ValueError("the film ends before this stretch")
-        ends = sound.shape[-1] < after - begin and heard.shape[-1] <= heard_end - first
+        ends = sound.shape[-1] < after - begin and at + brought.shape[-1] <= heard_end
         window = Window(first, np.ascontiguousarray(heard), last=True)  # nothing follows: it is computed at once
         ((_, stems),) = _infer([window], self._batches, True, self._pairs, self.network_rate)
         return self._excerpt(stretch, sound, begin, stems, ends)

@@ -1,0 +1,1 @@
+"""`cfork play`: the film in a browser, its stems separated just ahead of the playhead."""
