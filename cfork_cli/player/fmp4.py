@@ -79,12 +79,13 @@ def fragment(samples: Sequence[Sample], begin: int, *, number: int = 1, track: i
     return moof(size + 8) + box("mdat", *(one.data for one in samples))
 
 
-def head(add: Callable[[Any], Any], *, time_scale: int) -> bytes:
+def head(add: Callable[[Any], Any], *, time_scale: int, first: bytes = bytes(16)) -> bytes:
     """Return the head (`ftyp` and `moov`) for one track.
 
     Args:
         add: adds the track to PyAV's output container and returns it.
         time_scale: units a second, of all times in fragments.
+        first: a packet of the track, for codecs whose configuration is read from one.
 
     Raises:
         InputError: MP4 cannot hold this codec.
@@ -97,7 +98,7 @@ def head(add: Callable[[Any], Any], *, time_scale: int) -> bytes:
         with av.open(target, "w", format="mp4", options=options) as container:
             track = add(container)
             container.start_encoding()
-            packet = av.Packet(bytes(16))  # without any, there would be no head
+            packet = av.Packet(first)  # without any, there would be no head
             packet.stream, packet.time_base = track, track.time_base
             packet.pts, packet.dts, packet.is_keyframe = 0, 0, True
             container.mux(packet)
