@@ -24,6 +24,11 @@ def film_begin(media: Media, sample_rate: int) -> int:
     return max(0, round(media.start_seconds * sample_rate)) if keeps_time_stamps(media) else 0
 
 
+def film_zero(media: Media) -> float:
+    """The time stamp, in seconds, of the film's start: what the film's own seconds count from."""
+    return max(0.0, media.start_seconds) if keeps_time_stamps(media) else media.start_seconds
+
+
 def track_begin(media: Media, track: Stream, container: str) -> int:
     """The sample with which the new track begins: where the old one did, if such a file can store it.
 

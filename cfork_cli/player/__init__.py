@@ -1,1 +1,1 @@
-"""`cfork play`: the film in a browser, its stems separated just ahead of the playhead."""
+"""`cfork play`: the film in a browser, with three sliders that work while it runs."""
