@@ -72,6 +72,7 @@ def remix(
     precision: str = "auto",
     input_lufs: float | None = None,
     overwrite: bool = False,
+    accept_damaged: bool = False,
     separator: Separator | None = None,
     progress: Callable[[Progress], object] | None = None,
     cancel: Event | None = None,
@@ -87,6 +88,7 @@ def remix(
         start, end: seconds or "h:mm:ss": only this piece of the film; see `Result.facts["piece"]` for where the
             picture really begins.
         overwrite: whether an output that exists is replaced.
+        accept_damaged: whether what is there is taken, however much of the sound is missing; `Result.losses` tells.
         separator: a network that was loaded before, for many films; `model`, `device` and `precision` are its own then.
         progress: called in this thread, several times a second.
         cancel: once it is set, the work ends with `Interrupted`, and nothing is left behind; until the stage "finish",
@@ -105,7 +107,7 @@ def remix(
         input, (dialogue, music, effects), output, track, codec, bitrate, downmix=downmix, keep_original=keep_original,
         sidecar=sidecar, title=title, default=default, start=moment(start), end=moment(end),
         model=model if separator is None else separator.network.model, device=device, precision=precision,
-        input_lufs=input_lufs, force=overwrite,
+        input_lufs=input_lufs, force=overwrite, accept_damaged=accept_damaged,
     )  # fmt: skip
     return run.remix(job, report=report_to(progress, cancel), loaded=None if separator is None else separator.network)
 
@@ -129,6 +131,7 @@ def plan(
     end: float | str | None = None,
     model: str = "cfork",
     overwrite: bool = False,
+    accept_damaged: bool = False,
 ) -> Plan:
     """Do every check of a remix and return what it would do; see `remix`.
 
@@ -141,7 +144,7 @@ def plan(
     job = _job(
         input, (dialogue, music, effects), output, track, codec, bitrate, downmix=downmix, keep_original=keep_original,
         sidecar=sidecar, title=title, default=default, start=moment(start), end=moment(end), model=model,
-        force=overwrite,
+        force=overwrite, accept_damaged=accept_damaged,
     )  # fmt: skip
     with run.planned_remix(job, PipeOptions(), report_to(None, None)) as planned:
         return Plan(tuple(planned.describe()), planned.facts(), planned.notes)
@@ -166,6 +169,7 @@ def separate(
     precision: str = "auto",
     input_lufs: float | None = None,
     overwrite: bool = False,
+    accept_damaged: bool = False,
     separator: Separator | None = None,
     progress: Callable[[Progress], object] | None = None,
     cancel: Event | None = None,
@@ -178,7 +182,7 @@ def separate(
         output: a folder, or a file with a track for each stem, such as stems.mka.
         stems: "dialogue", "music", "effects"; none means all.
         residual: "none", "all", "file", or stems with commas: who gets what is missing from the sum.
-        start, end, overwrite, separator, progress, cancel: see `remix`.
+        start, end, overwrite, accept_damaged, separator, progress, cancel: see `remix`.
 
     Raises:
         CforkError: whatever went wrong; none of the files exists then, or each is what it was before.
@@ -190,7 +194,7 @@ def separate(
         Path(input), Path(output), tuple(stems), format, bits, codec, template, mixture, residual,
         None if track is None else str(track),
         model if separator is None else separator.network.model, device, precision, input_lufs, overwrite,
-        start=moment(start), end=moment(end),
+        accept_damaged, start=moment(start), end=moment(end),
     )  # fmt: skip
     return run.separate(
         job, report=report_to(progress, cancel), loaded=None if separator is None else separator.network

@@ -72,7 +72,10 @@ def choose_codec(
         FfmpegError: ffmpeg cannot be run.
     """
     if not track.channels or not track.sample_rate:
-        raise InputError(f"sound track {track.number + 1} ({track}) cannot be decoded by this ffmpeg")
+        raise InputError(
+            f"sound track {track.number + 1} ({track}) cannot be decoded by this ffmpeg: it tells no "
+            "channels and no sample rate that make sense"
+        )
     written = _wanted(track, container, wanted, bit_rate) if wanted is not None else _best(track, container, bit_rate)
     codec = _with_note(written, track, asked=wanted is not None, bit_rate=bit_rate)
     if keeps_all(codec.codec_name):

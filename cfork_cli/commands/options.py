@@ -95,6 +95,13 @@ InputLufs = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists already.")]
+AcceptDamaged = Annotated[
+    bool,
+    typer.Option(
+        "--accept-damaged",
+        help="Take what is there of a film that was cut off or cannot be decoded everywhere, and tell what is missing.",
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check input and output, print what would be done, write nothing.")
 ]

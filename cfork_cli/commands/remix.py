@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cfork_cli.commands.options import (
+    AcceptDamaged,
     Channels,
     Device,
     DeviceOption,
@@ -120,6 +121,7 @@ def remix(
     force_model: Annotated[
         bool, typer.Option("--force-model", help="Take a model whose stems do not have the film's level.")
     ] = False,
+    accept_damaged: AcceptDamaged = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -157,6 +159,7 @@ def remix(
             precision=precision.value,
             input_lufs=input_lufs,
             force=force,
+            accept_damaged=accept_damaged,
             force_model=force_model,
             **piece(start, end, duration),
         )

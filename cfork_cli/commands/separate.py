@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cfork_cli.commands.options import (
+    AcceptDamaged,
     Channels,
     Device,
     DeviceOption,
@@ -99,6 +100,7 @@ def separate(
     channels: Channels = None,
     layout: Layout = None,
     force: Force = False,
+    accept_damaged: AcceptDamaged = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -130,6 +132,7 @@ def separate(
             precision=precision.value,
             input_lufs=input_lufs,
             force=force,
+            accept_damaged=accept_damaged,
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout))

@@ -41,12 +41,12 @@ def _widen(pipe: IO[bytes]) -> None:
 class Child:
     """A running ffmpeg. A context manager: on leaving, it is killed if it still runs, and all is closed."""
 
-    def __init__(self, arguments: Sequence[str], *, stdin: bool = False, stdout: bool | int = False) -> None:
+    def __init__(self, arguments: Sequence[str], *, stdin: bool | int = False, stdout: bool | int = False) -> None:
         """Start it.
 
         Args:
             arguments: the program (an absolute path) and its arguments.
-            stdin: whether we write to it (else its standard input is empty).
+            stdin: whether we write to it (else its standard input is empty), or the open file that it reads.
             stdout: whether we read from it, or the open file that it writes to (else it is thrown away).
 
         Raises:
@@ -59,7 +59,7 @@ class Child:
             raise OutputError(f"no temporary file could be made ({error.strerror}): free some space") from error
         starting = spawn.start(
             arguments,
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdin={True: subprocess.PIPE, False: subprocess.DEVNULL}[stdin] if isinstance(stdin, bool) else stdin,
             stdout={True: subprocess.PIPE, False: subprocess.DEVNULL}[stdout] if isinstance(stdout, bool) else stdout,
             stderr=self._log,
         )

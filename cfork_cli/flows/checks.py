@@ -49,7 +49,7 @@ def check_lufs(lufs: float | None) -> None:
     """Refuse what is no loudness of a sound track.
 
     Raises:
-        UsageError: it is not from -70 to 5 LUFS.
+        UsageError: it is not from -140 to 50 LUFS.
     """
-    if lufs is not None and not -70 <= lufs <= 5:  # also true of NaN
-        raise UsageError(f"{lufs} LUFS is no loudness of a sound track: give -70 to 5, or leave --input-lufs away")
+    if lufs is not None and not -140 <= lufs <= 50:  # also true of NaN
+        raise UsageError(f"{lufs} LUFS is no loudness of a sound track: give -140 to 50, or leave --input-lufs away")

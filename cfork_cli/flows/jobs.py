@@ -20,6 +20,8 @@ class NetworkOptions(Protocol):
     def precision(self) -> str: ...
     @property
     def input_lufs(self) -> float | None: ...
+    @property
+    def accept_damaged(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class RemixJob:
         title: of the new tracks; None keeps the old one, or names the levels where both are there.
         default: whether the new track takes the default flag, where the old one stays.
         force_model: whether a model is taken whose stems do not have the film's level.
+        accept_damaged: whether what is there is taken, however much of the sound is missing.
         start, end: the piece of the film that is written, in seconds from its start; None is its start and its end.
     """
 
@@ -64,6 +67,7 @@ class RemixJob:
     precision: str = "auto"
     input_lufs: float | None = None
     force: bool = False
+    accept_damaged: bool = False
     force_model: bool = False
     start: float | None = None
     end: float | None = None
@@ -83,6 +87,7 @@ class SeparateJob:
         mixture: whether the film's own sound is written too.
         residual: who gets what is missing from the stems; see `stem_names.residual_takers`.
         track: a word that names one sound track, see `tracks.one`; None for the one that a player would play.
+        accept_damaged: whether what is there is taken, however much of the sound is missing.
         start, end: the piece of the film that is separated, in seconds from its start; None is its start and its end.
     """
 
@@ -101,5 +106,6 @@ class SeparateJob:
     precision: str = "auto"
     input_lufs: float | None = None
     force: bool = False
+    accept_damaged: bool = False
     start: float | None = None
     end: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from cfork_cli.media.probe import probe
 from cfork_cli.media.span import Span
 from cfork_cli.media.timeline import keeps_time_stamps
 from cfork_cli.media.types import Media
+from cfork_cli.remux import matroska
 from cfork_cli.remux.cut import cut
 from cfork_cli.text import clock
 
@@ -74,7 +75,7 @@ def cut_out(
     if key is not None:
         span = replace(span, begin=key.seconds)
     if not with_film or only_plan:
-        yield replace(source, piece=Piece(span, note=_note(span, asked)))
+        yield replace(source, piece=Piece(span, notes=tuple(filter(None, [_note(span, asked)]))))
         return
     container = container_for(Path(f"x{media.path.suffix}"), media)
     beside = None if is_output_pipe(output) else existing(output or media.path)
@@ -88,18 +89,23 @@ def cut_out(
             report.stage("cut", is_sound=False)
             seek = key.seek_seconds if key is not None else span.begin
             cut(media, span, seek, path, container, lambda: report.at(0.0))
+            try:
+                lost = matroska.carry_to_piece(media.path, path) if container == "matroska" else ()
+            except OSError as error:
+                raise OutputError(f"a piece of '{media.path}' cannot be saved ({error.strerror})") from error
             film = probe(path)
             if key is not None:
                 span = replace(span, begin=landed(media, film, key))
-            yield replace(source, piece=_piece(span, film, asked))
+            yield replace(source, piece=_piece(span, film, asked, lost))
 
 
-def _piece(span: Span, film: Media, asked: float) -> Piece:
+def _piece(span: Span, film: Media, asked: float, lost: Sequence[str]) -> Piece:
     """Return what was cut out, with a note if it begins before the moment that was asked for."""
     picture = film.picture
     zero = 0.0 if keeps_time_stamps(film) else film.start_seconds
     begins = max(0.0, (film.start_seconds if picture is None else picture.start_seconds) - zero)
-    return Piece(span, film if picture is not None else without_lengths(film), begins, _note(span, asked))
+    notes = (*filter(None, [_note(span, asked)]), *lost)
+    return Piece(span, film if picture is not None else without_lengths(film), begins, notes)
 
 
 def _note(span: Span, asked: float) -> str | None:

@@ -18,7 +18,7 @@ from cfork_cli.flows.checks import check_levels, check_lufs, check_model
 from cfork_cli.flows.jobs import PipeOptions, RemixJob
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.plans import PipeTarget, RemixPlan, levels
-from cfork_cli.flows.render import Lane, render
+from cfork_cli.flows.render import Lane, losses, render
 from cfork_cli.flows.report import Report, Result
 from cfork_cli.flows.separator import TrackSeparator
 from cfork_cli.flows.sidecar import sidecar_paths
@@ -112,9 +112,9 @@ def _plan_pipe(job: RemixJob, source: Source, options: PipeOptions) -> RemixPlan
         sound = track if job.bit_rate or job.codec else with_bit_rate(media, track)
         codec = choose_codec(sound, name, wanted=job.codec, bit_rate=job.bit_rate)
         written = source.written(media)
-        film = fit.plan_film(
-            written, [NewTrack(written.audio_track(track.number), sound, codec, job.title)], name, suffix=""
-        )
+        source_track = written.audio_track(track.number)
+        new = NewTrack(source_track, sound, codec, job.title, changed=any(job.gains_db.values()))
+        film = fit.plan_film(written, [new], name, suffix="")
         target = PipeTarget(job.output or Path("-"), film, None)
     else:
         stored = pipe_format(name, track, codec=job.codec, bit_rate=job.bit_rate)
@@ -151,7 +151,8 @@ def _films(job: RemixJob, source: Source, media: Media, chosen: tuple[Stream, ..
         elif job.bit_rate is None and job.codec is None:
             sound = with_bit_rate(media, track)
         codec = choose_codec(sound, container, wanted=job.codec, bit_rate=job.bit_rate)
-        new.append(NewTrack(track, sound, codec, title, job.keep_original))
+        changed = any(job.gains_db.values()) or sound.channels != track.channels
+        new.append(NewTrack(track, sound, codec, title, job.keep_original, changed))
     if job.sidecar:
         return [fit.plan_sidecar(media, one) for one in new]
     default = None
@@ -207,7 +208,7 @@ def remix(plan: RemixPlan, report: Report, *, loaded: LoadedNetwork | None = Non
     seconds = sum(lane.seconds for lane in lanes)
     done = f"{plan.names}: {levels(job.gains_db)}"
     paths = tuple(path for path, _ in plan.outputs)
-    return Result(paths, plan.facts(), notes, seconds, time.monotonic() - began, done)
+    return Result(paths, plan.facts(), notes, seconds, time.monotonic() - began, done, losses(lanes))
 
 
 def _into_pipe(
@@ -241,7 +242,7 @@ def _into_pipe(
         notes = render([lane], [sink], report, stage="remix", total=plan.source.seconds(plan.media))
     name = "to the pipe" if pipes.is_stdout(target.path) else target.path
     done = f"{name}: {levels(job.gains_db)}"
-    return Result((), plan.facts(), notes, lane.seconds, time.monotonic() - began, done)
+    return Result((), plan.facts(), notes, lane.seconds, time.monotonic() - began, done, losses([lane]))
 
 
 def _begin(source: Source, film: FilmPlan, new: NewTrack) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -101,4 +102,11 @@ def render(
     report.stage("finish")
     publish_together(sinks)
     report.end()
-    return tuple(dict.fromkeys(note for lane in lanes for note in lane.notes()))
+    found = [note for sink in sinks for note in sink.found]
+    return tuple(dict.fromkeys([*found, *(note for lane in lanes for note in lane.notes())]))
+
+
+def losses(lanes: Sequence[Lane]) -> tuple[dict[str, Any], ...]:
+    """Return what was missing of each track that lost something, for machines; after the end."""
+    found = ((lane.blocks.track.number + 1, lane.blocks.losses.facts()) for lane in lanes)
+    return tuple({"track": number, **facts} for number, facts in found if facts)

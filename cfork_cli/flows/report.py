@@ -118,6 +118,7 @@ class Result:
         seconds: of sound that was processed, all tracks together.
         elapsed: seconds that it took.
         done: the same in words: "movie.cfork.mkv: dialogue +6 dB".
+        losses: what was missing of the tracks, see `input.losses`; of each track that lost something.
     """
 
     outputs: tuple[Path, ...]
@@ -126,6 +127,7 @@ class Result:
     seconds: float
     elapsed: float
     done: str
+    losses: tuple[dict[str, Any], ...] = ()
 
     @property
     def output(self) -> Path:
@@ -147,6 +149,7 @@ class Result:
         """Return everything as JSON can hold it, with all notes."""
         return {
             **{**self.facts, "notes": [*self.facts.get("notes", []), *self.notes]},
+            **({"losses": list(self.losses)} if self.losses else {}),
             "processed_seconds": round(self.seconds, 3),
             "elapsed_seconds": round(self.elapsed, 3),
             "speed": round(self.speed, 2),

@@ -46,6 +46,7 @@ def planned_remix(
 
     with ExitStack() as stack:
         source = stack.enter_context(source_of(job.input, job.output, options, report))
+        source = replace(source, accept_damaged=job.accept_damaged)
         with_film = not pipes.is_output_pipe(job.output) or takes_picture(check_format(options.output_format))
         yield stack.enter_context(_planned(plan, job, source, report, with_film=with_film, only_plan=only_plan))
 
@@ -67,6 +68,7 @@ def planned_separation(
 
     with ExitStack() as stack:
         source = stack.enter_context(source_of(job.input, job.output, options, report, sound_only=True))
+        source = replace(source, accept_damaged=job.accept_damaged)
         with_film = separations.takes_film(job)
         yield stack.enter_context(_planned(plan, job, source, report, with_film=with_film, only_plan=only_plan))
 

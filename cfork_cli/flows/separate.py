@@ -19,7 +19,7 @@ from cfork_cli.flows.checks import check_lufs, check_model
 from cfork_cli.flows.jobs import PipeOptions, SeparateJob
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.plans import PipeTarget, SeparatePlan
-from cfork_cli.flows.render import Lane, render
+from cfork_cli.flows.render import Lane, losses, render
 from cfork_cli.flows.report import Report, Result
 from cfork_cli.flows.separator import TrackSeparator
 from cfork_cli.flows.source import Source
@@ -136,7 +136,7 @@ def separate(plan: SeparatePlan, report: Report, *, loaded: LoadedNetwork | None
         notes = render([lane], sinks, report, stage="separate", total=total)
     if plan.film is None and plan.format is not None and plan.format.codec is None:
         notes = (*notes, *(note for sink in sinks for note in sink.notes))  # films said theirs before
-    return Result(plan.paths, plan.facts(), notes, lane.seconds, time.monotonic() - began, _names(plan))
+    return Result(plan.paths, plan.facts(), notes, lane.seconds, time.monotonic() - began, _names(plan), losses([lane]))
 
 
 def _into_pipe(
@@ -156,7 +156,7 @@ def _into_pipe(
         lane = Lane(blocks, StemMixer(plan.stems), [(sink, 0)], separator, counted=target.is_integer, live=live)
         notes = render([lane], [sink], report, stage="separate", total=plan.source.seconds(plan.media))
     done = f"{'to the pipe' if pipes.is_stdout(target.path) else target.path}: {plan.stems[0]}"
-    return Result((), plan.facts(), notes, lane.seconds, time.monotonic() - began, done)
+    return Result((), plan.facts(), notes, lane.seconds, time.monotonic() - began, done, losses([lane]))
 
 
 def mixer_of(plan: SeparatePlan) -> StemMixer:

@@ -74,7 +74,7 @@ class TrackSeparator:
         if lufs is not None:
             ready = _load(job, report, loaded, mixes_back)
         else:
-            with measuring_lufs(media, track, span) as measured:
+            with measuring_lufs(media, track, span, accept_damaged=job.accept_damaged) as measured:
                 ready = _load(job, report, loaded, mixes_back)
                 lufs = _measured(measured, media, track, report, span)
         return cls.of(ready, track, lufs)
@@ -97,7 +97,8 @@ class TrackSeparator:
         for track in chosen[1:]:
             lufs = job.input_lufs
             if lufs is None:
-                lufs = _measured(partial(integrated_lufs, media, track, span=span), media, track, report, span)
+                measured = partial(integrated_lufs, media, track, span=span, accept_damaged=job.accept_damaged)
+                lufs = _measured(measured, media, track, report, span)
             found[track.index] = cls.of(first.loaded, track, lufs)
         return found
 

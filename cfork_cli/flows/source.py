@@ -32,13 +32,13 @@ class Piece:
         span: the piece; where a picture is copied, it begins at a key frame.
         media: the piece as a film of its own, whose streams are copied; None where only sound is written.
         picture_seconds: where the picture begins in that film.
-        note: what the user should know.
+        notes: what the user should know.
     """
 
     span: Span
     media: Media | None = None
     picture_seconds: float = 0.0
-    note: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Source:
         head: the beginning of a stream that is decoded as it comes; None for files.
         descriptor: of that stream.
         piece: the piece of the film that is wanted; None is all of it.
+        accept_damaged: whether what is there is taken, however much of the sound is missing.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class Source:
     descriptor: int = -1
     raw: pipes.RawFormat | None = None
     piece: Piece | None = None
+    accept_damaged: bool = False
 
     @property
     def span(self) -> Span | None:
@@ -71,7 +73,7 @@ class Source:
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes for the user about the piece."""
-        return (self.piece.note,) if self.piece is not None and self.piece.note else ()
+        return self.piece.notes if self.piece is not None else ()
 
     def facts(self) -> dict[str, Any]:
         """Return the piece, for machines; nothing if all of the film is wanted."""
@@ -83,7 +85,7 @@ class Source:
     def written(self, media: Media) -> Media:
         """Return the film whose streams are copied: the piece, if one is wanted, else the film itself."""
         if self.piece is None:
-            return media
+            return without_lengths(media) if self.accept_damaged else media
         if self.piece.media is not None:
             return self.piece.media
         return replace(without_lengths(media), chapters=0)  # only sound is written
@@ -127,10 +129,12 @@ class Source:
         """
         if self.span is not None:
             first, end = samples_of(media, track.sample_rate or 0, self.span)
-            return decode(media, track, begin=first, end=end, bits=bits)
+            return decode(media, track, begin=first, end=end, bits=bits, accept_damaged=self.accept_damaged)
         if self.head is None:
-            return decode(media, track, begin=begin, bits=bits)
-        return live.StreamDecoder(self.descriptor, self.head, track, self.raw)
+            return decode(media, track, begin=begin, bits=bits, accept_damaged=self.accept_damaged)
+        return live.StreamDecoder(
+            self.descriptor, self.head, track, self.raw, accept_damaged=self.accept_damaged
+        )  # fmt: skip
 
 
 @contextlib.contextmanager

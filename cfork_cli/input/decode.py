@@ -12,15 +12,14 @@ from cfork_cli.errors import DamagedInputError, FfmpegError, InputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.input import nut
 from cfork_cli.input.blocks import Blocks, defects
+from cfork_cli.input.losses import MISSING_SECONDS, Losses, is_much
+from cfork_cli.input.placing import Placer
 from cfork_cli.media import timeline, truncation
 from cfork_cli.media.span import Reach, reach
-from cfork_cli.media.timeline import Frames, clock_streams, on_film_time, tells_its_length
+from cfork_cli.media.timeline import Frames, clock_streams, tells_its_length, uniform
 from cfork_cli.media.types import Media, Stream
-
-MISSING_SECONDS = 0.5
-"""A film may end this much earlier than it says: codecs and containers round, and a last frame has a length."""
-
 
 _INTERRUPTED = 255  # the status of a ffmpeg that was asked to end (SIGTERM) and tidied up
 
@@ -46,18 +45,21 @@ class Decoder(Blocks):
         begin: int | None = None,
         end: int | None = None,
         bits: int = 32,
+        accept_damaged: bool = False,
         frames: Frames | None = None,
     ) -> None:
         if not track.channels or not track.sample_rate:
             raise InputError(
-                f"sound track {track.number + 1} of '{media.path}' ({track}) cannot be decoded by this ffmpeg"
+                f"sound track {track.number + 1} of '{media.path}' ({track}) cannot be decoded by this ffmpeg: "
+                "it tells no channels and no sample rate that make sense"
             )
         super().__init__(track.channels, track.sample_rate)
         self.media = media
         self.track = track
         self.begin = timeline.film_begin(media, track.sample_rate) if begin is None else begin
         self.end = end
-        self._block_seconds, self._bits, self._frames = block_seconds, bits, frames
+        self._block_seconds, self._bits = block_seconds, bits
+        self._accept_damaged, self._frames = accept_damaged, frames
         self._reach = reach(media, track.sample_rate, self.begin, end) if begin is not None else Reach(self.begin, end)
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -68,24 +70,30 @@ class Decoder(Blocks):
             InputError: this ffmpeg has no decoder for it.
             FfmpegError: ffmpeg cannot be started, or was killed.
         """
+        placer = Placer(
+            self.sample_rate,
+            self.channels,
+            self._reach.begin,
+            self._reach.end,
+            _last_sample(self.media, self._reach, self.sample_rate),
+        )
         self._child = child = process.Child(self._command(), stdout=True)
         try:
-            for block in self._read(child, self._block_seconds, self._bits):
+            for block in self._read(child, placer, self._block_seconds, self._bits):
                 self.samples += block.shape[1]
                 yield block
             status = child.wait()
             log = child.log()
         finally:
             child.close()
-        self._check(status, log)
+        self._check(status, log, placer)
 
     def _command(self) -> list[str]:
         media, track = self.media, self.track
         film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **self._reach.options)
-        format = f"f{self._bits}le"
-        frames = self._frames if self._reach.options and timeline.keeps_time_stamps(media) else None
-        how = on_film_time(track, self._reach.begin, self._reach.end, frames=frames)
-        samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, f=format, **{"c:a": f"pcm_{format}"})
+        frames = self._frames if timeline.keeps_time_stamps(media) else None
+        how = uniform(track, self._reach.end, frames=frames)
+        samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, **nut.options(self._bits))
         # Reading all others into nothing anchors the time line, and shows at the end how far the film really went.
         others = [film[str(stream.index)] for stream in clock_streams(media)]
         nothing = ffmpeg.output(*others, "-", f="null", c="copy", **self._reach.limit)
@@ -94,24 +102,45 @@ class Decoder(Blocks):
             graph = graph.global_args("-copyts")
         return compile_graph(graph, {"FILM": url(media.path)})
 
-    def _check(self, status: int, log: str) -> None:
-        check_status(self.media, self.track, status, log)
+    def _check(self, status: int, log: str, placer: Placer) -> None:
+        media, track = self.media, self.track
+        try:
+            check_status(media, track, status, log)
+        except DamagedInputError:
+            if not self._accept_damaged or not self.samples:
+                raise
         # both from the film's start
-        late = (self.begin - timeline.film_begin(self.media, self.sample_rate)) / self.sample_rate
-        reached = _last_seconds(log)
-        if reached is not None and timeline.keeps_time_stamps(self.media):
-            reached -= max(0.0, self.media.start_seconds)
+        late = (self.begin - timeline.film_begin(media, self.sample_rate)) / self.sample_rate
+        reached = last_seconds(log)
+        if reached is not None and timeline.keeps_time_stamps(media):
+            reached -= max(0.0, media.start_seconds)
         elif reached is not None:
             reached += self._reach.skipped
+        missing = 0.0
         wanted = None if self.end is None else self.end - self.begin - MISSING_SECONDS * self.sample_rate
         if wanted is None or self.samples < wanted:  # else all of the piece is there
-            check_length(self.media, self.track, late + self.samples / self.sample_rate, reached)
+            seconds = late + self.samples / self.sample_rate
+            if self._accept_damaged:
+                missing = _missing_seconds(media, track, seconds, reached)
+            else:
+                missing = check_length(media, track, seconds, reached)
         if self.samples == 0:
             why = complaint(log) or "no samples in it"
-            raise DamagedInputError(f"'{self.media.path}': sound track {self.track.number + 1} is empty ({why})")
-        self.notes = defects(self.media.path, log)
-        if truncation.cut_off(self.media):
-            self.notes += (f"'{self.media.path}' was cut off: its end is missing, and how much of it is unknown",)
+            raise DamagedInputError(f"'{media.path}': sound track {track.number + 1} is empty ({why})")
+        tally, rate = placer.tally, self.sample_rate
+        self.losses = Losses(tally.filled / rate, tally.dropped / rate, missing, tally.stray)
+        found = defects(media.path, log)
+        filled, whole = self.losses.filled_seconds, self.samples / self.sample_rate
+        broken = found or not timeline.may_have_gaps(media)
+        if broken and is_much(filled, whole) and not self._accept_damaged:
+            why = f" ({complaint(log)})" if complaint(log) else ""
+            raise DamagedInputError(
+                f"'{media.path}' is damaged: {filled:.1f} of {whole:.1f} seconds of sound track {track.number + 1} "
+                f"cannot be decoded{why}; copy or download it again, or take what is there with --accept-damaged"
+            )
+        self.notes = (*found, *self.losses.notes(media.path, track.number))
+        if truncation.cut_off(media):
+            self.notes += (f"'{media.path}' was cut off: its end is missing, and how much of it is unknown",)
 
 
 def decode(
@@ -122,6 +151,7 @@ def decode(
     begin: int | None = None,
     end: int | None = None,
     bits: int = 32,
+    accept_damaged: bool = False,
     frames: Frames | None = None,
 ) -> Decoder:
     """Decode one sound track: `with decode(media, track) as blocks: for block in blocks: ...`.
@@ -130,13 +160,17 @@ def decode(
         begin: the first sample, on the time line of `timeline`; None is the film's start.
         end: the first sample that is not wanted; None is the track's end.
         bits: of the floats, 32 or 64; 32 hold integers of up to 25 bits exactly.
-        frames: from `excerpts.frames`. A decoder that begins further on then counts
-            from there, as a decoder of the whole does, where the container rounds its time stamps (Matroska: to ms).
+        accept_damaged: whether what is there is taken, however much is missing.
+        frames: from `excerpts.frames`. A decoder that begins further on then counts from there, as a decoder of the
+            whole does, where the container rounds its time stamps (Matroska: to ms).
 
     Raises:
         InputError: the track's rate or channels are unknown.
     """
-    return Decoder(media, track, block_seconds=block_seconds, begin=begin, end=end, bits=bits, frames=frames)
+    return Decoder(
+        media, track, block_seconds=block_seconds, begin=begin, end=end, bits=bits, accept_damaged=accept_damaged,
+        frames=frames,
+    )  # fmt: skip
 
 
 def check_status(media: Media, track: Stream, status: int, log: str) -> None:
@@ -160,11 +194,14 @@ def check_status(media: Media, track: Stream, status: int, log: str) -> None:
     )
 
 
-def check_length(media: Media, track: Stream, seconds: float, reached: float | None) -> None:
+def check_length(media: Media, track: Stream, seconds: float, reached: float | None) -> float:
     """Compare how much was decoded with what the container says. Exit codes do not help: a cut film ends with status 0.
 
     Args:
         seconds: of decoded sound. reached: how far the furthest stream came, None if that is not known.
+
+    Returns:
+        How many seconds are missing, 0 if the container does not say.
 
     Raises:
         DamagedInputError: more than `MISSING_SECONDS` are missing.
@@ -173,11 +210,20 @@ def check_length(media: Media, track: Stream, seconds: float, reached: float | N
     if missing > MISSING_SECONDS:
         raise DamagedInputError(
             f"'{media.path}' is damaged or was cut off: {missing:.1f} seconds of sound are missing at its end; "
-            "copy or download it again"
+            "copy or download it again, or take what is there with --accept-damaged"
         )
+    return missing
 
 
-def _last_seconds(log: str) -> float | None:
+def _last_sample(media: Media, reach: Reach, sample_rate: int) -> int | None:
+    """Return where the film ends, on the time line of ffmpeg's output; None if nobody knows."""
+    if not tells_its_length(media) or media.duration_seconds is None:
+        return None
+    begin = max(0.0, media.start_seconds) if timeline.keeps_time_stamps(media) else -reach.skipped
+    return round((begin + media.duration_seconds) * sample_rate)
+
+
+def last_seconds(log: str) -> float | None:
     """Return how far ffmpeg came in the film, from the last report of `-progress`."""
     found: list[str] = re.findall(r"^out_time_us=(\d+)$", log, re.MULTILINE)
     return int(found[-1]) / 1e6 if found else None

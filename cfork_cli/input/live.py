@@ -21,13 +21,16 @@ from cfork_cli.errors import DamagedInputError, InputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.input import nut
 from cfork_cli.input.blocks import Blocks, defects
-from cfork_cli.input.decode import MISSING_SECONDS, check_status
+from cfork_cli.input.decode import check_status
+from cfork_cli.input.losses import MISSING_SECONDS, Losses
 from cfork_cli.input.loudness import lufs_of
+from cfork_cli.input.placing import Placer
 from cfork_cli.media import wav
 from cfork_cli.media.pipes import CHUNK_BYTES, RawFormat, chunks
 from cfork_cli.media.probe import parse, probe_command
-from cfork_cli.media.timeline import on_film_time
+from cfork_cli.media.timeline import uniform
 from cfork_cli.media.types import Media, Stream
 
 HEAD_BYTES = 16_000_000
@@ -138,7 +141,9 @@ def _raw_media(name: Path, raw: RawFormat) -> Media:
 class StreamDecoder(Blocks):
     """The samples of a pipe, as a context manager to iterate over once; see `decode.Decoder`, whose place it takes."""
 
-    def __init__(self, descriptor: int, head: Head, track: Stream, raw: RawFormat | None) -> None:
+    def __init__(
+        self, descriptor: int, head: Head, track: Stream, raw: RawFormat | None, *, accept_damaged: bool = False
+    ) -> None:
         if head.media is None:
             raise ValueError("what cannot be decoded as it comes must be saved first")
         if not track.channels or not track.sample_rate:
@@ -146,7 +151,7 @@ class StreamDecoder(Blocks):
         super().__init__(track.channels, track.sample_rate)
         self.media, self.track = head.media, track
         self._head, self._raw = head, raw
-        self._descriptor = descriptor
+        self._descriptor, self._accept_damaged = descriptor, accept_damaged
         self._ahead: deque[np.ndarray] = deque()
         self._blocks: Iterator[np.ndarray] | None = None
         self._trouble: OSError | None = None
@@ -186,6 +191,7 @@ class StreamDecoder(Blocks):
             yield block
 
     def _decoded(self) -> Iterator[np.ndarray]:
+        placer = Placer(self.sample_rate, self.channels)
         self._child = child = process.Child(self._command(), stdin=True, stdout=True)
         # The feeder has a descriptor of its own, which nobody closes behind its back; it ends when ffmpeg does, or with
         # the program while it waits for input that never comes.
@@ -193,7 +199,7 @@ class StreamDecoder(Blocks):
         child.stdin.close()
         count = 0
         try:
-            for block in self._read(child, _BLOCK_SECONDS):
+            for block in self._read(child, placer, _BLOCK_SECONDS):
                 count += block.shape[1]
                 yield block
             status, log = child.wait(), child.log()
@@ -201,14 +207,20 @@ class StreamDecoder(Blocks):
             child.close()
         if self._trouble is not None:
             raise InputError(f"'{self.media.path}' cannot be read: {self._trouble.strerror}")
-        check_status(self.media, self.track, status, log)
+        try:
+            check_status(self.media, self.track, status, log)
+        except DamagedInputError:
+            if not self._accept_damaged or not count:
+                raise
         promised = None if self._raw is not None else wav.stored_seconds(self._head.data)
-        if promised is not None and count / self.sample_rate < promised - MISSING_SECONDS:
-            missing = promised - count / self.sample_rate
+        missing = 0.0 if promised is None else max(0.0, promised - count / self.sample_rate)
+        if missing > MISSING_SECONDS and not self._accept_damaged:
             raise DamagedInputError(f"'{self.media.path}' was cut off: {missing:.1f} seconds of sound did not come")
         if not count:
             raise DamagedInputError(f"'{self.media.path}' has no sound in it ({complaint(log) or 'no samples'})")
-        self.notes = defects(self.media.path, log)
+        tally, rate = placer.tally, self.sample_rate
+        self.losses = Losses(tally.filled / rate, tally.dropped / rate, missing, tally.stray)
+        self.notes = (*defects(self.media.path, log), *self.losses.notes(self.media.path, self.track.number))
 
     def _feed(self, sink: int) -> None:
         try:
@@ -233,7 +245,6 @@ class StreamDecoder(Blocks):
             options |= {"f": "wav", "ignore_length": "1"}  # or it would believe a made-up size, such as 2 GiB
         source = ffmpeg.input("pipe:0", **options)
         graph = ffmpeg.output(
-            source[str(self.track.index)], "pipe:1", f="f32le", af=on_film_time(self.track), flush_packets=1,
-            **{"c:a": "pcm_f32le"},
-        )  # fmt: skip
+            source[str(self.track.index)], "pipe:1", af=uniform(self.track), flush_packets=1, **nut.options()
+        )
         return compile_graph(graph, {})

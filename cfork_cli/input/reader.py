@@ -86,7 +86,7 @@ class Reader:
         self._begin = self._end = begin
         self._ended = False
         self.starts += 1
-        self._decoder = decode(self.media, self.track, begin=begin, frames=self._frames)
+        self._decoder = decode(self.media, self.track, begin=begin, accept_damaged=True, frames=self._frames)
         self._blocks = iter(self._decoder)
 
     def _pull(self) -> None:

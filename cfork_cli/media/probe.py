@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,9 +18,12 @@ from cfork_cli.ffmpeg.command import PROTOCOLS, url
 from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.ffmpeg.find import find_ffprobe
 from cfork_cli.media import mov_titles, pyav_probe
-from cfork_cli.media.types import Kind, Media, Stream
+from cfork_cli.media.types import Kind, Media, Program, Stream
 
 TIMEOUT_SECONDS = 60.0
+
+MOST_CHANNELS = 64
+"""More are no sound but a damaged header; a second of 20,000 channels is 4 GB."""
 
 _PLAYLISTS = {"hls", "dash", "concat", "concatf", "sdp", "rtsp", "imf"}
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat version", b"v=0\n", b"v=0\r\n")
@@ -79,6 +82,8 @@ def parse(facts: Mapping[str, Any], path: Path) -> Media:
             kind = "data"
         if unknown:
             entry = {**entry, "duration": None}
+        if container != "mpegts":
+            entry = {**entry, "id": None}
         streams.append(_stream(entry, cast("Kind", kind), counts.get(kind, 0)))
         counts[kind] = counts.get(kind, 0) + 1
     return Media(
@@ -89,17 +94,18 @@ def parse(facts: Mapping[str, Any], path: Path) -> Media:
         tags=whole.get("tags", {}),
         chapters=len(facts.get("chapters", [])),
         streams=tuple(streams),
-        service=_service(facts.get("programs", [])) if container == "mpegts" else {},
+        programs=tuple(_programs(facts.get("programs", []))) if container == "mpegts" else (),
     )
 
 
-def _service(programs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    if len(programs) != 1:
-        return {}
-    tags = programs[0].get("tags", {})
-    number = _integer(programs[0].get("program_id"))
-    kept = {name: tags[name] for name in ("service_name", "service_provider") if name in tags}
-    return kept | ({"id": str(number)} if number is not None else {})
+def _programs(programs: Sequence[Mapping[str, Any]]) -> Iterator[Program]:
+    for one in programs:
+        tags = one.get("tags", {})
+        number = _integer(one.get("program_id"))
+        if number is not None:
+            kept = {name: tags[name] for name in ("service_name", "service_provider") if tags.get(name)}
+            streams = tuple(int(stream["index"]) for stream in one.get("streams", []) if "index" in stream)
+            yield Program(number, _integer(one.get("pmt_pid")), kept, streams)
 
 
 def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
@@ -118,7 +124,7 @@ def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
         language=None if language in ("und", "", None) else language,
         title=lower.get("title") or None,
         disposition=disposition,
-        channels=_integer(entry.get("channels")),
+        channels=count if (count := _integer(entry.get("channels")) or 0) in range(1, MOST_CHANNELS + 1) else None,
         layout=_layout(entry.get("channel_layout")),
         sample_rate=_integer(entry.get("sample_rate")),
         # mkvmerge writes what Matroska itself has no field for
@@ -131,6 +137,7 @@ def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
         is_cover=kind == "video" and "attached_pic" in disposition,
         rotation=next((int(one["rotation"]) for one in entry.get("side_data_list", ()) if one.get("rotation")), 0),
         tag=tag if (tag := str(entry.get("codec_tag_string", ""))).isalnum() else None,
+        id=_hexadecimal(entry.get("id")),
         tags=tags,
     )
 
@@ -152,6 +159,14 @@ def _integer(value: Any) -> int | None:
     """A positive whole number, else None: ffprobe says 0 for "unknown"."""
     number = _number(value)
     return int(number) if number is not None and number > 0 else None
+
+
+def _hexadecimal(value: Any) -> int | None:
+    """ffprobe prints ids as "0x1011"."""
+    try:
+        return None if value in _NOT_TOLD else int(str(value), 0)
+    except ValueError:
+        return None
 
 
 def _clock(value: str | None) -> float | None:

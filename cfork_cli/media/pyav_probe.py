@@ -57,6 +57,7 @@ def _stream(stream: Any) -> dict[str, Any]:
     flags = int(getattr(stream.disposition, "value", stream.disposition))  # an enum, in some versions not an integer
     facts: dict[str, Any] = {
         "index": stream.index,
+        "id": stream.id,
         "codec_type": stream.type or "data",
         "disposition": {name: 1 for bit, name in enumerate(_DISPOSITIONS) if name and flags >> bit & 1},
         "tags": dict(stream.metadata),

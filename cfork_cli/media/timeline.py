@@ -90,7 +90,9 @@ _ROUNDING_SECONDS = 0.0012
 
 # Containers that write down how long they are. In the others (MPEG-TS, ADTS, Ogg) the duration is found by looking
 # at the end of the file or guessed from the bit rate: a cut one just says that it is shorter.
-_TELLS_ITS_LENGTH = MIXES | {"wav", "w64", "flac", "caf", "aiff"}
+_TELLS_ITS_LENGTH = MIXES | {
+    "wav", "w64", "flac", "caf", "aiff", "wv", "tta", "ape", "tak", "mpc", "mpc8", "dsf", "iff", "nistsphere", "sox",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -107,22 +109,25 @@ class Frames:
     size: int
 
 
-def on_film_time(track: Stream, begin: int = 0, end: int | None = None, *, frames: Frames | None = None) -> str:
-    """The filter that puts a track on the film's time line, at its own rate and layout; the first sample is `begin`.
+_TIMED = MIXES | {"mpegts", "mpeg", "ogg", "nut", "rm", "dv", "gxf"}
 
-    A plain decode drops the start delay and closes gaps; `min_hard_comp` at its default leaves errors of 64 ms.
+
+def uniform(track: Stream, end: int | None = None, *, frames: Frames | None = None) -> str:
+    """The filter that gives a track one rate and one layout from its beginning to its end.
+
+    Broadcasts change from stereo to 5.1 and back, with every advertisement; a pipe must not. ffmpeg builds its filters
+    anew then, so none of them may remember anything: time is kept by `input.placing`, outside of ffmpeg.
 
     Args:
+        end: the first sample that is not wanted, on the time line of ffmpeg's output; None: the track's end.
         frames: time stamps by which a frame would end nearly where one does are put right; see `_ROUNDING_SECONDS`.
     """
-    snapped = ""
+    filters = f"aresample={track.sample_rate}"
     if frames is not None:
         whole = f"({frames.begin}+round((PTS+S-({frames.begin}))/{frames.size})*{frames.size}-S)"
         near = f"lt(abs(PTS-{whole})\\,{_ROUNDING_SECONDS}*SR)"
-        snapped = f"asetpts=if({near}\\,{whole}\\,PTS),"
-    filters = f"{snapped}aresample={track.sample_rate}:async=1:min_hard_comp=0.02:first_pts={begin}"
+        filters = f"asetpts=if({near}\\,{whole}\\,PTS),{filters}"
     if track.layout is not None and re.fullmatch(r"[0-9A-Za-z.()+-]+", track.layout):
-        # Broadcasts change from stereo to 5.1 and back; the pipe must not.
         filters += f",aformat=channel_layouts={track.layout}"
     return filters if end is None else f"{filters},atrim=end_pts={end}"
 
@@ -130,6 +135,12 @@ def on_film_time(track: Stream, begin: int = 0, end: int | None = None, *, frame
 def tells_its_length(media: Media) -> bool:
     """Return whether the container stores its duration, rather than ffmpeg guessing it from the end of the file."""
     return media.duration_seconds is not None and not _TELLS_ITS_LENGTH.isdisjoint(media.container.split(","))
+
+
+def may_have_gaps(media: Media) -> bool:
+    """Return whether sound may rightly pause: in files that tell when each packet is played. In files of one bare sound
+    a gap is a place that could not be read."""
+    return not _TIMED.isdisjoint(media.container.split(","))
 
 
 def clock_streams(media: Media) -> list[Stream]:

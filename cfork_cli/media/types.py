@@ -28,6 +28,7 @@ class Stream:
         is_cover: a still picture that belongs to the file rather than to the film.
         rotation: by how many degrees, counter-clockwise, players turn the picture.
         tag: the container's four letters for the codec ("hvc1", "tmcd"), None where there are none.
+        id: its number in MPEG-TS (the PID); None elsewhere.
     """
 
     index: int
@@ -49,12 +50,32 @@ class Stream:
     is_cover: bool = False
     rotation: int = 0
     tag: str | None = None
+    id: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         parts = [self.codec, self.layout or (f"{self.channels} channels" if self.channels else None)]
         parts += [self.language, f"'{self.title}'" if self.title else None]
         return " ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Program:
+    """One of the programs of a broadcast recording.
+
+    Attributes:
+        number: its id. table_id: the PID of the table that lists its streams; None if not known.
+        tags: `service_name`, `service_provider`.
+        streams: indices of its streams.
+    """
+
+    number: int
+    table_id: int | None
+    tags: Mapping[str, str] = field(hash=False)
+    streams: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return self.tags.get("service_name") or f"number {self.number}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +88,7 @@ class Media:
             one bare sound (MP3, ADTS) do not either; theirs is a good guess.
         start_seconds: the earliest time stamp; decoding and writing count from here.
         chapters: how many.
-        service: of a broadcast recording with one program: its number (`id`), `service_name`, `service_provider`.
+        programs: of a broadcast recording.
     """
 
     path: Path
@@ -77,7 +98,14 @@ class Media:
     tags: Mapping[str, str] = field(hash=False)
     chapters: int
     streams: tuple[Stream, ...]
-    service: Mapping[str, str] = field(default_factory=dict, hash=False)
+    programs: tuple[Program, ...] = ()
+
+    @property
+    def service(self) -> Mapping[str, str]:
+        """Of a recording with one program: its number (`id`), `service_name`, `service_provider`."""
+        if len(self.programs) != 1:
+            return {}
+        return {**self.programs[0].tags, "id": str(self.programs[0].number)}
 
     @property
     def audio(self) -> tuple[Stream, ...]:

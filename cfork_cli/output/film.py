@@ -19,7 +19,7 @@ from cfork_cli.media.timeline import tells_its_length
 from cfork_cli.media.types import Media, Stream
 from cfork_cli.output.file_sink import FileSink
 from cfork_cli.remux import command as remux
-from cfork_cli.remux import fit, interleave
+from cfork_cli.remux import fit, interleave, losses, matroska
 from cfork_cli.remux.plan import FilmPlan, NewTrack
 
 DURATION_TOLERANCE_SECONDS = 1.0
@@ -134,6 +134,10 @@ class FilmSink(FileSink):
         status = self._child.wait()
         if status != 0 or write_error(self._child.log()) is not None:
             raise self._failure(status)
+        try:
+            self.found = matroska.carry(self.plan, self._temporary)
+        except OSError as error:
+            raise OutputError(f"'{self.output}' cannot be written ({error.strerror}): choose another place") from error
         self._check()
 
     def _stop(self) -> None:
@@ -153,6 +157,7 @@ class FilmSink(FileSink):
         if _shape(new.streams) != planned:
             there = ", ".join(str(stream) for stream in new.streams)
             raise FfmpegError(f"ffmpeg wrote other streams than planned ({there}): nothing was written")
+        self.found += tuple(losses.found(self.plan, new))
         if not tells_its_length(new) and new.container not in ("mpegts", "ogg", "mp3"):
             return  # its length would be a guess
         wanted = self._stored_seconds()

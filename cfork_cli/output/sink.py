@@ -20,11 +20,13 @@ class Sink:
     Attributes:
         samples: how many (of each channel of the first track) were written.
         notes: after `finish`, what the user should know.
+        found: after `finish`, what only the finished output shows.
     """
 
     def __init__(self) -> None:
         self.samples = 0
         self.notes: tuple[str, ...] = ()
+        self.found: tuple[str, ...] = ()
         self._state: Literal["open", "finished", "closed"] = "open"
 
     def __enter__(self) -> Self:

@@ -18,11 +18,10 @@ from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
 from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.media.containers import ANCHORED, MOV_FAMILY, muxer_options, precise_options
-from cfork_cli.media.languages import for_quicktime
 from cfork_cli.media.layouts import speakers
 from cfork_cli.media.timeline import clock_streams, keeps_time_stamps
 from cfork_cli.media.types import Media
-from cfork_cli.remux import covers, interleave
+from cfork_cli.remux import covers, interleave, programs, tags
 from cfork_cli.remux.plan import Entry, FilmPlan, NewTrack
 
 PAST_THE_END = 10**9  # seconds
@@ -30,9 +29,6 @@ PAST_THE_END = 10**9  # seconds
 QUEUE_PACKETS = "256"
 """Packets of new sound, 1024 samples each, that ffmpeg keeps until it needs them. Before version 7 it sleeps for 10 ms
 whenever its queue is empty: with the usual eight packets it took no more than 40 to 50 s of sound a second."""
-
-_STALE_TAGS = ("bps", "duration", "number_of_frames", "number_of_bytes", "_statistics_", "encoder", "source_id")
-"""Tags that describe the old track's data; they would be wrong for the new one."""
 
 
 def build(
@@ -97,21 +93,24 @@ def build(
             number_of_new = film.new.index(entry.new)
             options |= _new_track_options(film, entry.new, place, starts[number_of_new] if starts else 0)
         options[f"metadata:s:{place}"] = f"TAGS{place}"
-        values[f"TAGS{place}"] = _changed_tags(entry, media, film.container)
+        values[f"TAGS{place}"] = tags.changed(entry, media, film.container)
         # Tags of any stream set by hand turn the automatic copying off for all.
         options[f"map_metadata:s:{place}"] = f"{number}:s:{stream.index}"
         options[f"disposition:{place}"] = entry.flags()
+        if entry.action == "copy" and stream.kind == "video" and not stream.is_cover:
+            options[f"copyinkf:{place}"] = None  # a recording begins in the midst of a group of pictures
         if stream.codec == "hevc" and film.container in MOV_FAMILY and stream.tag != "hev1":
-            options[f"tag:{place}"] = "hvc1"  # Apple's players know no other
+            options.setdefault(f"tag:{place}", "hvc1")  # Apple's players know no other
     # Dolby Vision's headers, and FLAC in MP4 before ffmpeg 6, are written on request only.
     options["strict"] = "experimental"
     if film.container == "mpegts" and not film.alone and not keeps_time_stamps(media):
         options |= {"mpegts_copyts": 1, "output_ts_offset": media.start_seconds}
-    if film.container == "mpegts" and media.service:
-        values["SERVICE"] = [f"{name}={text}" for name, text in media.service.items() if name != "id"]
-        options["metadata"] = "SERVICE"
-        if "id" in media.service:
-            options["mpegts_service_id"] = media.service["id"]
+    of_programs, program_values = programs.options(film, entries)
+    options |= of_programs
+    values |= program_values
+    if removed := tags.obsolete_of_film(film):
+        values["REMOVED"] = [*values.get(options.get("metadata", ""), ()), *(f"{key}=" for key in removed)]
+        options["metadata"] = "REMOVED"
     if empty:
         options["t"] = clock_options["t"] = 0
     graph = ffmpeg.output(*streams, "TARGET", **options)
@@ -192,23 +191,6 @@ def extract(film: FilmPlan, folder: Path) -> dict[int, Path]:
             "is there room for temporary files?"
         )
     return files
-
-
-def _changed_tags(entry: Entry, media: Media, container: str) -> list[str]:
-    """Return tags that ffmpeg would not change by itself: those to take away (an empty value), and titles."""
-    stream, new = entry.stream, entry.new
-    # ffmpeg does not hand on the titles of QuickTime's tracks, see `mov_titles`
-    changed = [f"title={stream.title}"] if stream.title and "mov" in media.container.split(",") else []
-    if container == "mov" and stream.language and for_quicktime(stream.language) != stream.language:
-        changed.append(f"language={for_quicktime(stream.language)}")
-    if new is None:
-        return changed
-    changed += [f"{key}=" for key in stream.tags if key.lower().startswith(_STALE_TAGS)]
-    if new.title is not None:
-        changed.append(f"title={new.title}")
-        if container in MOV_FAMILY:  # players show this where there is no title
-            changed.append(f"handler_name={new.title}")
-    return changed
 
 
 __all__ = ["Entry", "FilmPlan", "NewTrack", "build", "extract", "raw_tracks"]

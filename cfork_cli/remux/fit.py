@@ -18,11 +18,13 @@ from cfork_cli.ffmpeg.remember import Passing, fingerprint, remembered
 from cfork_cli.media.containers import MOV_FAMILY, sound_only
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Media, Stream
-from cfork_cli.remux import covers, interleave, opus_delay
+from cfork_cli.remux import covers, interleave, losses, opus_delay
 from cfork_cli.remux.command import build, extract, raw_tracks
 from cfork_cli.remux.plan import Entry, FilmPlan, NewTrack
 
 _TEXT_SUBTITLES = ("mov_text", "subrip", "webvtt", "ass")
+_DOLBY_VISION = {"dvh1": "hvc1", "dvhe": "hvc1", "dva1": "avc1", "dvav": "avc1", "dav1": "av01"}
+"""Tags of pictures that need a player for Dolby Vision -> those of pictures that do not."""
 _LOSSLESS = ("flac", "alac", "pcm_s24le", "pcm_s16le")
 
 
@@ -56,11 +58,13 @@ def plan_film(
     entries, more = _in_places(opus_delay.cured(entries, container), container)
     whole = FilmPlan(media, tuple(new), container, tuple(entries), suffix)
     notes += more
+    whole, more = _with_own_tags(whole)
+    notes += more
     refused = _refusal(whole)
     if refused is not None:
         whole, more = _fitted(whole)
         notes += more
-    return replace(whole, notes=(*notes, *_lost_tags(whole), *_lost_rotation(whole)))
+    return replace(whole, notes=(*notes, *losses.expected(whole), *_lost_rotation(whole)))
 
 
 def plan_sidecar(media: Media, new: NewTrack) -> FilmPlan:
@@ -97,7 +101,7 @@ def plan_sounds(media: Media, new: Sequence[NewTrack], container: str, *, suffix
             "choose another, such as stems.mkv"
         )
     # QuickTime's editors show the handler's name, which is the title then
-    return film if container in MOV_FAMILY else replace(film, notes=tuple(_lost_tags(film)))
+    return film if container in MOV_FAMILY else replace(film, notes=tuple(losses.expected(film)))
 
 
 def _entries(stream: Stream, new: Sequence[NewTrack], container: str, default: Stream | None) -> Iterator[Entry]:
@@ -114,6 +118,22 @@ def _entries(stream: Stream, new: Sequence[NewTrack], container: str, default: S
     if made is not None:
         is_default = stream.index == default.index if default is not None else False if made.beside else None
         yield Entry(stream, "encode", made.codec.encoder, new=made, default=is_default)
+
+
+def _with_own_tags(film: FilmPlan) -> tuple[FilmPlan, list[str]]:
+    """Return the plan with the four letters by which players know Dolby Vision, where this ffmpeg can write them."""
+    ours = [entry for entry in film.entries if entry.action == "copy" and entry.stream.tag in _DOLBY_VISION]
+    if not ours or film.container not in MOV_FAMILY:
+        return film, []
+    kept = {entry: replace(entry, options=(*entry.options, ("tag", entry.stream.tag or ""))) for entry in ours}
+    wanted = replace(film, entries=tuple(kept.get(entry, entry) for entry in film.entries))
+    if _refusal(wanted) is None or _refusal(film) is not None:
+        return wanted, []
+    return film, [
+        f"the picture's tag {entry.stream.tag} becomes {_DOLBY_VISION[entry.stream.tag or '']}: this ffmpeg cannot "
+        "write it, and players that go by the tag show no Dolby Vision"
+        for entry in ours
+    ]
 
 
 def _in_places(entries: list[Entry], container: str) -> tuple[list[Entry], list[str]]:
@@ -226,27 +246,6 @@ def _without_made_anew(media: Media, container: str) -> tuple[list[Stream], list
         if not chapters and not timecode:
             kept.append(stream)
     return kept, notes
-
-
-def _lost_tags(film: FilmPlan) -> Iterator[str]:
-    """Yield notes about tags and flags of the streams that the container does not keep."""
-    entries = [entry for entry in film.entries if entry.action not in ("attach", "picture")]
-    for tag in dict.fromkeys(tag for new in film.new for tag in new.codec.loses):
-        found = [getattr(entry.stream, tag) for entry in entries]
-        if tag == "title":
-            found += [new.title for new in film.new]
-        lost = ", ".join(f"'{value}'" for value in dict.fromkeys(found) if value)
-        if lost:
-            yield f"'{film.container}' files keep no {tag} of a stream: {lost} cannot come along"
-    for flag in dict.fromkeys(flag for new in film.new for flag in new.codec.loses_flags):
-        numbers = [str(entry.stream.number + 1) for entry in entries if _is_sound_with(flag, entry.stream)]
-        if numbers:
-            said = flag.replace("_", " ")
-            yield f"'{film.container}' files keep no flag '{said}' of a sound track ({', '.join(numbers)})"
-
-
-def _is_sound_with(flag: str, stream: Stream) -> bool:
-    return stream.kind == "audio" and flag in stream.disposition
 
 
 def _lost_rotation(film: FilmPlan) -> Iterator[str]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cfork_cli.media import ebml
+
 _EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT = b"\x18\x53\x80\x67"
 _INFO = b"\x15\x49\xa9\x66"
@@ -49,7 +51,7 @@ def packet(number: int, track: RawTrack, at: int, block: np.ndarray) -> bytes:
     data = np.ascontiguousarray(block.T, dtype="<f8" if track.bits == 64 else "<f4").tobytes()
     time = (at * _NANOSECONDS + track.sample_rate // 2) // track.sample_rate
     # the block's own time is 0, relative to its cluster; 0x80: it can be decoded by itself
-    simple = _size(number + 1, 1) + b"\x00\x00\x80" + data
+    simple = ebml.size(number + 1, 1) + b"\x00\x00\x80" + data
     return _element(_CLUSTER, _number(b"\xe7", time) + _element(b"\xa3", simple))
 
 
@@ -94,13 +96,8 @@ def _track(number: int, track: RawTrack) -> bytes:
 
 
 def _element(name: bytes, content: bytes) -> bytes:
-    return name + _size(len(content), 8) + content
+    return ebml.element(name, content, 8)
 
 
 def _number(name: bytes, value: int) -> bytes:
     return _element(name, value.to_bytes(8, "big"))
-
-
-def _size(value: int, length: int) -> bytes:
-    """Return a number that shows its own length by the place of its highest bit."""
-    return (value | 1 << 7 * length).to_bytes(length, "big")

@@ -28,6 +28,7 @@ class NewTrack:
         delivered: the same, as its samples are given to ffmpeg; other channels than the source after a downmix.
         title: None keeps the source's.
         beside: whether the source stays, before the new one.
+        changed: whether its level may be another than the source's.
     """
 
     source: Stream
@@ -35,6 +36,7 @@ class NewTrack:
     codec: AudioCodec
     title: str | None = None
     beside: bool = False
+    changed: bool = False
 
 
 @dataclass(frozen=True)

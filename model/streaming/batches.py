@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from .allocator import is_out_of_memory
 from .crew import Crew, cores
+from .input_level import InputLevel
 
 Audio = NDArray[np.float32]
 
@@ -74,7 +75,7 @@ class Batches:
         network: see `separator.Network`; it is moved to the device and set to evaluate.
         stems: names of the stems to compute.
         weights: one for each stem; then their weighted sum comes out as the only stem. None: each by itself.
-        gain: factor before the network, divided out again after it.
+        level: what is done to each sequence before the network, and divided out again after it; None is nothing.
         device: where to compute; None means where the network is.
         size: sequences at a time, of all workers together; None means the network's own.
         workers: threads that compute; 1 is the calling thread itself, with as many OpenMP threads as it has. None: one
@@ -88,7 +89,7 @@ class Batches:
         stems: tuple[str, ...],
         *,
         weights: Sequence[float] | None = None,
-        gain: float = 1.0,
+        level: InputLevel | None = None,
         device: str | torch.device | None = None,
         size: int | None = None,
         workers: int | None = None,
@@ -105,7 +106,7 @@ class Batches:
         self.network = network
         self.stems = stems
         self.weights = None if weights is None else dict(zip(stems, weights, strict=True))
-        self.gain = gain
+        self.level = level
         cuda = self.device.type == "cuda"
         available = cores()
         asked = workers
@@ -244,33 +245,45 @@ class Batches:
         # Entered and left for each batch: the mode belongs to the thread, and must not leak out of a
         # suspended generator.
         with torch.inference_mode():
-            x = self._batch(sequences)
+            x, factors = self._batch(sequences)
             if self.weights is None:
                 y = self.network(x, stems=self.stems)
             elif hasattr(self.network, "mix"):
                 y = self.network.mix(x, self.weights)[:, None]
             else:
                 each = self.network(x, stems=self.stems).float()
-                factors = each.new_tensor([self.weights[stem] for stem in self.stems])
-                y = (each * factors[:, None]).sum(dim=1, keepdim=True)
+                shares = each.new_tensor([self.weights[stem] for stem in self.stems])
+                y = (each * shares[:, None]).sum(dim=1, keepdim=True)
             expected = (len(sequences), self.outputs, len(sequences[0]))
             if tuple(y.shape) != expected:
                 raise ValueError(f"the network gave {tuple(y.shape)} where {expected} was due")
             # A stem that is no number would spoil the film for good; without the stem the mixture just stays
             # as it is.
-            y = (y.float() / self.gain).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
+            y = self._undone(y.float(), factors).nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
             result: Audio = self._host(y).numpy()
             return result
 
-    def _batch(self, sequences: list[Audio]) -> torch.Tensor:
-        """Sequences `[N]` -> a tensor `[B, N]` on the device, at the level that the network expects."""
+    def _batch(self, sequences: list[Audio]) -> tuple[torch.Tensor, list[Audio | float]]:
+        """Sequences `[N]` -> a tensor `[B, N]` on the device, at the level that the network expects, and the factors
+        that brought each there."""
         shape = len(sequences), len(sequences[0])
+        factors: list[Audio | float] = []
         # Locked memory comes from torch's own store, which takes it back when the tensor is gone and the copy
         # is made, so that it is not locked anew each time.
         host = torch.empty(shape, pin_memory=self.device.type == "cuda")
         for row, sequence in zip(host.numpy(), sequences, strict=True):
-            np.multiply(sequence, np.float32(self.gain), out=row)
-        return host.to(self.device, non_blocking=True)
+            offset, factor = self.level.of(sequence) if self.level is not None else (0.0, 1.0)
+            if offset:
+                sequence = sequence - np.float32(offset)
+            np.multiply(sequence, np.float32(factor) if isinstance(factor, float) else factor, out=row)
+            factors.append(factor)
+        return host.to(self.device, non_blocking=True), factors
+
+    def _undone(self, y: torch.Tensor, factors: list[Audio | float]) -> torch.Tensor:
+        """Stems `[B, S, N]` without the factors of their sequences."""
+        for stems, factor in zip(y, factors, strict=True):
+            stems /= factor if isinstance(factor, float) else torch.from_numpy(factor).to(self.device)
+        return y
 
     def _host(self, y: torch.Tensor) -> torch.Tensor:
         """A tensor of the device in the memory of the host."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..stems import STEMS, positions
 from .batches import Batches
+from .input_level import InputLevel
 from .resample import TAIL, resample
 from .separator import _infer, _sane
 from .windows import Grid, Window, make_grid
@@ -110,8 +111,9 @@ class Excerpts:
         self._hop = int(network.hop)
         self._shared = gcd(sample_rate, self.network_rate, self.output_rate)  # common samples a second
         self._untouched, self._pairs = list(untouched), list(pairs)
+        level = InputLevel(input_gain, network.input_lufs, self.network_rate)
         self._batches = Batches(
-            network, self.stems, gain=input_gain, device=device, size=channels, workers=workers, most=channels
+            network, self.stems, level=level, device=device, size=channels, workers=workers, most=channels
         )  # fmt: skip
 
     def __enter__(self) -> Self:

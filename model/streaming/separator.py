@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..networks.protocol import Network
 from ..stems import STEMS, positions
 from .batches import MOST_WORKERS, Batches, Task
+from .input_level import InputLevel
 from .resample import TAIL, Delay, resample
 from .stereo import is_centered, to_left_and_right, to_middle_and_side
 from .windows import Grid, Window, cut, make_grid, overlap_add
@@ -39,6 +40,7 @@ def separate(
     channels: int,
     stems: Sequence[str] = STEMS,
     input_gain: float = 1.0,
+    follows_level: bool = True,
     device: str | torch.device | None = None,
     batch_size: int | None = None,
     untouched: Sequence[int] = (),
@@ -63,6 +65,8 @@ def separate(
         channels: of the blocks; each is separated by itself, but for `pairs`.
         stems: names, in the order in which they are wanted. None at all is allowed and costs nothing.
         input_gain: factor that brings the film to `network.input_lufs`; divided out of the stems again.
+        follows_level: whether passages far from the film's level are brought near it for the network, and a direct
+            current is hidden from it; see `input_level`.
         device: where to compute; None means where the network is.
         batch_size: sequences (one channel of one window) at a time, of all workers together; None means the
             network's own. Halved for good whenever the device has not enough memory. 1 is for live sound:
@@ -125,8 +129,9 @@ def separate(
     ):
         raise ValueError(f"the pairs {list(pairs)} are not of different channels among the {channels} to separate")
     live = batch_size == 1
+    level = InputLevel(input_gain, network.input_lufs if follows_level else None, network.sample_rate)
     batches = Batches(
-        network, tuple(stems), weights=weights, gain=input_gain, device=device, size=batch_size, workers=workers,
+        network, tuple(stems), weights=weights, level=level, device=device, size=batch_size, workers=workers,
         most=channels - len(set(untouched)) if live else MOST_WORKERS,
     )  # fmt: skip
     return _separate(

@@ -11,7 +11,7 @@ from support.films import Sound, make, noise
 from support.processes import script
 
 from cfork_cli.errors import DamagedInputError, FfmpegError
-from cfork_cli.input.loudness import integrated_lufs
+from cfork_cli.input.loudness import integrated_lufs, lufs_of, measure
 from cfork_cli.media.probe import probe
 
 
@@ -73,3 +73,26 @@ def test_a_measuring_ffmpeg_that_is_killed_is_told(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("CFORK_FFMPEG", str(script(tmp_path / "ffmpeg", "import os\nos.kill(os.getpid(), 9)\n")))
     with pytest.raises(FfmpegError, match="killed by signal 9"):
         integrated_lufs(media, media.audio[0])
+
+
+@pytest.mark.parametrize("level", [-110.0, -75.0, -60.0, 25.0])
+def test_a_film_far_from_usual_levels_has_the_loudness_of_its_usual_self(tmp_path: Path, level: float) -> None:
+    """Passages 30 dB apart: at the usual level, BS.1770's relative gate leaves the quiet one out, and the absolute gate
+    at -70 LUFS must not decide in the place of it."""
+    steps = np.concatenate([sine(0), sine(-9), sine(-30)], axis=1)
+    usual, far = (
+        probe(make(tmp_path / name, Sound("pcm_f32le", samples=steps * np.float32(10 ** (db / 20))), picture=None))
+        for name, db in (("usual.wav", -23.0), ("far.wav", level))
+    )
+    moved = integrated_lufs(far, far.audio[0]) - integrated_lufs(usual, usual.audio[0])
+    assert moved == pytest.approx(level + 23, abs=0.11)
+    blocks = [steps[:, :100_000], steps[:, 100_000:]]
+    held = [
+        lufs_of([block * np.float32(10 ** (db / 20)) for block in blocks], 48_000, 2, "stereo") for db in (-23, level)
+    ]
+    assert held[1] - held[0] == pytest.approx(level + 23, abs=0.11)
+
+
+def test_the_true_peak_is_that_of_the_film_itself(tmp_path: Path) -> None:
+    media = probe(make(tmp_path / "a.wav", Sound("pcm_f32le", samples=sine(-90.0)), picture=None))
+    assert measure(media, media.audio[0], true_peak=True).true_peak_dbtp == pytest.approx(-90, abs=0.2)

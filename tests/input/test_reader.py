@@ -44,7 +44,7 @@ def test_any_place_is_as_in_the_whole(name: str, tmp_path: Path, route: str) -> 
             true = whole[:, begin - zero :][:, :rate]
             assert found.shape == true.shape
             error = np.sqrt(np.mean(np.square(found - true)) / np.mean(np.square(true) + 1e-12))
-            assert error < 0.02, (seconds, error)  # AAC fills in other noise where it begins
+            assert error < (0.1 if track.codec == "aac" else 1e-4), (seconds, error)  # AAC fills in noise of its own
         assert reader.read(zero + whole.shape[1] - 100, zero + whole.shape[1] + 900).shape[1] == 100
         assert reader.read(zero + 99 * rate, zero + 100 * rate).shape[1] == 0
 

@@ -28,10 +28,12 @@ LATTICE = Lattice(
 def test_the_nearest_missing_fragment_from_the_playhead_is_next() -> None:
     has = {0, 1, 2, 3, 4, 7, 8}
     found = target([Playhead(2.5, 0.0)], has.__contains__, 100, 1.0)
-    assert found is not None and (found.index, found.soon) == (5, 2.5)
+    assert found is not None
+    assert (found.index, found.soon) == (5, 2.5)
     has |= {5, 6}
     found = target([Playhead(2.5, 0.0)], has.__contains__, 100, 1.0)
-    assert found is not None and found.index == 9
+    assert found is not None
+    assert found.index == 9
 
 
 def test_what_is_behind_or_far_ahead_waits() -> None:
@@ -45,9 +47,11 @@ def test_of_two_pages_the_one_that_wants_it_sooner_is_served() -> None:
     has = {10, 11, 12}
     heads = [Playhead(10.0, 5.0), Playhead(60.0, 1.0)]
     found = target(heads, has.__contains__, 100, 1.0)
-    assert found is not None and found.index == 60
+    assert found is not None
+    assert found.index == 60
     found = target(heads, {10, 60, 61, 62}.__contains__, 100, 1.0)
-    assert found is not None and found.index == 11
+    assert found is not None
+    assert found.index == 11
     found = target([Playhead(60.0, 5.0), Playhead(10.0, 1.0)], set().__contains__, 100, 1.0)
     assert found is not None and found.index == 60, "the page that spoke last"
 
@@ -56,7 +60,8 @@ def test_of_two_pages_the_one_that_wants_it_sooner_is_served() -> None:
 def test_what_is_wanted_at_once_comes_in_a_short_window(seconds: float) -> None:
     begin = round(seconds * RATE)
     found = step(begin, 0.2, 20.0, LATTICE)
-    assert found.number is None and found.begin == max(0, begin - FADE)
+    assert found.number is None
+    assert found.begin == max(0, begin - FADE)
     assert 2 * RATE < found.end - found.begin <= (SHORT_SECONDS + 0.1) * RATE
 
 
@@ -73,7 +78,8 @@ def test_a_slow_computer_takes_the_window_that_is_ready_in_time() -> None:
     begin = 5 * STRIDE * RATE + 2 * RATE
     assert step(begin, 12.0, 20.0, LATTICE, fresh=False).number == 5
     slow = step(begin, 12.0, 1.2, LATTICE, fresh=False)
-    assert slow.number is None and slow.end - slow.begin < 0.6 * 12 * 1.2 * RATE + RATE
+    assert slow.number is None
+    assert slow.end - slow.begin < 0.6 * 12 * 1.2 * RATE + RATE
 
 
 @pytest.mark.parametrize("soon", [0.1, 5.0, 60.0])
@@ -86,7 +92,8 @@ def test_every_step_brings_new_sound_and_meets_what_is_known(soon: float, speed:
             if found.number is not None:
                 first, end = LATTICE.begins[found.number], LATTICE.ends[found.number]
                 assert end - begin >= LEAST_GAIN_SECONDS * RATE
-            assert first <= max(0, begin - FADE) and end >= begin + FADE
+            assert first <= max(0, begin - FADE)
+            assert end >= begin + FADE
             if until is not None and found.number is None:
                 assert end <= until + FADE
 
@@ -97,4 +104,6 @@ def test_a_step_never_goes_on_without_need() -> None:
 
 
 def test_runs() -> None:
-    assert runs([]) == [] and runs([5]) == [(5, 6)] and runs([0, 1, 4, 5, 9]) == [(0, 2), (4, 6), (9, 10)]
+    assert runs([]) == []
+    assert runs([5]) == [(5, 6)]
+    assert runs([0, 1, 4, 5, 9]) == [(0, 2), (4, 6), (9, 10)]

@@ -29,10 +29,14 @@ def test_the_next_run_finds_everything_again(tmp_path: Path) -> None:
     store.keep_facts({"lufs": -23.5})
     store.close()
     again = StemStore(tmp_path, "a", 10, 10**6)
-    assert again.get(3) == b"three" and again.done() == [3] and not again.has(2)
-    assert np.array_equal(again.edge(3, "after"), edge) and again.edge(3, "before") is None
+    assert again.get(3) == b"three"
+    assert again.done() == [3]
+    assert not again.has(2)
+    assert np.array_equal(again.edge(3, "after"), edge)
+    assert again.edge(3, "before") is None
     assert again.facts() == {"lufs": -23.5}
-    assert np.array_equal(again.levels[3], LEVELS) and np.isnan(again.levels[2]).all()
+    assert np.array_equal(again.levels[3], LEVELS)
+    assert np.isnan(again.levels[2]).all()
     assert again.news(0)[1] == [3]
     assert StemStore(tmp_path, "b", 10, 10**6).done() == []
 
@@ -49,12 +53,15 @@ def test_it_stays_within_its_bound_and_what_was_used_last_stays(tmp_path: Path) 
     store.close()
     assert bytes_in(tmp_path) <= 20_000 + len(DATA)
     assert store.done() == list(range(15))
-    assert old.get(0) == DATA and old.get(1) is None and not old.has(1)
+    assert old.get(0) == DATA
+    assert old.get(1) is None
+    assert not old.has(1)
     for index in range(15, 80):
         store.put(index, DATA, LEVELS)
         assert bytes_in(tmp_path) <= 20_000 * 1.2
     store.close()
-    assert bytes_in(tmp_path) <= 20_000 and not (tmp_path / "old").exists()
+    assert bytes_in(tmp_path) <= 20_000
+    assert not (tmp_path / "old").exists()
 
 
 def test_nothing_is_written_where_nothing_is_to_be_kept(tmp_path: Path) -> None:
@@ -62,8 +69,11 @@ def test_nothing_is_written_where_nothing_is_to_be_kept(tmp_path: Path) -> None:
     for index in range(3 * IN_MEMORY):
         store.put(index, DATA, LEVELS)
         store.put_edge(index, "before", np.zeros((8, FADE), np.float32))
-    assert len(store.done()) == IN_MEMORY and store.get(3 * IN_MEMORY - 1) == DATA and store.get(0) is None
-    assert store.edge(3 * IN_MEMORY - 1, "before") is not None and store.note is None
+    assert len(store.done()) == IN_MEMORY
+    assert store.get(3 * IN_MEMORY - 1) == DATA
+    assert store.get(0) is None
+    assert store.edge(3 * IN_MEMORY - 1, "before") is not None
+    assert store.note is None
     store.close()
     assert not (tmp_path / "cache").exists()
 
@@ -73,7 +83,9 @@ def test_a_disk_that_takes_nothing_is_told_and_no_reason_to_stop(tmp_path: Path)
     store = StemStore(tmp_path / "file", "a", 10, 10**6)
     store.put(1, DATA, LEVELS)
     store.put_edge(1, "after", np.zeros((8, FADE), np.float32))
-    assert store.get(1) == DATA and store.note is not None and "cannot be kept" in store.note
+    assert store.get(1) == DATA
+    assert store.note is not None
+    assert "cannot be kept" in store.note
     store.close()
 
 
@@ -86,10 +98,14 @@ def test_what_is_broken_on_disk_is_computed_again(tmp_path: Path) -> None:
     (tmp_path / "a" / "000002.flac.0000.part").write_bytes(b"half")
     (tmp_path / "a" / "000077.flac").write_bytes(b"beyond the end")
     again = StemStore(tmp_path, "a", 10, 10**6)
-    assert again.done() == [1] and again.facts() == {} and np.isnan(again.levels).all()
+    assert again.done() == [1]
+    assert again.facts() == {}
+    assert np.isnan(again.levels).all()
     assert not list((tmp_path / "a").glob("*.part"))
     (tmp_path / "a" / "000001.flac").unlink()
-    assert again.has(1) and again.get(1) is None and not again.has(1)
+    assert again.has(1)
+    assert again.get(1) is None
+    assert not again.has(1)
 
 
 def test_news_are_told_once(tmp_path: Path) -> None:
@@ -98,9 +114,12 @@ def test_news_are_told_once(tmp_path: Path) -> None:
     store.put_level(7, -12.0)
     store.put(2, DATA, LEVELS)
     later, new = store.news(version)
-    assert none == [] and new == [2, 7] and store.news(later) == (later, [])
+    assert none == []
+    assert new == [2, 7]
+    assert store.news(later) == (later, [])
     store.put_level(2, 0.0)
-    assert store.levels[2, 0] == -20 and store.news(10**9)[1] == [2, 7]
+    assert store.levels[2, 0] == -20
+    assert store.news(10**9)[1] == [2, 7]
 
 
 @pytest.mark.parametrize("change", ["nothing", "time", "begin", "end", "track", "model", "name"])

@@ -28,19 +28,22 @@ def played(steps: list[tuple[int, int, int | None]], first: int, last: bool = Fa
     [
         [(2 * LENGTH - FADE, 7 * LENGTH + 33, None), (7 * LENGTH + 33 - FADE, 11 * LENGTH + 5, None)],
         [(2 * LENGTH - 7, 7 * LENGTH, 4), (7 * LENGTH - 2 * FADE, 12 * LENGTH, 5)],
-        [(2 * LENGTH - FADE, 6 * LENGTH, None), (4 * LENGTH + 9, 12 * LENGTH, 5), (12 * LENGTH - FADE, 16 * LENGTH, None)],
+        [(2 * LENGTH - FADE, 6 * LENGTH, None), (4 * LENGTH + 9, 12 * LENGTH, 5),
+         (12 * LENGTH - FADE, 16 * LENGTH, None)],
     ],
 )  # fmt: skip
 def test_pieces_of_one_sound_are_that_sound(steps: list[tuple[int, int, int | None]]) -> None:
     take, out = played(steps, first=2)
-    assert out.shape[1] == (take.next - 2) * LENGTH and take.end == steps[-1][1]
+    assert out.shape[1] == (take.next - 2) * LENGTH
+    assert take.end == steps[-1][1]
     assert take.end - take.next * LENGTH < LENGTH + 2 * FADE, "all that is sure was given"
     assert np.allclose(out, SOUND[:, 2 * LENGTH : take.next * LENGTH], atol=1e-6)
 
 
 def test_the_last_fragment_is_filled_with_silence() -> None:
     take, out = played([(0, 3 * LENGTH + 50, None)], first=0, last=True)
-    assert take.next == 4 and np.array_equal(out[:, : 3 * LENGTH + 50], SOUND[:, : 3 * LENGTH + 50])
+    assert take.next == 4
+    assert np.array_equal(out[:, : 3 * LENGTH + 50], SOUND[:, : 3 * LENGTH + 50])
     assert not out[:, 3 * LENGTH + 50 :].any()
 
 
@@ -52,7 +55,8 @@ def test_other_estimates_are_faded_in_20_ms_and_neighbors_of_the_grid_over_all_t
         cuts = take.add(begin, np.ones((8, 3 * LENGTH), np.float32), number, last=False, overlap=2 * FADE)
         sound = np.concatenate([cut.sound for cut in cuts], axis=1)[0]
         rising = np.flatnonzero((sound > 0) & (sound < 1))
-        assert abs(len(rising) - length) < 40 and np.diff(sound[rising]).min() > 0
+        assert abs(len(rising) - length) < 40
+        assert np.diff(sound[rising]).min() > 0
 
 
 def test_the_neighbors_sound_is_kept_where_a_take_begins_and_ends() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.films import Sound, ffmpeg, make, noise
+from support.films import Sound, ffmpeg, ffmpeg_of, ffmpeg_program, make, noise
 from support.readings import samples
 from support.rewritten import rewritten
 
@@ -97,3 +97,18 @@ def test_flags_of_an_entry() -> None:
     assert Entry(stream, "copy", default=False).flags() == "comment"
     assert Entry(Stream(1, "audio", 0, "aac"), "copy", default=True).flags() == "default"
     assert Entry(Stream(1, "audio", 0, "aac"), "copy").flags() == "0"
+
+
+@pytest.mark.parametrize("route", ["system", "wheels"], indirect=True)
+@pytest.mark.parametrize("name", ["new.mp4", "new.mov"])
+def test_dolby_visions_tag_stays_or_the_user_is_told(route: str, tmp_path: Path, name: str) -> None:
+    """Players go by it: under the usual tag they would show the picture in wrong colours, without a word."""
+    quiet = ["-x265-params", "log-level=0"]
+    made = make(tmp_path / "made.mp4", Sound("aac"), picture="libx265", seconds=0.4, options=quiet)
+    path = tmp_path / "film.mp4"
+    ffmpeg_of("wheels", "-i", made, "-map", "0", "-c", "copy", "-strict", "experimental", "-tag:v", "dvh1", path)
+    old, new, notes = rewritten(path, tmp_path / name)
+    assert old.streams[0].tag == "dvh1"
+    told = any("dvh1 becomes hvc1" in note for note in notes)
+    assert new.streams[0].tag == ("hvc1" if told else "dvh1")
+    assert told or (route, name) == ("wheels", "new.mp4") or find_ffmpeg() == ffmpeg_program("wheels")

@@ -114,7 +114,8 @@ class Client:
     def login(self, url: str) -> None:
         """Turn the token into the cookie."""
         answer = self.ask("GET", url.partition(str(self.port))[2], Sec_Fetch_Site="none")
-        assert answer.status == 303 and answer.headers["Location"] == "/"
+        assert answer.status == 303
+        assert answer.headers["Location"] == "/"
         self.cookie = answer.headers["Set-Cookie"].partition(";")[0]
 
     def sound(self, index: int) -> np.ndarray:

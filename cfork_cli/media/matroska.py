@@ -1,0 +1,226 @@
+"""What Matroska files hold beyond ffmpeg's view: languages by BCP 47, editions, nested chapters and tags, and more.
+
+Names of elements are those of RFC 9559.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from cfork_cli.media import ebml
+
+SEGMENT = bytes.fromhex("18538067")
+SEEK_HEAD, SEEK, SEEK_ID, SEEK_POSITION = (bytes.fromhex(one) for one in ("114d9b74", "4dbb", "53ab", "53ac"))
+INFO, TITLE, CLUSTER, CUES = (bytes.fromhex(one) for one in ("1549a966", "7ba9", "1f43b675", "1c53bb6b"))
+TRACKS, TRACK, TRACK_UID, TRACK_TYPE = (bytes.fromhex(one) for one in ("1654ae6b", "ae", "73c5", "83"))
+LANGUAGE_BCP47, FLAG_ENABLED, VIDEO = (bytes.fromhex(one) for one in ("22b59d", "b9", "e0"))
+CROPPING = tuple(bytes.fromhex(one) for one in ("54aa", "54bb", "54cc", "54dd"))
+CHAPTERS, EDITION, CHAPTER, DISPLAY = (bytes.fromhex(one) for one in ("1043a770", "45b9", "b6", "80"))
+TAGS, TAG, TARGETS, SIMPLE_TAG, TAG_NAME = (bytes.fromhex(one) for one in ("1254c367", "7373", "63c0", "67c8", "45a3"))
+ATTACHMENTS, ATTACHED_FILE, FILE_UID = (bytes.fromhex(one) for one in ("1941a469", "61a7", "46ae"))
+TARGET_TRACK, TARGET_FILE = bytes.fromhex("63c5"), bytes.fromhex("63c6")
+_EDITION_UID, _ORDERED = bytes.fromhex("45bc"), bytes.fromhex("45dd")
+_CHAPTER_UID, _CHAPTER_START, _CHAPTER_END = (bytes.fromhex(one) for one in ("73c4", "91", "92"))
+_CHAPTER_ENABLED, _CHAPTER_HIDDEN = bytes.fromhex("4598"), bytes.fromhex("98")
+_CHAPTER_TITLE, _CHAPTER_LANGUAGE = bytes.fromhex("85"), bytes.fromhex("437c")
+_TARGET_LEVEL, _TARGET_CHAPTER = bytes.fromhex("68ca"), bytes.fromhex("63c4")
+_TAG_TEXT, _TAG_LANGUAGE, _TAG_DEFAULT = (bytes.fromhex(one) for one in ("4487", "447a", "4484"))
+_USUAL_LEVEL = 50
+
+_TOP = (SEEK_HEAD, INFO, TRACKS, CHAPTERS, TAGS, ATTACHMENTS, CUES)
+_STREAM_TYPES = (1, 2, 17)  # picture, sound, subtitles
+_MOST_BYTES = 64 << 20
+"""More than this of chapters or tags is no text."""
+
+
+@dataclass(frozen=True)
+class Headers:
+    """A Matroska file's elements beside its clusters.
+
+    Attributes:
+        tracks: contents of the tracks that ffmpeg has streams for, in order.
+        chapters: contents of the editions. tags: contents of the tags, in order.
+        files: numbers of the attachments, in order.
+        title: of the file; None if it has none.
+    """
+
+    tracks: tuple[bytes, ...] = ()
+    chapters: tuple[bytes, ...] = ()
+    tags: tuple[bytes, ...] = ()
+    files: tuple[int, ...] = ()
+    title: bytes | None = None
+
+    def languages(self) -> list[str | None]:
+        """Return the language of each track by BCP 47; None where it has none, or none is told."""
+        found = [ebml.first(track, LANGUAGE_BCP47) for track in self.tracks]
+        return [None if one is None else one.decode("ascii", "replace").rstrip("\0") or None for one in found]
+
+    def disabled(self) -> list[bool]:
+        """Return for each track whether players are told not to use it."""
+        return [_value(track, FLAG_ENABLED, 1) == 0 for track in self.tracks]
+
+    def cropped(self) -> list[bool]:
+        """Return for each track whether players cut its edges off."""
+        videos = [ebml.first(track, VIDEO) or b"" for track in self.tracks]
+        return [any(_value(video, edge, 0) for edge in CROPPING) for video in videos]
+
+    def is_ordered(self) -> bool:
+        """Return whether an edition plays its chapters in an order of its own."""
+        return any(_value(edition, _ORDERED, 0) for edition in self.chapters)
+
+    def has_rich_chapters(self) -> bool:
+        """Return whether the chapters are more than a list of titles in no language."""
+        return len(self.chapters) > 1 or any(not _is_plain_edition(edition) for edition in self.chapters)
+
+    def has_rich_tags(self) -> bool:
+        """Return whether a tag has tags of its own, a language, a level, or belongs to something but a track."""
+        return any(not _is_plain_tag(tag) for tag in self.tags)
+
+
+def read(path: Path) -> Headers:
+    """Read them; what is damaged or missing is left out."""
+    found: dict[bytes, list[bytes]] = {name: [] for name in _TOP}
+    try:
+        with path.open("rb") as file:
+            for name, begin, end in top_elements(file):
+                if name in (INFO, TRACKS, CHAPTERS, TAGS) and end - begin <= _MOST_BYTES:
+                    file.seek(begin)
+                    found[name].append(file.read(end - begin))
+                elif name == ATTACHMENTS:
+                    found[name] += _file_numbers(file, begin, end)
+        tracks = [inner for one in found[TRACKS] for name, inner in ebml.children(one) if name == TRACK]
+        return Headers(
+            tuple(track for track in tracks if _value(track, TRACK_TYPE, 0) in _STREAM_TYPES),
+            tuple(inner for one in found[CHAPTERS] for name, inner in ebml.children(one) if name == EDITION),
+            tuple(inner for one in found[TAGS] for name, inner in ebml.children(one) if name == TAG),
+            tuple(int.from_bytes(one, "big") for one in found[ATTACHMENTS]),
+            next((title for one in found[INFO] if (title := ebml.first(one, TITLE))), None),
+        )
+    except (OSError, ValueError):
+        return Headers()
+
+
+def top_elements(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, begin and end of the content of the elements in the segment: those before the first cluster, then
+    those that the list at its head knows of after it.
+
+    Raises:
+        ValueError: it is no Matroska file, or damaged there.
+    """
+    length = file.seek(0, 2)
+    segment = segment_begin(file)
+    place, seen, known = segment, set[int](), list[tuple[bytes, int]]()
+    while place < length:
+        name, size, begin = ebml.read_head_at(file, place)
+        if name == CLUSTER or size is None:
+            break
+        seen.add(place)
+        if name == SEEK_HEAD:
+            file.seek(begin)
+            known += _seeks(file.read(size))
+        yield name, begin, begin + size
+        place = begin + size
+    for wanted, at in known:
+        if segment + at in seen or segment + at >= length:
+            continue
+        seen.add(segment + at)
+        name, size, begin = ebml.read_head_at(file, segment + at)
+        if name == wanted and size is not None:
+            yield name, begin, begin + size
+
+
+def segment_begin(file: BinaryIO) -> int:
+    """Return where the content of the segment begins.
+
+    Raises:
+        ValueError: there is none.
+    """
+    _, size, begin = ebml.read_head_at(file, 0)
+    name, _, inside = ebml.read_head_at(file, begin + (size or 0))
+    if name != SEGMENT:
+        raise ValueError("not a Matroska file")
+    return inside
+
+
+def number_in(content: bytes, name: bytes) -> int | None:
+    """Return the number in the first element of that name; None if there is none."""
+    found = ebml.first(content, name)
+    return None if found is None else int.from_bytes(found, "big")
+
+
+def _value(content: bytes, name: bytes, default: int) -> int:
+    found = number_in(content, name)
+    return default if found is None else found
+
+
+def _seeks(content: bytes) -> Iterator[tuple[bytes, int]]:
+    for name, inner in ebml.children(content):
+        wanted, at = ebml.first(inner, SEEK_ID), number_in(inner, SEEK_POSITION)
+        if name == SEEK and wanted is not None and at is not None:
+            yield wanted, at
+
+
+def _file_numbers(file: BinaryIO, begin: int, end: int) -> Iterator[bytes]:
+    """Yield the numbers of attachments without reading those themselves."""
+    place = begin
+    while place < end:
+        name, size, inside = ebml.read_head_at(file, place)
+        place = inside + (size or 0)
+        while name == ATTACHED_FILE and inside < place:
+            inner, length, content = ebml.read_head_at(file, inside)
+            if inner == FILE_UID and length is not None:
+                file.seek(content)
+                yield file.read(length)
+            inside = content + (length or 0)
+
+
+def _is_plain_edition(edition: bytes) -> bool:
+    for name, content in ebml.children(edition):
+        if name == CHAPTER:
+            if not _is_plain_chapter(content):
+                return False
+        elif name != _EDITION_UID and any(content):
+            return False
+    return True
+
+
+def _is_plain_chapter(chapter: bytes) -> bool:
+    displays = 0
+    for name, content in ebml.children(chapter):
+        if name == DISPLAY:
+            displays += 1
+            inner = dict(ebml.children(content))
+            if inner.get(_CHAPTER_LANGUAGE, b"eng").rstrip(b"\0") != b"und":
+                return False
+            if not inner.keys() <= {_CHAPTER_TITLE, _CHAPTER_LANGUAGE}:
+                return False
+        elif name == _CHAPTER_ENABLED:
+            if not any(content):
+                return False
+        elif name == _CHAPTER_HIDDEN:
+            if any(content):
+                return False
+        elif name not in (_CHAPTER_UID, _CHAPTER_START, _CHAPTER_END):
+            return False
+    return displays <= 1
+
+
+def _is_plain_tag(tag: bytes) -> bool:
+    for name, content in ebml.children(tag):
+        inner = list(ebml.children(content))
+        if name == TARGETS:
+            for one, value in inner:
+                number = int.from_bytes(value, "big")
+                if one == _TARGET_LEVEL and number == _USUAL_LEVEL:
+                    continue
+                if one not in (TARGET_TRACK, _TARGET_CHAPTER) and number:
+                    return False
+        elif name == SIMPLE_TAG:
+            for one, value in inner:
+                usual = one in (TAG_NAME, _TAG_TEXT) or (one == _TAG_DEFAULT and any(value))
+                if not usual and not (one == _TAG_LANGUAGE and value.rstrip(b"\0") == b"und"):
+                    return False
+    return True

@@ -1,0 +1,58 @@
+"""A track that changes its channels or its sample rate keeps its time, its loudness and its length."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.changing import changing, onsets
+
+from cfork_cli.input.decode import decode
+from cfork_cli.input.loudness import integrated_lufs, lufs_of
+from cfork_cli.media.probe import probe
+from cfork_cli.media.span import Span, samples_of
+
+STEREO, SURROUND, MONO = ("stereo", 48_000), ("5.1", 48_000), ("mono", 48_000)
+
+
+@pytest.mark.parametrize(
+    ("route", "name", "codec", "parts"),
+    [
+        ("system", "a.ts", "ac3", (STEREO, SURROUND, STEREO)),
+        ("wheels", "a.mkv", "ac3", (SURROUND, STEREO)),
+        ("wheels", "a.ts", "aac", (STEREO, SURROUND, STEREO, SURROUND)),
+        ("system", "a.ts", "aac", (STEREO, ("stereo", 44_100), STEREO, ("5.1", 44_100))),
+        ("system", "a.ts", "latm", (STEREO, SURROUND, STEREO)),
+        ("system", "a.mkv", "mp2", (STEREO, MONO, STEREO)),
+        ("wheels", "a.ts", "mp2", (("mono", 44_100), STEREO, ("stereo", 32_000))),
+    ],
+    indirect=["route"],
+)
+def test_the_sound_stays_in_time(
+    route: str, tmp_path: Path, name: str, codec: str, parts: tuple[tuple[str, int], ...]
+) -> None:
+    film = changing(tmp_path / name, codec, *parts)
+    media = probe(film.path)
+    track = media.audio[0]
+    with decode(media, track) as blocks:
+        found = np.concatenate(list(blocks), axis=1)
+    rate = blocks.sample_rate
+    heard = np.array(onsets(found[0], rate))
+    assert heard[0] == pytest.approx(film.clicks[0], abs=0.015)  # not every demuxer hears the start-up of MP2
+    np.testing.assert_allclose(heard - heard[0], np.subtract(film.clicks, film.clicks[0]), atol=0.001)
+    assert found.shape[1] / rate == pytest.approx(film.seconds, abs=0.015)
+    assert blocks.losses.facts() == {}
+    lufs = lufs_of([found], rate, blocks.channels, track.layout)
+    assert integrated_lufs(media, track) == pytest.approx(lufs, abs=0.1)
+
+
+def test_a_piece_after_the_change_is_that_of_the_whole(tmp_path: Path) -> None:
+    film = changing(tmp_path / "a.ts", "ac3", STEREO, SURROUND, STEREO, SURROUND, STEREO)
+    media = probe(film.path)
+    first, end = samples_of(media, 48_000, Span(2.3, 4.9))
+    with decode(media, media.audio[0], begin=first, end=end) as blocks:
+        found = np.concatenate(list(blocks), axis=1)
+    assert found.shape[1] == round(2.6 * 48_000)
+    inside = [click - 2.3 for click in film.clicks if 2.3 < click < 4.9]
+    np.testing.assert_allclose(onsets(found[0], 48_000), inside, atol=0.001)

@@ -1,0 +1,69 @@
+"""Packets of sound are put where their time stamps say, and what they lack is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from cfork_cli.input.placing import Placer, Tally
+
+RATE, FRAME = 8000, 80
+
+
+def placed(stamps: Sequence[int], **options: int) -> tuple[list[int], Tally]:
+    """Return for each sample the number of its packet, 0 for silence; every packet holds its number from 1."""
+    placer = Placer(RATE, 1, **options)
+    packets = [(stamp, np.full((1, FRAME), number, np.float32)) for number, stamp in enumerate(stamps, start=1)]
+    pieces = [np.zeros((1, 0), np.float32), *placer.place(packets)]
+    return [int(value) for value in np.concatenate(pieces, axis=1)[0]], placer.tally
+
+
+def lengths(samples: Sequence[int]) -> list[tuple[int, int]]:
+    """Return runs: value and how often."""
+    edges = [0, *(place for place in range(1, len(samples)) if samples[place] != samples[place - 1]), len(samples)]
+    return [(samples[a], b - a) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def test_the_first_sound_is_put_in_its_place() -> None:
+    found, tally = placed([100, 180])
+    assert lengths(found) == [(0, 100), (1, 80), (2, 80)]
+    found, _ = placed([-100, -20, 60])
+    assert lengths(found) == [(2, 60), (3, 80)]
+    assert tally == Tally()
+
+
+def test_gaps_are_filled_and_overlaps_left_out_and_both_counted() -> None:
+    found, tally = placed([0, 400, 480, 360, 390, 800])
+    assert lengths(found) == [(1, 80), (0, 320), (2, 80), (3, 80), (0, 240), (6, 80)]
+    assert (tally.filled, tally.dropped) == (560, 160)
+
+
+def test_one_leaping_time_stamp_moves_nothing() -> None:
+    """ffmpeg writes rising stamps only: those after the leap are one sample more than the one before."""
+    found, tally = placed([0, 80, 9_000_000, 9_000_001, 9_000_002, 9_000_003])
+    assert lengths(found) == [(number, 80) for number in range(1, 7)]
+    assert (tally.filled, tally.stray) == (0, 1)
+
+
+def test_no_gap_leads_beyond_the_end_of_the_film() -> None:
+    found, tally = placed([0, 80, 9_000_000, 9_000_080], last=1000)
+    assert len(found) == 4 * FRAME
+    assert tally.stray == 2
+    assert len(placed([9_000_000], last=1000)[0]) == FRAME
+
+
+@pytest.mark.parametrize("off", [12, -12])
+def test_a_step_that_lasts_is_followed_and_jitter_is_not(off: int) -> None:
+    """1.5 ms, less than anything takes at its word at once."""
+    steady = [FRAME * number for number in range(20)]
+    jitter = [stamp + off * (number % 2) for number, stamp in enumerate(steady)]
+    assert len(placed(jitter)[0]) == 20 * FRAME
+    stepped = [stamp + off * (stamp >= 10 * FRAME) for stamp in steady]
+    assert len(placed(stepped)[0]) == 20 * FRAME + off
+
+
+def test_nothing_comes_after_the_end_that_is_wanted() -> None:
+    assert lengths(placed([0, 4000], end=1000)[0]) == [(1, 80), (0, 920)]
+    assert len(placed([0, 80, 160], end=100)[0]) == 100
