@@ -7,7 +7,7 @@ const SMOOTH = 0.008; // s; time constant of every change: no zipper noise, and 
 const FADED = 0.1; // s; then a change is over
 
 // One stem's way through its effects. A new one takes over from the old one when effects come or go.
-class Strip {
+export class Strip {
   constructor(context, input, output, stem, rooms) {
     this.context = context;
     this.dry = new GainNode(context, { gain: 0 });
