@@ -15,7 +15,7 @@ from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.input.blocks import Blocks, defects
 from cfork_cli.media import timeline, truncation
 from cfork_cli.media.span import Reach, reach
-from cfork_cli.media.timeline import clock_streams, on_film_time, tells_its_length
+from cfork_cli.media.timeline import Frames, clock_streams, on_film_time, tells_its_length
 from cfork_cli.media.types import Media, Stream
 
 MISSING_SECONDS = 0.5
@@ -46,6 +46,7 @@ class Decoder(Blocks):
         begin: int | None = None,
         end: int | None = None,
         bits: int = 32,
+        frames: Frames | None = None,
     ) -> None:
         if not track.channels or not track.sample_rate:
             raise InputError(
@@ -56,7 +57,7 @@ class Decoder(Blocks):
         self.track = track
         self.begin = timeline.film_begin(media, track.sample_rate) if begin is None else begin
         self.end = end
-        self._block_seconds, self._bits = block_seconds, bits
+        self._block_seconds, self._bits, self._frames = block_seconds, bits, frames
         self._reach = reach(media, track.sample_rate, self.begin, end) if begin is not None else Reach(self.begin, end)
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -82,7 +83,8 @@ class Decoder(Blocks):
         media, track = self.media, self.track
         film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **self._reach.options)
         format = f"f{self._bits}le"
-        how = on_film_time(track, self._reach.begin, self._reach.end)
+        frames = self._frames if self._reach.options and timeline.keeps_time_stamps(media) else None
+        how = on_film_time(track, self._reach.begin, self._reach.end, frames=frames)
         samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, f=format, **{"c:a": f"pcm_{format}"})
         # Reading all others into nothing anchors the time line, and shows at the end how far the film really went.
         others = [film[str(stream.index)] for stream in clock_streams(media)]
@@ -120,6 +122,7 @@ def decode(
     begin: int | None = None,
     end: int | None = None,
     bits: int = 32,
+    frames: Frames | None = None,
 ) -> Decoder:
     """Decode one sound track: `with decode(media, track) as blocks: for block in blocks: ...`.
 
@@ -127,11 +130,15 @@ def decode(
         begin: the first sample, on the time line of `timeline`; None is the film's start.
         end: the first sample that is not wanted; None is the track's end.
         bits: of the floats, 32 or 64; 32 hold integers of up to 25 bits exactly.
+        frames: from `excerpts.frames`. A decoder that begins further on then counts
+            from there, as a decoder of the whole does, where the container rounds its time stamps (Matroska: to ms).
 
     Raises:
         InputError: the track's rate or channels are unknown.
     """
-    return Decoder(media, track, block_seconds=block_seconds, begin=begin, end=end, bits=bits)
+    return Decoder(
+        media, track, block_seconds=block_seconds, begin=begin, end=end, bits=bits, frames=frames
+    )
 
 
 def check_status(media: Media, track: Stream, status: int, log: str) -> None:

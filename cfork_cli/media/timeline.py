@@ -7,6 +7,7 @@ broadcasts time starts anywhere and may jump; ffmpeg mends that while it reads, 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from cfork_cli.media.containers import ANCHORED, UNTIMED
 from cfork_cli.media.probe import MIXES
@@ -84,17 +85,42 @@ def placed(begin: int, late: int, shift: int, least: int | None = None) -> tuple
     return first - begin, first + max(0, -late)
 
 
+_ROUNDING_SECONDS = 0.0012
+"""Time stamps of Matroska are whole milliseconds; of two that are rounded, one may be that much off the other."""
+
 # Containers that write down how long they are. In the others (MPEG-TS, ADTS, Ogg) the duration is found by looking
 # at the end of the file or guessed from the bit rate: a cut one just says that it is shorter.
 _TELLS_ITS_LENGTH = MIXES | {"wav", "w64", "flac", "caf", "aiff"}
 
 
-def on_film_time(track: Stream, begin: int = 0, end: int | None = None) -> str:
+@dataclass(frozen=True)
+class Frames:
+    """Places of the frames of a sound track, in samples of its time stamps.
+
+    Attributes:
+        begin: where one of them ends and the next begins. That is the end of the first that gives sound: of that, an
+            encoder's start-up may have been cut off.
+        size: of each.
+    """
+
+    begin: int
+    size: int
+
+
+def on_film_time(track: Stream, begin: int = 0, end: int | None = None, *, frames: Frames | None = None) -> str:
     """The filter that puts a track on the film's time line, at its own rate and layout; the first sample is `begin`.
 
     A plain decode drops the start delay and closes gaps; `min_hard_comp` at its default leaves errors of 64 ms.
+
+    Args:
+        frames: time stamps by which a frame would end nearly where one does are put right; see `_ROUNDING_SECONDS`.
     """
-    filters = f"aresample={track.sample_rate}:async=1:min_hard_comp=0.02:first_pts={begin}"
+    snapped = ""
+    if frames is not None:
+        whole = f"({frames.begin}+round((PTS+S-({frames.begin}))/{frames.size})*{frames.size}-S)"
+        near = f"lt(abs(PTS-{whole})\\,{_ROUNDING_SECONDS}*SR)"
+        snapped = f"asetpts=if({near}\\,{whole}\\,PTS),"
+    filters = f"{snapped}aresample={track.sample_rate}:async=1:min_hard_comp=0.02:first_pts={begin}"
     if track.layout is not None and re.fullmatch(r"[0-9A-Za-z.()+-]+", track.layout):
         # Broadcasts change from stereo to 5.1 and back; the pipe must not.
         filters += f",aformat=channel_layouts={track.layout}"
