@@ -136,9 +136,7 @@ def decode(
     Raises:
         InputError: the track's rate or channels are unknown.
     """
-    return Decoder(
-        media, track, block_seconds=block_seconds, begin=begin, end=end, bits=bits, frames=frames
-    )
+    return Decoder(media, track, block_seconds=block_seconds, begin=begin, end=end, bits=bits, frames=frames)
 
 
 def check_status(media: Media, track: Stream, status: int, log: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -134,8 +135,6 @@ class Seen:
 @pytest.fixture
 def opened(chromium: Any, film: Path) -> Iterator[Callable[..., Seen]]:
     """Open the page of a new server, with what a test wants of it."""
-    import contextlib
-
     with contextlib.ExitStack() as stack:
 
         def open_page(*, path: Path | None = None, size: tuple[int, int] = (1280, 800), **facts: Any) -> Seen:
@@ -337,8 +336,9 @@ def test_mouse_and_words(opened: Callable[..., Seen]) -> None:
     words = page.get_attribute("#seek", "aria-valuetext")
     assert words == "20 seconds of 40 seconds"
     unnamed = page.evaluate(
-        "() => [...document.querySelectorAll('button, select, input')].filter((one) => !one.closest('template') &&"
-        " !(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.length)).map((one) => one.outerHTML)"
+        """() => [...document.querySelectorAll("button, select, input")]
+          .filter((one) => !(one.getAttribute("aria-label") || one.textContent.trim() || one.labels?.length))
+          .map((one) => one.outerHTML)"""
     )
     assert not unnamed
 
@@ -486,7 +486,7 @@ def test_all_is_on_one_screen(opened: Callable[..., Seen], size: tuple[int, int]
     hidden = seen.page.evaluate(
         """() => [document.documentElement, ...document.querySelectorAll("#desk, #out, .stem")]
           .filter((one) => one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1)
-          .map((one) => `${one.id} ${one.scrollHeight} > ${one.clientHeight}, ${one.scrollWidth} > ${one.clientWidth}`)"""
+          .map((one) => [one.id, one.scrollHeight, one.clientHeight, one.scrollWidth, one.clientWidth])"""
     )
     assert not hidden
     outside = seen.page.evaluate(

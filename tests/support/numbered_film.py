@@ -22,7 +22,7 @@ BEEP_SECONDS = 0.06
 
 
 def stems(begin: int, count: int) -> np.ndarray:
-    """Dialogue, music and effects `[3, 2, count]` from a sample on: two steady tones, and the beeps, which swell and fade."""
+    """Dialogue, music and effects `[3, 2, count]` from a sample on: two steady tones, and beeps that swell and fade."""
     time = (begin + np.arange(count)) / SAMPLE_RATE
     out = np.zeros((3, 2, count))
     for number, (stem, tones) in enumerate(TONES_HZ.items()):

@@ -1,4 +1,4 @@
-"""A stand-in for the server of `cfork play`: the real page, picture and sound track, with stems that are known exactly."""
+"""A stand-in for the server of `cfork play`: the real page, picture and sound track, with stems that are known."""
 
 from __future__ import annotations
 
