@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +45,16 @@ def numbered_film(
     ]  # fmt: skip
     mixture = stems(0, round(seconds * SAMPLE_RATE)).sum(axis=0)
     path.with_suffix(".raw").write_bytes(mixture.T.astype("<f4").tobytes())
-    pictures = b"".join(_picture(number) for number in range(round(seconds * RATE)))
-    done = subprocess.run(command, input=pictures, capture_output=True, timeout=250)
+    with tempfile.TemporaryFile() as log, subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log) as child:
+        assert child.stdin is not None
+        for number in range(round(seconds * RATE)):
+            child.stdin.write(_picture(number))
+        child.stdin.close()
+        status = child.wait(250)
+        log.seek(0)
+        words = log.read().decode(errors="replace")
     path.with_suffix(".raw").unlink()
-    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    assert status == 0, words
     return path
 
 
