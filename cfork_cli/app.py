@@ -18,6 +18,7 @@ from cfork_cli.commands.dnr import dnr
 from cfork_cli.commands.evaluate import evaluate
 from cfork_cli.commands.info import info
 from cfork_cli.commands.models import models
+from cfork_cli.commands.play import play
 from cfork_cli.commands.remix import remix
 from cfork_cli.commands.separate import separate
 from cfork_cli.commands.train import train
@@ -54,6 +55,7 @@ def cfork(
 
 app.command()(remix)
 app.command()(separate)
+app.command()(play)
 app.command()(info)
 app.command(short_help="Score models on scenes whose stems are known.")(evaluate)
 app.command(short_help="Train a network, or resume a training.")(train)

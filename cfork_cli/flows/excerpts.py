@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cfork_cli.errors import CforkError, Interrupted
+from cfork_cli.errors import Interrupted
 from cfork_cli.flows.checks import check_levels, check_model
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.separator import TrackSeparator, no_memory

@@ -65,8 +65,9 @@ def frames(media: Media, track: Stream) -> Frames | None:
 
 
 def sound_seconds(media: Media, track: Stream) -> float:
-    """Return where the last packet of a track ends, in seconds of its time stamps: for a film that does not say how long
-    it is. Reads the whole file, but decodes nothing.
+    """Return where the last packet of a track ends, in seconds of its time stamps.
+
+    For a film that does not say how long it is: the whole file is read, but nothing decoded.
     """
     end = 0.0
     with opened(media) as container, contextlib.suppress(_av().error.FFmpegError):

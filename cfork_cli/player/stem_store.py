@@ -76,6 +76,7 @@ class StemStore:
         self._on_disk: set[int] = set()
         self._fresh = CHECK_BYTES  # written since the last count
         self._changed = False
+        self._journal: list[int] = []
         self._open()
 
     def _open(self) -> None:
@@ -141,6 +142,7 @@ class StemStore:
         with self._lock:
             self.levels[index] = levels
             self._changed = True
+            self._journal.append(index)
             if written:
                 self._on_disk.add(index)
             else:
@@ -152,6 +154,22 @@ class StemStore:
             if self._fresh >= min(CHECK_BYTES, self.most // 8):
                 self._fresh = 0
                 self.shrink()
+
+    def put_level(self, index: int, mixture_db: float) -> None:
+        """Keep the level of a mixture whose stems are not known yet."""
+        with self._lock:
+            if np.isnan(self.levels[index, 0]):
+                self.levels[index, 0] = mixture_db
+                self._changed = True
+                self._journal.append(index)
+
+    def news(self, since: int) -> tuple[int, list[int]]:
+        """Return a version, and the fragments whose levels are new since another version, in order; all since 0."""
+        with self._lock:
+            version = len(self._journal) + 1
+            if since <= 0 or since > version:
+                return version, np.flatnonzero(~np.isnan(self.levels[:, 0])).tolist()
+            return version, sorted(set(self._journal[since - 1 :]))
 
     def put_edge(self, index: int, side: str, sound: np.ndarray | None) -> None:
         """Keep the sound `[8, FADE]` "before" or "after" a fragment; None forgets it."""

@@ -77,7 +77,8 @@ class Work:
         self._ending = False
         self._take: Take | None = None
         self._origin = timeline.track_begin(media, track, "matroska")  # where a remix begins, too
-        self._offset = round(self._origin * RATE / (track.sample_rate or 1))
+        late = self._origin - timeline.film_begin(media, track.sample_rate or 0)
+        self._offset = round(late * RATE / (track.sample_rate or 1))  # from the page's zero
         self._plain_lock = threading.Lock()
         self._plain: Reader | None = None
         self._excerpts: Excerpts | None = None
@@ -128,11 +129,11 @@ class Work:
         with self._plain_lock:
             if self._plain is None:
                 self._plain = Reader(self.media, replace(self.track, sample_rate=RATE), frames=self._frames)
-            found = self._plain.read(index * LENGTH, (index + 1) * LENGTH)
+            zero = timeline.film_begin(self.media, RATE)
+            found = self._plain.read(zero + index * LENGTH, zero + (index + 1) * LENGTH)
         sound = np.zeros((flac_track.CHANNELS, LENGTH), np.float32)
         sound[:2, : found.shape[1]] = self._matrix @ found
-        if np.isnan(self.store.levels[index, 0]):
-            self.store.levels[index, 0] = levels_db(sound[:2])[0]
+        self.store.put_level(index, float(levels_db(sound[:2])[0]))
         return flac_track.fragment(index, sound)
 
     def moved(self) -> None:
@@ -189,7 +190,7 @@ class Work:
 
     def _lattice(self, excerpts: Excerpts) -> Lattice:
         """Return the windows of the grid, as places on the page's time line."""
-        windows = []
+        windows: list[tuple[int, int]] = []
         while not windows or windows[-1][1] < self.count * LENGTH:
             begin, end = excerpts.kept(excerpts.window(len(windows)))
             windows.append((begin + self._offset if windows else self._floor, end + self._offset))

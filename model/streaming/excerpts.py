@@ -67,7 +67,7 @@ class Excerpt:
     @property
     def end(self) -> int:
         """Place of the first sample after it."""
-        return self.begin + self.mixture.shape[-1]
+        return self.begin + int(self.mixture.shape[-1])
 
 
 class Excerpts:
@@ -106,9 +106,9 @@ class Excerpts:
         self.stems = tuple(stems)
         self.channels = channels
         self.sample_rate, self.network_rate = sample_rate, int(network.sample_rate)
-        self.output_rate = output_rate or sample_rate
+        self.output_rate: int = output_rate or sample_rate
         self._hop = int(network.hop)
-        self._shared = gcd(self.sample_rate, self.network_rate, self.output_rate)  # common samples a second
+        self._shared = gcd(sample_rate, self.network_rate, self.output_rate)  # common samples a second
         self._untouched, self._pairs = list(untouched), list(pairs)
         self._batches = Batches(
             network, self.stems, gain=input_gain, device=device, size=channels, workers=workers, most=channels
