@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.films import Sound, make
+from support.films import CHANNELS, Sound, make
 from support.players import fake, samples_of, session_of, uneven
 
 from cfork_cli.flows.separator import TrackSeparator
@@ -50,7 +50,7 @@ def likeness_db(true: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_ahead_it_is_the_whole_run_window_by_window(tmp_path: Path) -> None:
-    path = make(tmp_path / "a.mka", Sound("flac"), seconds=75, picture=None)
+    path = make(tmp_path / "a.mka", Sound("flac"), seconds=60, picture=None)
     with session_of(path, tmp_path / "cache") as session:
         fragment(session, 0)
         while len(session.work.store.done()) < session.work.count:
@@ -64,7 +64,7 @@ def test_ahead_it_is_the_whole_run_window_by_window(tmp_path: Path) -> None:
         cut = [slice(index * FRAGMENT, (index + 1) * FRAGMENT) for index in range(session.work.count - 1)]
         places = [index for index, one in enumerate(cut) if likeness_db(whole[:, one], found[:, one]) > 80]
         assert len(places) > 0.6 * session.work.count, "most of it is of the windows that a whole run has"
-        assert set(range(48, session.work.count - 1)) <= set(places), "and all that is ahead"
+        assert set(range(46, session.work.count - 1)) <= set(places), "and all that is ahead"
         assert np.abs(found[:2, : whole.shape[1]] - whole[:2]).max() < 1e-6, "the mixture is the film everywhere"
 
 
@@ -121,17 +121,18 @@ def test_plain_sound_comes_before_any_stem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("layout", "rate", "delay"), [("mono", 22_050, 0.0), ("stereo", 44_100, 1.5), ("7.1", 96_000, 0.0)]
 )
-def test_sound_of_every_kind_becomes_eight_channels_at_48_khz(
-    layout: str, rate: int, delay: float, tmp_path: Path
-) -> None:
-    path = make(tmp_path / "a.mkv", Sound("flac", layout, rate, delay=delay), seconds=5)
+def test_sound_of_every_kind_is_eight_channels_at_48_khz(layout: str, rate: int, delay: float, tmp_path: Path) -> None:
+    times = np.arange(round((5 - delay) * rate)) / rate
+    tones = [0.2 * np.sin(2 * np.pi * 300 * (number + 1) * times) for number in range(CHANNELS[layout])]
+    sound = Sound("flac", layout, rate, samples=np.stack(tones).astype(np.float32), delay=delay)
+    path = make(tmp_path / "a.mkv", sound, seconds=5)
     with session_of(path, tmp_path / "cache", network=fake(lambda x: 0.5 * x)) as session:
         for index in (0, 3):
             found, plain = fragment(session, index), samples_of(session.work.plain(index))
-            assert np.sqrt(np.mean((found[:2] - plain[:2]) ** 2)) <= 0.02 * np.sqrt(np.mean(plain[:2] ** 2))
-        assert np.abs(found[2:4]).max() > 0
-        silent = samples_of(session.work.plain(0))[:, : round((delay - 0.1) * 48_000)] if delay else np.zeros(1)
-        assert not silent.any()
+            inner = slice(round(delay * 48_000) + 500 if not index else 0, None)
+            assert np.abs(found[:2] - plain[:2])[:, inner].max() < 1e-3
+        assert np.abs(found[2:4]).max() > 0.05
+        assert not samples_of(session.work.plain(0))[:, : max(0, round((delay - 0.1) * 48_000))].any()
 
 
 def test_what_goes_wrong_is_told_and_the_mixture_plays_on(tmp_path: Path) -> None:
