@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cfork_cli.errors import DamagedInputError
+<<<<<<< HEAD
 from cfork_cli.media.timeline import film_zero
+=======
+from cfork_cli.ffmpeg.demuxers import GUARD
+from cfork_cli.media.timeline import keeps_time_stamps
+>>>>>>> 69b12bc0ebb4eb82234119f56d801cec39819166
 from cfork_cli.media.types import Media
 
 _STEPS_SECONDS = (0, 12, 24, 60, 120, 600)
@@ -55,8 +60,13 @@ def key_frame_before(media: Media, seconds: float) -> KeyFrame | None:
     if picture is None:
         return None
     start = media.start_seconds  # as the ffmpeg that cuts has it; PyAV's may be another
+<<<<<<< HEAD
     zero = film_zero(media)
     options = {"protocol_whitelist": "file,pipe"}
+=======
+    zero = _zero(media)
+    options = dict(GUARD)
+>>>>>>> 69b12bc0ebb4eb82234119f56d801cec39819166
     try:
         with av.open(f"file:{media.path}", options=options, metadata_errors="replace") as container:
             stream = container.streams[picture.index]
@@ -112,7 +122,7 @@ def landed(media: Media, piece: Media, key: KeyFrame) -> float:
     picture, cut = media.picture, piece.picture
     if picture is None or cut is None or key.digest is None:
         return key.seconds
-    options = {"protocol_whitelist": "file,pipe"}
+    options = dict(GUARD)
     try:
         with av.open(f"file:{piece.path}", options=options, metadata_errors="replace") as container:
             packets = container.demux(container.streams[cut.index])
