@@ -91,14 +91,9 @@ class Decoder(Blocks):
 
     def _command(self) -> list[str]:
         media, track = self.media, self.track
-<<<<<<< HEAD
-        film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **self._reach.options)
+        film = ffmpeg.input("FILM", **GUARD, **self._reach.options)
         frames = self._frames if timeline.keeps_time_stamps(media) else None
         how = uniform(track, self._reach.end, frames=frames)
-=======
-        film = ffmpeg.input("FILM", **GUARD, **self._reach.options)
-        how = uniform(track, self._reach.end)
->>>>>>> 69b12bc0ebb4eb82234119f56d801cec39819166
         samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, **nut.options(self._bits))
         # Reading all others into nothing anchors the time line, and shows at the end how far the film really went.
         others = [film[str(stream.index)] for stream in clock_streams(media)]

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cfork_cli.errors import DamagedInputError
-<<<<<<< HEAD
-from cfork_cli.media.timeline import film_zero
-=======
 from cfork_cli.ffmpeg.demuxers import GUARD
-from cfork_cli.media.timeline import keeps_time_stamps
->>>>>>> 69b12bc0ebb4eb82234119f56d801cec39819166
+from cfork_cli.media.timeline import film_zero
 from cfork_cli.media.types import Media
 
 _STEPS_SECONDS = (0, 12, 24, 60, 120, 600)
@@ -60,13 +56,8 @@ def key_frame_before(media: Media, seconds: float) -> KeyFrame | None:
     if picture is None:
         return None
     start = media.start_seconds  # as the ffmpeg that cuts has it; PyAV's may be another
-<<<<<<< HEAD
     zero = film_zero(media)
-    options = {"protocol_whitelist": "file,pipe"}
-=======
-    zero = _zero(media)
     options = dict(GUARD)
->>>>>>> 69b12bc0ebb4eb82234119f56d801cec39819166
     try:
         with av.open(f"file:{media.path}", options=options, metadata_errors="replace") as container:
             stream = container.streams[picture.index]
