@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,9 +18,9 @@ from cfork_cli.commands.options import (
     Duration,
     End,
     Force,
-    InputFile,
     InputFormat,
     InputLufs,
+    InputOrAddress,
     Json,
     Layout,
     Model,
@@ -34,9 +35,12 @@ from cfork_cli.commands.options import (
 )
 from cfork_cli.console.console import Console
 
+if TYPE_CHECKING:
+    from cfork_cli.flows.jobs import PipeOptions, RemixJob
+
 
 def remix(
-    input: InputFile,
+    input: InputOrAddress,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -134,16 +138,17 @@ def remix(
     Example: cfork remix movie.mkv --dialog +6 --music -10
     """
     from cfork_cli.codecs.bit_rate import parse_bit_rate
-    from cfork_cli.commands.finish import run_or_describe
-    from cfork_cli.flows import run as flow
+    from cfork_cli.flows import web
     from cfork_cli.flows.jobs import PipeOptions, RemixJob
+    from cfork_cli.flows.remix import check_early
+    from cfork_cli.flows.source import existing
     from cfork_cli.media import pipes
     from cfork_cli.mix.gains import parse_gains_db
 
-    output = output or pipes.natural_output(input)
+    output = output or pipes.natural_output(Path(input))
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
         job = RemixJob(
-            input=input,
+            input=Path(input),
             output=output,
             gains_db=parse_gains_db(music=music, dialogue=dialog, effects=effects),
             tracks=tuple(track or ()),
@@ -165,9 +170,23 @@ def remix(
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)
         pipes.check_terminal(None if dry_run else job.output)
-        run_or_describe(
-            console,
-            dry_run,
-            lambda: flow.planned_remix(job, options, console),
-            lambda: flow.remix(job, options, console),
-        )
+        if not web.is_address(input):
+            _run(job, options, console, dry_run)
+            return
+        check_early(job)  # before the film is fetched
+        with web.local(input, existing(job.output or Path()), console) as path:
+            beside = Path.cwd() / f"{path.stem}.cfork{'.mka' if sidecar else path.suffix}"
+            _run(replace(job, input=path, output=job.output or beside), options, console, dry_run)
+
+
+def _run(job: RemixJob, options: PipeOptions, console: Console, dry_run: bool) -> None:
+    """Carry the job out, or describe it."""
+    from cfork_cli.commands.finish import run_or_describe
+    from cfork_cli.flows import run as flow
+
+    run_or_describe(
+        console,
+        dry_run,
+        lambda: flow.planned_remix(job, options, console),
+        lambda: flow.remix(job, options, console),
+    )
