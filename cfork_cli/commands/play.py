@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import tempfile
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,14 @@ from cfork_cli.console.console import Console
 
 
 def play(
-    input: Annotated[Path, typer.Argument(metavar="INPUT", help="The film or sound file.", show_default=False)],
+    input: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT|URL",
+            help="The film or sound file; or the address of a video page, which yt-dlp fetches.",
+            show_default=False,
+        ),
+    ],
     open_browser: Annotated[
         bool, typer.Option("--open/--no-browser", help="Open the page in the browser, or only print its address.")
     ] = True,
@@ -47,7 +55,7 @@ def play(
 
     Example: cfork play movie.mkv
     """
-    from cfork_cli.flows import early_torch
+    from cfork_cli.flows import early_torch, web
     from cfork_cli.flows.checks import check_lufs
     from cfork_cli.media.probe import probe
     from cfork_cli.player.server import Server
@@ -57,11 +65,15 @@ def play(
     with Console(quiet=quiet) as console:
         early_torch.begin()
         check_lufs(input_lufs)
+        is_address = web.is_address(input)
         options = PlayOptions(
             track=track, model=model, device=device.value, precision=precision.value, input_lufs=input_lufs,
-            cache_bytes=parse_size(cache_size),
+            cache_bytes=parse_size(cache_size), export_folder=Path.cwd() if is_address else None,
         )  # fmt: skip
-        with Session(probe(input), options) as session, Server(session, port) as server:
+        with ExitStack() as stack:
+            path = stack.enter_context(web.local(input, Path(tempfile.gettempdir()), console))
+            session = stack.enter_context(Session(probe(path), options))
+            server = stack.enter_context(Server(session, port))
             for warning in session.warnings:
                 console.note(warning)
             console.out(server.url)

@@ -53,7 +53,8 @@ def test_of_two_pages_the_one_that_wants_it_sooner_is_served() -> None:
     assert found is not None
     assert found.index == 11
     found = target([Playhead(60.0, 5.0), Playhead(10.0, 1.0)], set().__contains__, 100, 1.0)
-    assert found is not None and found.index == 60, "the page that spoke last"
+    assert found is not None
+    assert found.index == 60, "the page that spoke last"
 
 
 @pytest.mark.parametrize("seconds", [0, 3, 100, 500.7])
