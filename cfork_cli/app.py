@@ -20,6 +20,7 @@ from cfork_cli.commands.dub import dub
 from cfork_cli.commands.evaluate import evaluate
 from cfork_cli.commands.info import info
 from cfork_cli.commands.models import models
+from cfork_cli.commands.play import play
 from cfork_cli.commands.plot import plot
 from cfork_cli.commands.presets import presets
 from cfork_cli.commands.remix import remix
@@ -59,6 +60,7 @@ def cfork(
 
 app.command()(remix)
 app.command()(separate)
+app.command()(play)
 app.command()(info)
 app.command()(dub)
 app.command()(plot)

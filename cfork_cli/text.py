@@ -61,6 +61,24 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 
 
+def parse_size(text: str) -> int:
+    """Read a size: "2GB", "500 MB", "0", with powers of ten, or "1GiB".
+
+    Returns:
+        Bytes.
+
+    Raises:
+        UsageError: it is anything else.
+
+    >>> parse_size("2GB"), parse_size("1.5 mb"), parse_size("1KiB"), parse_size("0")
+    (2000000000, 1500000, 1024, 0)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*(?:([kmgt]?)(i?)b?)?", text.strip().lower())
+    if match is None or (match[3] and not match[2]):
+        raise UsageError(f"'{text}' is not a size: give bytes, such as 500MB or 2GB")
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " "))
+
+
 def printable(text: str) -> str:
     """One line that every terminal can show: a file name may hold line breaks, escape codes, or broken characters.
 

@@ -42,6 +42,14 @@ class Downmix(StrEnum):
 InputFile = Annotated[
     Path, typer.Argument(metavar="INPUT", help="The film or sound file; - is standard input.", show_default=False)
 ]
+InputOrAddress = Annotated[
+    str,
+    typer.Argument(
+        metavar="INPUT|URL",
+        help="The film or sound file; - is standard input; or the address of a video page, which yt-dlp fetches.",
+        show_default=False,
+    ),
+]
 InputFormat = Annotated[
     str | None,
     typer.Option(

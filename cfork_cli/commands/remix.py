@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,9 +30,9 @@ from cfork_cli.commands.options import (
     Duration,
     End,
     Force,
-    InputFile,
     InputFormat,
     InputLufs,
+    InputOrAddress,
     Json,
     Layout,
     Model,
@@ -46,9 +48,12 @@ from cfork_cli.commands.options import (
 )
 from cfork_cli.console.console import Console
 
+if TYPE_CHECKING:
+    from cfork_cli.flows.jobs import PipeOptions, RemixJob
+
 
 def remix(
-    input: InputFile,
+    input: InputOrAddress,
     output: Annotated[
         str | None,
         typer.Option(
@@ -170,15 +175,21 @@ def remix(
     """
     from cfork_cli.api.films import settings
     from cfork_cli.codecs.bit_rate import parse_bit_rate
-    from cfork_cli.commands.finish import run_or_describe
     from cfork_cli.errors import UsageError
-    from cfork_cli.flows import run as flow
+    from cfork_cli.flows import web
     from cfork_cli.flows.jobs import PipeOptions, RemixJob
+    from cfork_cli.flows.remix import check_early
+    from cfork_cli.flows.source import existing
     from cfork_cli.media import pipes
     from cfork_cli.mix.normalize import parse_loudness
     from cfork_cli.output.stem_folder import in_folder
 
-    target = film_output(output, input) or pipes.natural_output(input)
+    source, folder = Path(input), None
+    if web.is_address(input):  # what the film will be called is not known yet
+        folder = Path(output) if output and (output.endswith(("/", "\\")) or Path(output).is_dir()) else None
+        target = Path(output) if output and folder is None else None
+    else:
+        target = film_output(output, source) or pipes.natural_output(source)
     with (
         Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(target)) as console,
         in_folder(output, keep=not dry_run),
@@ -187,14 +198,14 @@ def remix(
         others = (output, codec, bitrate, downmix, loudness, title, start, end, duration, input_format)
         words = (dialog, music, effects, *effects_asked, speech_boost, duck or None, night, *others)
         asked = keep_original or sidecar or any(word is not None for word in words)
-        if not asked and not pipes.is_input_pipe(input):
+        if not asked and not pipes.is_input_pipe(source):
             raise UsageError("nothing is to be changed: give new levels, such as --dialog +6 --music -10")
         made = settings(
             preset, (dialog, music, effects), (dialog_fx, music_fx, effects_fx),
             (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night, loudness, codec, bitrate,
         )  # fmt: skip
         job = RemixJob(
-            input=input,
+            input=source,
             output=target,
             gains_db=made.all_gains_db,
             tracks=tuple(track or ()),
@@ -219,9 +230,23 @@ def remix(
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)
         pipes.check_terminal(None if dry_run else job.output)
-        run_or_describe(
-            console,
-            dry_run,
-            lambda: flow.planned_remix(job, options, console),
-            lambda: flow.remix(job, options, console),
-        )
+        if not web.is_address(input):
+            _run(job, options, console, dry_run)
+            return
+        check_early(job)  # before the film is fetched
+        with web.local(input, existing(job.output or folder or Path()), console) as path:
+            beside = (folder or Path.cwd()) / f"{path.stem}.cfork{'.mka' if sidecar else path.suffix}"
+            _run(replace(job, input=path, output=job.output or beside), options, console, dry_run)
+
+
+def _run(job: RemixJob, options: PipeOptions, console: Console, dry_run: bool) -> None:
+    """Carry the job out, or describe it."""
+    from cfork_cli.commands.finish import run_or_describe
+    from cfork_cli.flows import run as flow
+
+    run_or_describe(
+        console,
+        dry_run,
+        lambda: flow.planned_remix(job, options, console),
+        lambda: flow.remix(job, options, console),
+    )

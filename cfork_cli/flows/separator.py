@@ -148,11 +148,16 @@ class TrackSeparator:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise CforkError(
-                "there is too little free memory: end other programs"
-                if device == "cpu"
-                else "the GPU has too little free memory: end other programs on it, or use --device cpu"
-            ) from error
+            raise no_memory(device) from error
+
+
+def no_memory(device: str) -> CforkError:
+    """Return the error about a device that has not enough memory."""
+    return CforkError(
+        "there is too little free memory: end other programs"
+        if device == "cpu"
+        else "the GPU has too little free memory: end other programs on it, or use --device cpu"
+    )
 
 
 def _load(job: NetworkOptions, report: Report, loaded: LoadedNetwork | None, mixes_back: bool) -> LoadedNetwork:

@@ -19,7 +19,7 @@ from cfork_cli.input.losses import MISSING_SECONDS, Losses, is_much
 from cfork_cli.input.placing import Placer
 from cfork_cli.media import timeline, truncation
 from cfork_cli.media.span import Reach, reach
-from cfork_cli.media.timeline import clock_streams, tells_its_length, uniform
+from cfork_cli.media.timeline import Frames, clock_streams, tells_its_length, uniform
 from cfork_cli.media.types import Media, Stream
 
 _INTERRUPTED = 255  # the status of a ffmpeg that was asked to end (SIGTERM) and tidied up
@@ -47,6 +47,7 @@ class Decoder(Blocks):
         end: int | None = None,
         bits: int = 32,
         accept_damaged: bool = False,
+        frames: Frames | None = None,
     ) -> None:
         if not track.channels or not track.sample_rate:
             raise InputError(
@@ -59,7 +60,7 @@ class Decoder(Blocks):
         self.begin = timeline.film_begin(media, track.sample_rate) if begin is None else begin
         self.end = end
         self._block_seconds, self._bits = block_seconds, bits
-        self._accept_damaged = accept_damaged
+        self._accept_damaged, self._frames = accept_damaged, frames
         self._reach = reach(media, track.sample_rate, self.begin, end) if begin is not None else Reach(self.begin, end)
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -91,7 +92,8 @@ class Decoder(Blocks):
     def _command(self) -> list[str]:
         media, track = self.media, self.track
         film = ffmpeg.input("FILM", **GUARD, **self._reach.options)
-        how = uniform(track, self._reach.end)
+        frames = self._frames if timeline.keeps_time_stamps(media) else None
+        how = uniform(track, self._reach.end, frames=frames)
         samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, **nut.options(self._bits))
         # Reading all others into nothing anchors the time line, and shows at the end how far the film really went.
         clock = clock_streams(media)
@@ -154,6 +156,7 @@ def decode(
     end: int | None = None,
     bits: int = 32,
     accept_damaged: bool = False,
+    frames: Frames | None = None,
 ) -> Decoder:
     """Decode one sound track: `with decode(media, track) as blocks: for block in blocks: ...`.
 
@@ -162,13 +165,16 @@ def decode(
         end: the first sample that is not wanted; None is the track's end.
         bits: of the floats, 32 or 64; 32 hold integers of up to 25 bits exactly.
         accept_damaged: whether what is there is taken, however much is missing.
+        frames: from `excerpts.frames`. A decoder that begins further on then counts from there, as a decoder of the
+            whole does, where the container rounds its time stamps (Matroska: to ms).
 
     Raises:
         InputError: the track's rate or channels are unknown.
     """
     return Decoder(
-        media, track, block_seconds=block_seconds, begin=begin, end=end, bits=bits, accept_damaged=accept_damaged
-    )
+        media, track, block_seconds=block_seconds, begin=begin, end=end, bits=bits, accept_damaged=accept_damaged,
+        frames=frames,
+    )  # fmt: skip
 
 
 def check_status(media: Media, track: Stream, status: int, log: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cfork_cli.errors import DamagedInputError
 from cfork_cli.ffmpeg.demuxers import GUARD
-from cfork_cli.media.timeline import keeps_time_stamps
+from cfork_cli.media.timeline import film_zero
 from cfork_cli.media.types import Media
 
 _STEPS_SECONDS = (0, 12, 24, 60, 120, 600)
@@ -56,7 +56,7 @@ def key_frame_before(media: Media, seconds: float) -> KeyFrame | None:
     if picture is None:
         return None
     start = media.start_seconds  # as the ffmpeg that cuts has it; PyAV's may be another
-    zero = _zero(media)
+    zero = film_zero(media)
     options = dict(GUARD)
     try:
         with av.open(f"file:{media.path}", options=options, metadata_errors="replace") as container:
@@ -120,7 +120,7 @@ def landed(media: Media, piece: Media, key: KeyFrame) -> float:
             first = next((_digest(packet) for packet in packets if packet.size), None)
         if first in (None, key.digest):
             return key.seconds
-        zero, reach = _zero(media), max(0.0, key.seconds - _STEPS_SECONDS[-1])
+        zero, reach = film_zero(media), max(0.0, key.seconds - _STEPS_SECONDS[-1])
         with av.open(f"file:{media.path}", options=options, metadata_errors="replace") as container:
             stream = container.streams[picture.index]
             base, found = float(stream.time_base or 0), None
@@ -136,11 +136,6 @@ def landed(media: Media, piece: Media, key: KeyFrame) -> float:
             return key.seconds if found is None else max(0.0, found)
     except (av.error.FFmpegError, IndexError, ValueError) as error:
         raise DamagedInputError(f"'{media.path}' cannot be read at {key.seconds:.1f} s ({error})") from error
-
-
-def _zero(media: Media) -> float:
-    """Return the time stamp of the film's start."""
-    return max(0.0, media.start_seconds) if keeps_time_stamps(media) else media.start_seconds
 
 
 def _digest(packet: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cfork_cli.media.containers import ANCHORED, MOV_FAMILY, UNTIMED, is_same_kind
@@ -47,6 +48,11 @@ def begins_at_zero(media: Media, container: str) -> bool:
 def film_begin(media: Media, sample_rate: int) -> int:
     """The sample with which the film begins. What lies before zero is never played: start-up of encoders, cut parts."""
     return max(0, round(media.start_seconds * sample_rate)) if keeps_time_stamps(media) else 0
+
+
+def film_zero(media: Media) -> float:
+    """The time stamp, in seconds, of the film's start: what the film's own seconds count from."""
+    return max(0.0, media.start_seconds) if keeps_time_stamps(media) else media.start_seconds
 
 
 def track_begin(media: Media, track: Stream, container: str) -> int:
@@ -105,6 +111,9 @@ def placed(begin: int, late: int, shift: int, least: int | None = None) -> tuple
     return first - begin, first + max(0, -late)
 
 
+_ROUNDING_SECONDS = 0.0012
+"""Time stamps of Matroska are whole milliseconds; of two that are rounded, one may be that much off the other."""
+
 # Containers that write down how long they are. In the others (MPEG-TS, ADTS, Ogg) the duration is found by looking
 # at the end of the file or guessed from the bit rate: a cut one just says that it is shorter.
 _TELLS_ITS_LENGTH = MIXES | {
@@ -112,10 +121,24 @@ _TELLS_ITS_LENGTH = MIXES | {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Frames:
+    """Places of the frames of a sound track, in samples of its time stamps.
+
+    Attributes:
+        begin: where one of them ends and the next begins. That is the end of the first that gives sound: of that, an
+            encoder's start-up may have been cut off.
+        size: of each.
+    """
+
+    begin: int
+    size: int
+
+
 _TIMED = MIXES | {"mpegts", "mpeg", "ogg", "nut", "rm", "dv", "gxf"}
 
 
-def uniform(track: Stream, end: int | None = None) -> str:
+def uniform(track: Stream, end: int | None = None, *, frames: Frames | None = None) -> str:
     """The filter that gives a track one rate and one layout from its beginning to its end.
 
     Broadcasts change from stereo to 5.1 and back, with every advertisement; a pipe must not. ffmpeg builds its filters
@@ -123,8 +146,13 @@ def uniform(track: Stream, end: int | None = None) -> str:
 
     Args:
         end: the first sample that is not wanted, on the time line of ffmpeg's output; None: the track's end.
+        frames: time stamps by which a frame would end nearly where one does are put right; see `_ROUNDING_SECONDS`.
     """
     filters = f"aresample={track.sample_rate}"
+    if frames is not None:
+        whole = f"({frames.begin}+round((PTS+S-({frames.begin}))/{frames.size})*{frames.size}-S)"
+        near = f"lt(abs(PTS-{whole})\\,{_ROUNDING_SECONDS}*SR)"
+        filters = f"asetpts=if({near}\\,{whole}\\,PTS),{filters}"
     if track.layout is not None and re.fullmatch(r"[0-9A-Za-z.()+-]+", track.layout):
         filters += f",aformat=channel_layouts={track.layout}"
     return filters if end is None else f"{filters},atrim=end_pts={end}"

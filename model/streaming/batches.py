@@ -11,6 +11,7 @@ On CUDA two workers, each with its own stream, keep the device computing while s
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from math import ceil
@@ -31,6 +32,10 @@ BATCH_SIZE = 8  # sequences at a time, of all workers together, for a network th
 CUDA_BATCH_SIZE = 64  # the steps of a recurrent network take a GPU as long for many sequences as for one
 CUDA_WORKERS = 2
 MOST_WORKERS = 8  # each takes the memory of a batch; more cores are shared among these
+
+
+class Cancelled(Exception):
+    """The work was given up meanwhile, by another thread."""
 
 
 class Task:
@@ -118,6 +123,9 @@ class Batches:
         self._crew = Crew(self._do, workers, each, self._stream)
         self._room = threading.Semaphore(workers)  # held while computing
         self._alone = threading.Lock()
+        self._gate = threading.Lock()  # held while work is handed over, or is given up
+        self._given: weakref.WeakSet[Task] = weakref.WeakSet()
+        self._cancelled = False
 
     @property
     def outputs(self) -> int:
@@ -162,13 +170,26 @@ class Batches:
         """End the workers at once; what is not computed yet never is."""
         self._crew.end()
 
+    def cancel(self) -> None:
+        """Give everything up, for good: whoever waits for a result in another thread gets `Cancelled`."""
+        with self._gate:
+            self._cancelled = True
+        self._crew.end()
+        for task in list(self._given):
+            if not task.done:
+                task.finish(None, Cancelled())
+
     def _start(self, batch: list[Task]) -> None:
         for task in batch:
             task.started = True
+        with self._gate:
+            if self._cancelled:
+                raise Cancelled
+            if not self._here:
+                self._given.update(batch)
+                self._crew.put(batch)
         if self._here:
             self._do(batch)
-        else:
-            self._crew.put(batch)
 
     def _stream(self) -> AbstractContextManager[Any]:
         """A stream for each worker: what one copies overlaps with what another computes."""

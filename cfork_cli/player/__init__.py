@@ -1,0 +1,1 @@
+"""`cfork play`: the film in a browser, with three sliders that work while it runs."""
