@@ -33,9 +33,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT))
 
-from foreign_document import document, listing
+from foreign_document import document, listing  # noqa: E402
 
-from cfork_cli.media.containers import muxer_named
+from cfork_cli.media.containers import muxer_named  # noqa: E402
 
 RESULTS, DOCUMENT = ROOT / "benchmarks" / "results" / "foreign.jsonl", ROOT / "docs" / "foreign.md"
 RUNS = {"0 dB": (), "+3 dB": ("--dialog", "+3")}

@@ -13,12 +13,16 @@ from typing import Annotated, NoReturn
 import typer
 
 from cfork_cli import __version__
+from cfork_cli.commands import guesses
 from cfork_cli.commands.bench import bench
 from cfork_cli.commands.dnr import dnr
+from cfork_cli.commands.dub import dub
 from cfork_cli.commands.evaluate import evaluate
 from cfork_cli.commands.info import info
 from cfork_cli.commands.models import models
 from cfork_cli.commands.play import play
+from cfork_cli.commands.plot import plot
+from cfork_cli.commands.presets import presets
 from cfork_cli.commands.remix import remix
 from cfork_cli.commands.separate import separate
 from cfork_cli.commands.train import train
@@ -41,6 +45,7 @@ app = typer.Typer(
 
 app.add_typer(models)
 app.add_typer(dnr)
+app.add_typer(presets)
 
 
 @app.callback(invoke_without_command=True)
@@ -57,6 +62,8 @@ app.command()(remix)
 app.command()(separate)
 app.command()(play)
 app.command()(info)
+app.command()(dub)
+app.command()(plot)
 app.command(short_help="Score models on scenes whose stems are known.")(evaluate)
 app.command(short_help="Train a network, or resume a training.")(train)
 app.command(short_help="Measure how fast cfork is here, and where the time goes.")(bench)
@@ -107,7 +114,13 @@ def run(arguments: list[str]) -> int:
 
 
 def _call(arguments: list[str]) -> int:
-    result = app(arguments or ["--help"], prog_name="cfork", standalone_mode=False)
+    try:
+        result = app(arguments or ["--help"], prog_name="cfork", standalone_mode=False)
+    except typer.TyperException as error:  # of the parser: nothing was done yet
+        meant = guesses.understood(arguments, _command_names(), error.format_message())
+        if meant is None:
+            raise
+        return _call(meant)
     if result == Interrupted.exit_code:  # typer makes this of a KeyboardInterrupt
         raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
@@ -115,9 +128,19 @@ def _call(arguments: list[str]) -> int:
 
 def _usage_error(error: typer.TyperException, arguments: list[str]) -> UsageError:
     """The parser's complaint in our form, with the way to the right help."""
-    words = error.format_message().rstrip(".")
+    better = guesses.answer(arguments, error.format_message())
+    if better is not None:
+        return UsageError(better)
+    words = guesses.without_misleading(error.format_message()).rstrip(".")
     helpful = ["cfork", *_command_of(arguments), "--help"]
     return UsageError(f"{words[:1].lower()}{words[1:]}: see '{' '.join(helpful)}'")
+
+
+def _command_names() -> list[str]:
+    """The commands, and the groups of commands."""
+    names = [info.name or getattr(info.callback, "__name__", "") for info in app.registered_commands]
+    groups = [group.typer_instance.info.name for group in app.registered_groups if group.typer_instance is not None]
+    return [name for name in (*names, *groups) if name]
 
 
 def _command_of(arguments: list[str]) -> list[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cfork_cli.flows.jobs import RemixJob
     from cfork_cli.flows.report import Result
     from cfork_cli.media.types import Media
+    from cfork_cli.presets.preset import Preset
 
     Name = str | os.PathLike[str]
 
@@ -53,9 +54,19 @@ def probe(input: Name) -> Media:
 def remix(
     input: Name,
     *,
-    dialogue: Gain = 0.0,
-    music: Gain = 0.0,
-    effects: Gain = 0.0,
+    dialogue: Gain | None = None,
+    music: Gain | None = None,
+    effects: Gain | None = None,
+    preset: str | None = None,
+    dialogue_fx: str | None = None,
+    music_fx: str | None = None,
+    effects_fx: str | None = None,
+    dialogue_reverb: str | None = None,
+    music_reverb: str | None = None,
+    effects_reverb: str | None = None,
+    speech_boost: float | str | None = None,
+    duck: str | Sequence[str] | None = None,
+    night: bool | None = None,
     output: Name | None = None,
     track: int | str | Sequence[int | str] = (),
     codec: str | None = None,
@@ -65,6 +76,7 @@ def remix(
     sidecar: bool = False,
     title: str | None = None,
     default: bool = True,
+    loudness: float | str | None = None,
     start: float | str | None = None,
     end: float | str | None = None,
     model: str = "cfork",
@@ -81,10 +93,19 @@ def remix(
 
     Args:
         input: a film or sound, never changed.
-        dialogue, music, effects: gains in dB, from -inf (or "mute") to +24; 0 leaves a part as it is.
+        dialogue, music, effects: gains in dB, from -inf (or "mute") to +24; 0 leaves a part as it is; None does too, or
+            takes the gain of the preset.
+        preset: name of a preset, or a file whose name ends in .toml; all that is not None wins over it.
+        dialogue_fx, music_fx, effects_fx: chains of ffmpeg's audio filters, such as "highpass=f=90,acompressor"; "none"
+            for those of the preset.
+        dialogue_reverb, music_reverb, effects_reverb: "room", "hall:-9", or a file with an impulse response.
+        speech_boost: how many LU the voice is to stand over the rest, or "auto"; "off" for that of the preset.
+        duck: what steps back while somebody speaks: "music:6", or several; "none" for those of the preset.
+        night: whether music and effects are turned down where they are louder than the film as a whole.
         output: its suffix says the kind of file; None is `movie.cfork.mkv` beside `movie.mkv`.
         track: numbers from 1, languages, or "all"; none is the track that a player would play.
         bitrate: bits a second, or text such as "320k".
+        loudness: integrated loudness of the new track, such as -16, or "keep", or "dialogue:-27"; None leaves it.
         start, end: seconds or "h:mm:ss": only this piece of the film; see `Result.facts["piece"]` for where the
             picture really begins.
         overwrite: whether an output that exists is replaced.
@@ -103,8 +124,12 @@ def remix(
     """
     from cfork_cli.flows import run
 
+    made = settings(
+        preset, (dialogue, music, effects), (dialogue_fx, music_fx, effects_fx),
+        (dialogue_reverb, music_reverb, effects_reverb), speech_boost, duck, night, loudness, codec, bitrate,
+    )  # fmt: skip
     job = _job(
-        input, (dialogue, music, effects), output, track, codec, bitrate, downmix=downmix, keep_original=keep_original,
+        input, made, preset, output, track, downmix=downmix, keep_original=keep_original,
         sidecar=sidecar, title=title, default=default, start=moment(start), end=moment(end),
         model=model if separator is None else separator.network.model, device=device, precision=precision,
         input_lufs=input_lufs, force=overwrite, accept_damaged=accept_damaged,
@@ -115,9 +140,19 @@ def remix(
 def plan(
     input: Name,
     *,
-    dialogue: Gain = 0.0,
-    music: Gain = 0.0,
-    effects: Gain = 0.0,
+    dialogue: Gain | None = None,
+    music: Gain | None = None,
+    effects: Gain | None = None,
+    preset: str | None = None,
+    dialogue_fx: str | None = None,
+    music_fx: str | None = None,
+    effects_fx: str | None = None,
+    dialogue_reverb: str | None = None,
+    music_reverb: str | None = None,
+    effects_reverb: str | None = None,
+    speech_boost: float | str | None = None,
+    duck: str | Sequence[str] | None = None,
+    night: bool | None = None,
     output: Name | None = None,
     track: int | str | Sequence[int | str] = (),
     codec: str | None = None,
@@ -127,6 +162,7 @@ def plan(
     sidecar: bool = False,
     title: str | None = None,
     default: bool = True,
+    loudness: float | str | None = None,
     start: float | str | None = None,
     end: float | str | None = None,
     model: str = "cfork",
@@ -141,8 +177,12 @@ def plan(
     from cfork_cli.flows import run
     from cfork_cli.flows.jobs import PipeOptions
 
+    made = settings(
+        preset, (dialogue, music, effects), (dialogue_fx, music_fx, effects_fx),
+        (dialogue_reverb, music_reverb, effects_reverb), speech_boost, duck, night, loudness, codec, bitrate,
+    )  # fmt: skip
     job = _job(
-        input, (dialogue, music, effects), output, track, codec, bitrate, downmix=downmix, keep_original=keep_original,
+        input, made, preset, output, track, downmix=downmix, keep_original=keep_original,
         sidecar=sidecar, title=title, default=default, start=moment(start), end=moment(end), model=model,
         force=overwrite, accept_damaged=accept_damaged,
     )  # fmt: skip
@@ -159,8 +199,19 @@ def separate(
     bits: int | None = None,
     codec: str | None = None,
     template: str = "{stem}",
+    purpose: str | None = None,
     mixture: bool = False,
     residual: str = "none",
+    preset: str | None = None,
+    dialogue_fx: str | None = None,
+    music_fx: str | None = None,
+    effects_fx: str | None = None,
+    dialogue_reverb: str | None = None,
+    music_reverb: str | None = None,
+    effects_reverb: str | None = None,
+    speech_boost: float | str | None = None,
+    duck: str | Sequence[str] | None = None,
+    night: bool | None = None,
     track: int | str | None = None,
     start: float | str | None = None,
     end: float | str | None = None,
@@ -181,8 +232,10 @@ def separate(
     Args:
         output: a folder, or a file with a track for each stem, such as stems.mka.
         stems: "dialogue", "music", "effects"; none means all.
+        purpose: "asr" writes what speech recognisers take: mono, 16 kHz, the dialogue unless other stems are named.
         residual: "none", "all", "file", or stems with commas: who gets what is missing from the sum.
-        start, end, overwrite, accept_damaged, separator, progress, cancel: see `remix`.
+        preset, dialogue_fx, ..., night, start, end, overwrite, accept_damaged, separator, progress, cancel: see
+            `remix`; gains and loudness of a preset are left out.
 
     Raises:
         CforkError: whatever went wrong; none of the files exists then, or each is what it was before.
@@ -190,37 +243,75 @@ def separate(
     from cfork_cli.flows import run
     from cfork_cli.flows.jobs import SeparateJob
 
+    made = settings(
+        preset, (None, None, None), (dialogue_fx, music_fx, effects_fx),
+        (dialogue_reverb, music_reverb, effects_reverb), speech_boost, duck, night,
+    )  # fmt: skip
     job = SeparateJob(
         Path(input), Path(output), tuple(stems), format, bits, codec, template, mixture, residual,
         None if track is None else str(track),
         model if separator is None else separator.network.model, device, precision, input_lufs, overwrite,
-        accept_damaged, start=moment(start), end=moment(end),
+        accept_damaged, start=moment(start), end=moment(end), purpose=purpose, processing=made.processing,
+        preset=preset,
     )  # fmt: skip
     return run.separate(
         job, report=report_to(progress, cancel), loaded=None if separator is None else separator.network
     )
 
 
+def settings(
+    preset: str | None,
+    gains: Sequence[Gain | None],
+    filters: Sequence[str | None],
+    reverbs: Sequence[str | None],
+    speech_boost: float | str | None,
+    duck: str | Sequence[str] | None,
+    night: bool | None,
+    loudness: float | str | None = None,
+    codec: str | None = None,
+    bitrate: int | str | None = None,
+) -> Preset:
+    """Return a preset with what was said in place of its own.
+
+    Args:
+        gains, filters, reverbs: of dialogue, music and effects.
+
+    Raises:
+        UsageError: there is no such preset, or a value makes no sense.
+    """
+    from cfork_cli.mix.gains import check_gain_db, parse_gain_db
+    from cfork_cli.presets.preset import Preset
+    from cfork_cli.presets.store import load
+
+    def gain_db(gain: Gain | None) -> float | None:
+        return parse_gain_db(gain) if isinstance(gain, str) else None if gain is None else check_gain_db(float(gain))
+
+    base = Preset("") if preset is None else load(preset)
+    return base.changed(
+        gains_db={stem: gain_db(gain) for stem, gain in zip(SPOKEN_ORDER, gains, strict=True)},
+        filters=dict(zip(SPOKEN_ORDER, filters, strict=True)), reverbs=dict(zip(SPOKEN_ORDER, reverbs, strict=True)),
+        speech_boost=speech_boost, duck=[duck] if isinstance(duck, str) else duck, night=night,
+        loudness=None if loudness is None else str(loudness), codec=codec,
+        bitrate=None if bitrate is None else str(bitrate),
+    )  # fmt: skip
+
+
 def _job(
     input: Name,
-    gains: tuple[Gain, Gain, Gain],
+    made: Preset,
+    preset: str | None,
     output: Name | None,
     track: int | str | Sequence[int | str],
-    codec: str | None,
-    bitrate: int | str | None,
     **more: Any,
 ) -> RemixJob:
     """Return the job of a remix, its arguments checked."""
     from cfork_cli.codecs.bit_rate import parse_bit_rate
     from cfork_cli.flows.jobs import RemixJob
-    from cfork_cli.mix.gains import check_gain_db, parse_gain_db
+    from cfork_cli.mix.normalize import parse_loudness
 
-    gains_db = {
-        stem: parse_gain_db(gain) if isinstance(gain, str) else check_gain_db(float(gain))
-        for stem, gain in zip(SPOKEN_ORDER, gains, strict=True)
-    }
     tracks = tuple(track) if isinstance(track, Sequence) and not isinstance(track, str) else (track,)
     return RemixJob(
-        Path(input), None if output is None else Path(output), gains_db, tuple(map(str, tracks)), codec,
-        None if bitrate is None else parse_bit_rate(str(bitrate)), **more,
+        Path(input), None if output is None else Path(output), made.all_gains_db, tuple(map(str, tracks)), made.codec,
+        None if made.bitrate is None else parse_bit_rate(made.bitrate), loudness=parse_loudness(made.loudness),
+        processing=made.processing, preset=preset, **more,
     )  # fmt: skip

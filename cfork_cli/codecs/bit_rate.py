@@ -12,8 +12,9 @@ import ffmpeg
 from cfork_cli.codecs.candidates import is_lossless
 from cfork_cli.errors import UsageError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
+from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import may_pass
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.ffmpeg.remember import Passing, fingerprint, remembered
 from cfork_cli.media.types import Media, Stream
 
@@ -52,22 +53,24 @@ def _densest(path: Path, file: Hashable, index: int, length: float) -> int:
 def _look(path: Path, index: int, start: float, seconds: float) -> list[str]:
     """Return the command that writes the packets of such a part."""
     seek = {"ss": f"{start:.3f}"} if start > 0 else {}
-    film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **seek)
+    film = ffmpeg.input("FILM", **GUARD, **seek)
     graph = ffmpeg.output(film[str(index)], "pipe:1", f="data", c="copy", t=f"{seconds:.3f}")
     return compile_graph(graph, {"FILM": url(path)})
 
 
 def parse_bit_rate(text: str) -> int:
-    """Read a bit rate: "320k", "1.5M" or "320000"; bits a second.
+    """Read a bit rate: "320k", "1.5M" or "320000", in bits a second; a bare number that is too small is in thousands.
 
     Raises:
         UsageError: it is anything else, or no rate of sound.
 
-    >>> parse_bit_rate("320k"), parse_bit_rate("1.5M")
-    (320000, 1500000)
+    >>> parse_bit_rate("320k"), parse_bit_rate("1.5M"), parse_bit_rate("320")
+    (320000, 1500000, 320000)
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([km]?)(?:b|bit)?(?:/s|ps)?", text.strip().lower())
     rate = round(float(match[1]) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2]]) if match else 0
+    if match and not match[2] and rate < 6_000:
+        rate *= 1_000
     if not 6_000 <= rate <= 20_000_000:
         raise UsageError(f"'{text}' is not a bit rate of sound: give bits a second, such as 320k or 1.5M")
     return rate

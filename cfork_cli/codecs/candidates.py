@@ -11,7 +11,7 @@ _LOSSY: Mapping[str, tuple[str, ...]] = {
     "mp4": ("aac", "eac3", "ac3"),
     "ipod": ("aac",),
     "mov": ("aac",),
-    "mpegts": ("eac3", "ac3", "aac"),
+    **dict.fromkeys(("mpegts", "m2ts"), ("eac3", "ac3", "aac")),
     "vob": ("ac3", "mp2"),
     "avi": ("ac3", "mp3"),
     "flv": ("aac", "mp3"),
@@ -23,11 +23,13 @@ _LOSSLESS: Mapping[str, tuple[str, ...]] = {
     "ipod": ("alac",),
     "mov": ("pcm_s24le", "alac"),
     "avi": ("pcm_s24le", "pcm_s16le"),
+    "asf": ("pcm_s24le", "pcm_s16le"),
+    "m2ts": ("pcm_bluray",),
     "mxf": ("pcm_s24le", "pcm_s16le"),
 }
 _ANY_LOSSLESS = ("flac", "pcm_s24le", "pcm_s24be", "alac", "pcm_s16le", "pcm_s16be")
 _ANY_LOSSY = ("aac", "opus", "mp3", "ac3")
-_PREFER_LOSSY = {"webm", "mp4", "ipod", "mpegts", "vob", "avi", "flv", "asf"}
+_PREFER_LOSSY = {"webm", "mp4", "ipod", "mpegts", "m2ts", "vob", "avi", "flv", "asf"}
 """Containers in which sound that was lossy before had better stay so, for the players' sake."""
 
 ONLY: Mapping[str, tuple[str, ...]] = {
@@ -52,6 +54,10 @@ _NOT_IN_WAVES = (
     "wavpack",
     "tta",
 )
+_LOSSLESS_CODECS = {
+    "flac", "alac", "wavpack", "tta", "truehd", "mlp", "wmalossless", "mp4als", "tak", "ape", "shorten", "ralf",
+    "s302m", "atrac3al", "atrac3pal", "dst", "sonicls",
+}  # fmt: skip
 _UNPLAYABLE: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("mp4", "ipod", "3gp"), ("pcm_",)),
     **dict.fromkeys(("wav", "w64", "aiff", "au", "caf"), _NOT_IN_WAVES),
@@ -85,4 +91,4 @@ def candidates(track: Stream, container: str) -> Iterable[str]:
 
 def keeps_all(codec: str) -> bool:
     """Return whether a codec is lossless."""
-    return codec.startswith("pcm_") or codec in ("flac", "alac", "wavpack", "tta", "truehd", "mlp")
+    return codec.startswith("pcm_") or codec in _LOSSLESS_CODECS

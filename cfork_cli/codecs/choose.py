@@ -26,6 +26,7 @@ _SAMPLE_FORMATS: Mapping[str, tuple[str, str]] = {
     "alac": ("s16p", "s32p"),
     "wavpack": ("s16p", "s32p"),
     "tta": ("s16", "s32"),
+    "pcm_bluray": ("s16", "s32"),
 }
 """Lossless codecs with samples of several sizes: the formats for 16 and for 24 bits."""
 
@@ -62,7 +63,7 @@ def choose_codec(
 
     Args:
         track: the track that it replaces, with the channels that the new one shall have.
-        container: ffmpeg's name of the muxer, from `containers.container_for`.
+        container: ffmpeg's name of the muxer, from `containers.container_for`; "m2ts" is Blu-ray's MPEG-TS.
         wanted: a codec or encoder that the user asks for ("flac", "libopus"), instead of the old one.
         bit_rate: bits a second that the user asks for, instead of at least the old ones.
 
@@ -176,10 +177,10 @@ def _options(
 ) -> Iterable[tuple[dict[str, str], int | None]]:
     """Yield options for the encoder, and bits of integer samples, the best first."""
     pcm = re.fullmatch(r"pcm_[su](\d+)(?:le|be)?(?:_planar)?", codec)
-    if pcm is not None or codec.startswith(("pcm_", "adpcm_")):
-        yield {}, None if pcm is None else int(pcm[1])
-    elif codec in _SAMPLE_FORMATS:
+    if codec in _SAMPLE_FORMATS:
         yield from _lossless_options(track, codec)
+    elif pcm is not None or codec.startswith(("pcm_", "adpcm_")):
+        yield {}, None if pcm is None else int(pcm[1])
     else:
         for rate in _bit_rates(track, codec, bit_rate):
             if encoder == "aac" and _is_simple_better(track, int(rate.removesuffix("k"))):

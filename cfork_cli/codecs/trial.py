@@ -18,8 +18,9 @@ import numpy as np
 from cfork_cli.codecs.codec import AudioCodec
 from cfork_cli.errors import CforkError, InputError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, raw_input_options, url
+from cfork_cli.ffmpeg.command import compile_graph, raw_input_options, url
 from cfork_cli.ffmpeg.complaints import may_pass
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.ffmpeg.remember import Passing, remembered
 from cfork_cli.media.containers import UNTIMED, precise_options
 from cfork_cli.media.probe import probe
@@ -219,10 +220,12 @@ def _encode(
     options |= precise_options(container, rate)
     if start:
         options |= {"filter:a:0": f"asetpts=PTS+{start}/TB"}
-    if container == "mpegts":
-        options["mpegts_copyts"] = 1
+    if container in ("mpegts", "m2ts"):
+        options |= {"mpegts_copyts": 1, "mpegts_m2ts_mode": int(container == "m2ts")}
     options |= {f"{name}:a:0": value for name, value in setting.options}
-    graph = ffmpeg.output(*streams, "TRIAL", f=container, **options).global_args("-y")
+    graph = ffmpeg.output(*streams, "TRIAL", f="mpegts" if container == "m2ts" else container, **options).global_args(
+        "-y"
+    )
     values = {"TRIAL": url(target), "TAGS": ["title=A", "language=fra"]}
     data = noise.astype("<f8" if setting.raw_bits == 64 else "<f4").tobytes()
     return process.run(compile_graph(graph, values), stdin=data)
@@ -230,7 +233,7 @@ def _encode(
 
 def _decoded(path: Path, tracks: int) -> list[np.ndarray]:
     """Return the first channel of the first tracks of a file, each on the file's time line."""
-    film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS)
+    film = ffmpeg.input("FILM", **GUARD)
     sounds = [path.with_name(f"decoded{number}") for number in range(tracks)]
     outputs = [
         ffmpeg.output(

@@ -2,29 +2,70 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cfork_cli.commands.options import InputFile, Json, Quiet
+from cfork_cli.commands.options import (
+    Device,
+    DeviceOption,
+    Duration,
+    End,
+    Json,
+    Model,
+    Precision,
+    PrecisionOption,
+    Quiet,
+    Start,
+    Track,
+    piece,
+)
 from cfork_cli.console.console import Console
 
 
 def info(
-    input: InputFile,
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Films or sound files.", show_default=False)],
     no_loudness: Annotated[
         bool, typer.Option("--no-loudness", help="Show only what the headers say; decode nothing.")
     ] = False,
+    separate: Annotated[
+        bool,
+        typer.Option(
+            "--separate",
+            help="Separate one track, and show how loud dialogue, music and effects are, how far speech lies over the "
+            "rest, and how much of the sound is in no stem.",
+        ),
+    ] = False,
+    track: Track = None,
+    start: Start = None,
+    end: End = None,
+    duration: Duration = None,
+    model: Model = "cfork",
+    device: DeviceOption = Device.auto,
+    precision: PrecisionOption = Precision.auto,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Show the tracks of a film, how loud they are, and what remix would do.
 
-    Loudness is integrated, range (EBU R 128) and true peak, of every sound track.
+    Loudness is integrated, range (EBU R 128) and true peak, of every sound track. --track, --start, --end, --model and
+    --device go with --separate.
 
-    Example: cfork info movie.mkv
+    Example: cfork info movie.mkv --separate
     """
     from cfork_cli.commands.info_table import show
+    from cfork_cli.errors import UsageError
+    from cfork_cli.flows.checks import check_model
+    from cfork_cli.flows.stem_levels import ListenJob
 
+    listen = None
+    if separate:
+        check_model(model)
+        listen = ListenJob(track, model=model, device=device.value, precision=precision.value,
+                           **piece(start, end, duration))  # fmt: skip
+    elif any(word is not None for word in (track, start, end, duration)):
+        raise UsageError("--track, --start, --end and --duration choose what is separated: add --separate")
     with Console(quiet=quiet, as_json=as_json) as console:
-        show(input, console, with_loudness=not no_loudness)
+        for path in inputs:
+            show(path, console, with_loudness=not no_loudness, listen=listen)

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from cfork_cli.console.console import Console
 from cfork_cli.flows.info import Info, gather
+from cfork_cli.flows.stem_levels import ListenJob, StemLevels
 from cfork_cli.input.loudness import Loudness
 from cfork_cli.media.types import Stream
 from cfork_cli.text import clock, printable, size
@@ -15,19 +16,22 @@ from cfork_cli.text import clock, printable, size
 _KINDS = {"audio": "sound", "subtitle": "subtitles", "attachment": "file"}
 
 
-def show(path: Path, console: Console, *, with_loudness: bool = True) -> None:
+def show(path: Path, console: Console, *, with_loudness: bool = True, listen: ListenJob | None = None) -> None:
     """Print it: a table on stdout, or one JSON object.
 
     Raises:
         InputError, OutputError, FfmpegError: it cannot be read at all.
     """
-    found = gather(path, console, with_loudness=with_loudness)
+    found = gather(path, console, with_loudness=with_loudness, listen=listen)
     if console.as_json:
         console.result(**found.facts())
         return
     first, *rest = _lines(found)
     console.out(printable(first))
     console.table(_table(found))
+    if found.stems is not None:
+        console.table(_stem_table(found.stems))
+        rest = [*_speech_lines(found.stems), *rest]
     for line in rest:
         console.out(printable(line))
 
@@ -49,6 +53,32 @@ def _table(info: Info) -> Table:
             row += _loudness_cells(info.loudness.get(stream.index))
         table.add_row(*map(printable, row))
     return table
+
+
+def _stem_table(stems: StemLevels) -> Table:
+    """Return how loud the stems are, as a table."""
+    table = Table(f"stems of sound {stems.track.number + 1}", "LUFS", "range")
+    for name, told in stems.facts()["stems"].items():
+        silent = told["integrated_lufs"] is None
+        table.add_row(name, "silent" if silent else f"{told['integrated_lufs']:.1f}", f"{told['range_lu']:.1f} LU")
+    return table
+
+
+def _speech_lines(stems: StemLevels) -> list[str]:
+    """Return how clear the speech is, in words."""
+    facts = stems.facts()
+    over, missing = facts["dialogue_over_rest_lu"], facts["unassigned_db"]
+    lines = []
+    if over["median"] is None:
+        lines.append("speech: none was found")
+    else:
+        lines.append(
+            f"speech: {facts['speech_share']:.0%} of the time; in the median {over['median']:+.1f} LU over the rest "
+            f"(a tenth of it under {over['low']:+.1f} LU, a tenth over {over['high']:+.1f} LU)"
+        )
+    if missing is not None:
+        lines.append(f"in no stem: {10 ** (missing / 10):.1%} of the sound ({missing:.1f} dB)")
+    return lines
 
 
 def _lines(info: Info) -> list[str]:

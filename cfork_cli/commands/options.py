@@ -120,8 +120,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")
 
 
 def gain_option(*names: str, help: str) -> Any:
-    """An option that takes decibels."""
-    return typer.Option(*names, metavar="DB", help=help)
+    """An option that takes decibels; None is 0, or what a preset says."""
+    return typer.Option(*names, metavar="DB", help=f"{help} [default: 0]", show_default=False)
 
 
 _PIECE = "Seconds or h:mm:ss from the film's start."
@@ -140,7 +140,30 @@ Duration = Annotated[
 ]  # fmt: skip
 
 
-def piece(start: str | None, end: str | None, duration: str | None) -> dict[str, float | None]:
+def film_output(text: str | None, input: Path) -> Path | None:
+    """Return the film to write: in a folder, it gets the usual name.
+
+    Raises:
+        UsageError: it is neither a folder nor says what kind of file it is.
+    """
+    from cfork_cli.errors import UsageError
+    from cfork_cli.media.pipes import is_input_pipe, is_output_pipe
+
+    if text is None:
+        return None
+    path = Path(text)
+    if is_output_pipe(path) or is_input_pipe(input):
+        return path
+    if text.endswith(("/", "\\")) or path.is_dir():
+        return path / f"{input.stem}.cfork{input.suffix}"
+    if not path.suffix and input.suffix:
+        raise UsageError(
+            f"'{text}' does not say what to write: -o {text}{input.suffix} is a film, -o {text}/ a folder for it"
+        )
+    return path
+
+
+def piece(start: str | None, end: str | None, duration: str | None) -> dict[str, Any]:
     """Return the piece of a film that the options name, in seconds from its start.
 
     Raises:

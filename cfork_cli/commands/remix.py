@@ -8,6 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cfork_cli.commands.desk import (
+    DialogFilters,
+    DialogReverb,
+    Duck,
+    EffectsFilters,
+    EffectsReverb,
+    MusicFilters,
+    MusicReverb,
+    Night,
+    PresetName,
+    SpeechBoost,
+)
 from cfork_cli.commands.options import (
     AcceptDamaged,
     Channels,
@@ -30,6 +42,7 @@ from cfork_cli.commands.options import (
     Rate,
     Start,
     Tracks,
+    film_output,
     gain_option,
     piece,
 )
@@ -42,19 +55,31 @@ if TYPE_CHECKING:
 def remix(
     input: InputOrAddress,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
-            metavar="FILE|-",
+            metavar="FILE|DIR|-",
             show_default=False,
-            help="The new film; its suffix says the kind; - is standard output. "
+            help="The new film; its suffix says the kind; or a folder for it; - is standard output. "
             "[default: beside the input, movie.cfork.mkv for movie.mkv]",
         ),
     ] = None,
-    dialog: Annotated[str, gain_option("--dialog", "--dialogue", help="Gain of the voices, in dB.")] = "0",
-    music: Annotated[str, gain_option("--music", help="Gain of the music, in dB.")] = "0",
-    effects: Annotated[str, gain_option("--effects", "--sfx", help="Gain of the effects and ambience, in dB.")] = "0",
+    dialog: Annotated[str | None, gain_option("--dialog", "--dialogue", help="Gain of the voices, in dB.")] = None,
+    music: Annotated[str | None, gain_option("--music", help="Gain of the music, in dB.")] = None,
+    effects: Annotated[
+        str | None, gain_option("--effects", "--sfx", help="Gain of the effects and ambience, in dB.")
+    ] = None,
+    preset: PresetName = None,
+    dialog_fx: DialogFilters = None,
+    music_fx: MusicFilters = None,
+    effects_fx: EffectsFilters = None,
+    dialog_reverb: DialogReverb = None,
+    music_reverb: MusicReverb = None,
+    effects_reverb: EffectsReverb = None,
+    speech_boost: SpeechBoost = None,
+    duck: Duck = None,
+    night: Night = None,
     track: Tracks = None,
     keep_original: Annotated[
         bool, typer.Option("--keep-original", help="Add the new track beside the old one, instead of replacing it.")
@@ -101,6 +126,15 @@ def remix(
         Downmix | None,
         typer.Option(help="Fold surround sound to stereo (ITU-R BS.775), without clipping.", show_default=False),
     ] = None,
+    loudness: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LUFS|keep|dialogue:LUFS",
+            help="Loudness of the new track (BS.1770, EBU R 128), peaks held under -1 dBTP where something was raised: "
+            "-16, -23, keep (as loud as before), or dialogue:-27, where the voices alone get that loudness.",
+            show_default=False,
+        ),
+    ] = None,
     start: Start = None,
     end: End = None,
     duration: Duration = None,
@@ -137,23 +171,40 @@ def remix(
 
     Example: cfork remix movie.mkv --dialog +6 --music -10
     """
+    from cfork_cli.api.films import settings
     from cfork_cli.codecs.bit_rate import parse_bit_rate
+    from cfork_cli.errors import UsageError
     from cfork_cli.flows import web
     from cfork_cli.flows.jobs import PipeOptions, RemixJob
     from cfork_cli.flows.remix import check_early
     from cfork_cli.flows.source import existing
     from cfork_cli.media import pipes
-    from cfork_cli.mix.gains import parse_gains_db
+    from cfork_cli.mix.normalize import parse_loudness
 
-    output = output or pipes.natural_output(Path(input))
-    with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
+    source, folder = Path(input), None
+    if web.is_address(input):  # what the film will be called is not known yet
+        folder = Path(output) if output and (output.endswith(("/", "\\")) or Path(output).is_dir()) else None
+        target = Path(output) if output and folder is None else None
+    else:
+        target = film_output(output, source) or pipes.natural_output(source)
+    with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(target)) as console:
+        effects_asked = (preset, dialog_fx, music_fx, effects_fx, dialog_reverb, music_reverb, effects_reverb)
+        others = (output, codec, bitrate, downmix, loudness, title, start, end, duration, input_format)
+        words = (dialog, music, effects, *effects_asked, speech_boost, duck or None, night, *others)
+        asked = keep_original or sidecar or any(word is not None for word in words)
+        if not asked and not pipes.is_input_pipe(source):
+            raise UsageError("nothing is to be changed: give new levels, such as --dialog +6 --music -10")
+        made = settings(
+            preset, (dialog, music, effects), (dialog_fx, music_fx, effects_fx),
+            (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night, loudness, codec, bitrate,
+        )  # fmt: skip
         job = RemixJob(
-            input=Path(input),
-            output=output,
-            gains_db=parse_gains_db(music=music, dialogue=dialog, effects=effects),
+            input=source,
+            output=target,
+            gains_db=made.all_gains_db,
             tracks=tuple(track or ()),
-            codec=codec,
-            bit_rate=None if bitrate is None else parse_bit_rate(bitrate),
+            codec=made.codec,
+            bit_rate=None if made.bitrate is None else parse_bit_rate(made.bitrate),
             downmix=downmix is not None,
             keep_original=keep_original,
             sidecar=sidecar,
@@ -166,6 +217,9 @@ def remix(
             force=force,
             accept_damaged=accept_damaged,
             force_model=force_model,
+            loudness=parse_loudness(made.loudness),
+            processing=made.processing,
+            preset=preset,
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)
@@ -174,8 +228,8 @@ def remix(
             _run(job, options, console, dry_run)
             return
         check_early(job)  # before the film is fetched
-        with web.local(input, existing(job.output or Path()), console) as path:
-            beside = Path.cwd() / f"{path.stem}.cfork{'.mka' if sidecar else path.suffix}"
+        with web.local(input, existing(job.output or folder or Path()), console) as path:
+            beside = (folder or Path.cwd()) / f"{path.stem}.cfork{'.mka' if sidecar else path.suffix}"
             _run(replace(job, input=path, output=job.output or beside), options, console, dry_run)
 
 

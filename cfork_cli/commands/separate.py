@@ -7,6 +7,18 @@ from typing import Annotated
 
 import typer
 
+from cfork_cli.commands.desk import (
+    DialogFilters,
+    DialogReverb,
+    Duck,
+    EffectsFilters,
+    EffectsReverb,
+    MusicFilters,
+    MusicReverb,
+    Night,
+    PresetName,
+    SpeechBoost,
+)
 from cfork_cli.commands.options import (
     AcceptDamaged,
     Channels,
@@ -36,16 +48,16 @@ from cfork_cli.console.console import Console
 def separate(
     input: InputFile,
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="DIR|FILE|-",
             help="Folder for the stems, made if missing; or one file with a track for each, such as stems.mka, or "
-            "stems.mkv with the film's picture; or - for a pipe.",
+            "stems.mkv with the film's picture; or - for a pipe. [default: movie.stems beside movie.mkv]",
             show_default=False,
         ),
-    ],
+    ] = None,
     stem: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,6 +86,16 @@ def separate(
         str | None,
         typer.Option(metavar="NAME", help="Codec, instead of the usual one of that kind of file.", show_default=False),
     ] = None,
+    purpose: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="PURPOSE",
+            help="asr: the dialogue (or --stem) as speech recognisers take it: WAV, mono, 16 kHz, 16 bits, with the "
+            "film's times.",
+            show_default=False,
+        ),
+    ] = None,
     template: Annotated[
         str,
         typer.Option(metavar="TEXT", help="File names in the folder, with {stem}, {name}, {track}, {language}."),
@@ -87,6 +109,16 @@ def separate(
             "stems (music,effects), to all, write a file of its own (file), or none.",
         ),
     ] = "none",
+    preset: PresetName = None,
+    dialog_fx: DialogFilters = None,
+    music_fx: MusicFilters = None,
+    effects_fx: EffectsFilters = None,
+    dialog_reverb: DialogReverb = None,
+    music_reverb: MusicReverb = None,
+    effects_reverb: EffectsReverb = None,
+    speech_boost: SpeechBoost = None,
+    duck: Duck = None,
+    night: Night = None,
     track: Track = None,
     start: Start = None,
     end: End = None,
@@ -107,15 +139,23 @@ def separate(
 ) -> None:
     """Write dialogue, music and effects as sounds of their own.
 
+    Effects and what follows the voice are applied to the stems; gains and loudness of a preset are not.
+
     Example: cfork separate movie.mkv -o stems/ --residual music,effects
     """
 
+    from cfork_cli.api.films import settings
     from cfork_cli.commands.finish import run_or_describe
     from cfork_cli.flows import run as flow
     from cfork_cli.flows.jobs import PipeOptions, SeparateJob
     from cfork_cli.media import pipes
 
+    output = output or (Path("-") if pipes.is_input_pipe(input) else input.with_name(f"{input.stem}.stems"))
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
+        made = settings(
+            preset, (None, None, None), (dialog_fx, music_fx, effects_fx),
+            (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night,
+        )  # fmt: skip
         job = SeparateJob(
             input=input,
             output=output,
@@ -132,6 +172,9 @@ def separate(
             precision=precision.value,
             input_lufs=input_lufs,
             force=force,
+            purpose=purpose,
+            processing=made.processing,
+            preset=preset,
             accept_damaged=accept_damaged,
             **piece(start, end, duration),
         )

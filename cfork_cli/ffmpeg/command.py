@@ -7,14 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cfork_cli.ffmpeg.demuxers import PROTOCOLS
 from cfork_cli.ffmpeg.find import find_ffmpeg
 
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error")
 """Options that every ffmpeg gets: it never asks, and prints nothing but errors."""
-
-
-PROTOCOLS = "file,pipe"
-"""Protocols that an input may open: a playlist must not reach the network."""
 
 
 def raw_input_options(sample_rate: int, channels: int, layout: str | None, bits: int = 32) -> dict[str, str]:

@@ -8,10 +8,12 @@ from typing import Any
 
 from cfork_cli.errors import CforkError
 from cfork_cli.flows.jobs import PipeOptions, RemixJob
+from cfork_cli.flows.piece import span_of
 from cfork_cli.flows.plans import RemixPlan
 from cfork_cli.flows.remix import plan_remix
 from cfork_cli.flows.report import Report
-from cfork_cli.flows.source import source_of
+from cfork_cli.flows.source import Piece, source_of
+from cfork_cli.flows.stem_levels import ListenJob, StemLevels, stem_levels
 from cfork_cli.input import loudness
 from cfork_cli.input.loudness import Loudness
 from cfork_cli.media.probe import probe
@@ -26,12 +28,14 @@ class Info:
         size_bytes: of the file.
         loudness: of the sound tracks, by stream index; or why it could not be measured.
         plan: what `cfork remix` would do; or why it would not.
+        stems: the loudness of one track's stems, if they were asked for.
     """
 
     media: Media
     size_bytes: int
     loudness: dict[int, Loudness | str]
     plan: RemixPlan | str
+    stems: StemLevels | None = None
 
     def facts(self) -> dict[str, Any]:
         """Everything, for machines."""
@@ -45,6 +49,7 @@ class Info:
             "chapters": media.chapters,
             "tags": dict(media.tags),
             "streams": [self._stream_facts(stream) for stream in media.streams],
+            **({"separated": self.stems.facts()} if self.stems is not None else {}),
             "remix": {"error": self.plan} if isinstance(self.plan, str) else _plan_facts(self.plan),
         }
 
@@ -84,11 +89,12 @@ def _plan_facts(plan: RemixPlan) -> dict[str, Any]:
     return {name: facts[name] for name in ("output", "track", "language", "container", "codec", "notes")}
 
 
-def gather(path: Path, report: Report, *, with_loudness: bool = True) -> Info:
+def gather(path: Path, report: Report, *, with_loudness: bool = True, listen: ListenJob | None = None) -> Info:
     """Look into a film, and measure its sound tracks.
 
     Args:
         path: a file, or a pipe, which is saved first.
+        listen: separates one track, and measures its stems; None does not.
         with_loudness: whether to decode all sound tracks; a broken one is told, and stops nothing.
 
     Raises:
@@ -104,6 +110,11 @@ def gather(path: Path, report: Report, *, with_loudness: bool = True) -> Info:
             except CforkError as error:
                 found[track.index] = str(error)
         report.end()
+        stems = None
+        if listen is not None:
+            span = span_of(listen.start, listen.end, media)
+            piece = source if span is None else replace(source, piece=Piece(span))
+            stems = stem_levels(piece, media, piece.track(media, listen.track), listen, report)
         plan: RemixPlan | str
         try:
             # 0 dB needs no network; an output that exists already is nobody's concern here
@@ -113,4 +124,4 @@ def gather(path: Path, report: Report, *, with_loudness: bool = True) -> Info:
         except CforkError as error:
             plan = str(error)
         size = source.path.stat().st_size
-        return Info(media if source.path == path else replace(media, path=path), size, found, plan)
+        return Info(media if source.path == path else replace(media, path=path), size, found, plan, stems)

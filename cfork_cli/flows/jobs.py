@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from cfork_cli.media.pipes import RawFormat
+from cfork_cli.mix.normalize import LoudnessGoal
+from cfork_cli.mix.settings import Processing
 
 
 class NetworkOptions(Protocol):
@@ -49,6 +51,10 @@ class RemixJob:
         force_model: whether a model is taken whose stems do not have the film's level.
         accept_damaged: whether what is there is taken, however much of the sound is missing.
         start, end: the piece of the film that is written, in seconds from its start; None is its start and its end.
+        loudness: how loud the new sound is to become; None leaves it as the levels make it.
+        language: of the new tracks; None keeps that of the old ones.
+        processing: what is done to the stems besides gains.
+        preset: name of the preset that gains, processing, loudness and codec began with; None for none.
     """
 
     input: Path
@@ -71,6 +77,16 @@ class RemixJob:
     force_model: bool = False
     start: float | None = None
     end: float | None = None
+    loudness: LoudnessGoal | None = None
+    language: str | None = None
+    processing: Processing = field(default_factory=Processing)
+    preset: str | None = None
+
+    @property
+    def changes(self) -> bool:
+        """True if anything is to be changed by the network."""
+        by_dialogue = self.loudness is not None and self.loudness.of_dialogue
+        return any(self.gains_db.values()) or bool(self.processing) or by_dialogue
 
 
 @dataclass(frozen=True)
@@ -89,6 +105,10 @@ class SeparateJob:
         track: a word that names one sound track, see `tracks.one`; None for the one that a player would play.
         accept_damaged: whether what is there is taken, however much of the sound is missing.
         start, end: the piece of the film that is separated, in seconds from its start; None is its start and its end.
+        purpose: "asr" writes what speech recognisers take: the dialogue, unless other stems are named, mono, 16 kHz,
+            16 bits; None writes the film's own rate and channels.
+        processing: what is done to the stems before they are written.
+        preset: name of the preset that the processing began with; None for none.
     """
 
     input: Path
@@ -109,3 +129,6 @@ class SeparateJob:
     accept_damaged: bool = False
     start: float | None = None
     end: float | None = None
+    purpose: str | None = None
+    processing: Processing = field(default_factory=Processing)
+    preset: str | None = None

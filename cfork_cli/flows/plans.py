@@ -13,7 +13,9 @@ from cfork_cli.flows.jobs import RemixJob, SeparateJob
 from cfork_cli.flows.source import Source
 from cfork_cli.media.layouts import low_frequency
 from cfork_cli.media.types import Media, Stream
-from cfork_cli.mix.mixer import Mixer
+from cfork_cli.mix.normalize import LoudnessGoal
+from cfork_cli.mix.settings import Processing
+from cfork_cli.presets.preset import processing_facts
 from cfork_cli.remux.plan import FilmPlan
 from cfork_cli.text import SPOKEN_ORDER, clock
 
@@ -76,7 +78,7 @@ class RemixPlan:
     Attributes:
         source: what is read.
         tracks: the tracks that are remixed.
-        mixer: the new levels.
+        stems: those that the network has to find.
         outputs: the files to write, with what they will hold; none where it goes into a pipe.
         pipe: the pipe, if so.
         warnings: what the user should know about the model.
@@ -86,10 +88,16 @@ class RemixPlan:
     source: Source
     media: Media
     tracks: tuple[Stream, ...]
-    mixer: Mixer
+    stems: tuple[str, ...]
     outputs: tuple[tuple[Path, FilmPlan], ...] = ()
     pipe: PipeTarget | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def goal(self) -> LoudnessGoal | None:
+        """How loud the new sound is to become; None where nothing has to be done for it."""
+        goal = self.job.loudness
+        return None if goal is not None and goal.keeps and not self.stems and not self.job.downmix else goal
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -109,7 +117,10 @@ class RemixPlan:
         return [
             f"input:  {first}",
             *(f"track:  {track.number + 1} of {count} ({track})" for track in self.tracks),
+            *([f"preset: {self.job.preset}"] if self.job.preset else []),
             f"levels: {levels(self.job.gains_db)}",
+            *(f"        {words}" for words in treatment(self.job.processing)),
+            *([f"loudness: {self.job.loudness}"] if self.job.loudness else []),
             *([f"output: {self.pipe.path} ({self.pipe.words})"] if self.pipe else []),
             *(
                 f"output: {path} ({film.container}, new track in {' and '.join(film.codec_names)})"
@@ -126,7 +137,10 @@ class RemixPlan:
             "track": track.number + 1,
             "language": track.language,
             "gains_db": {stem: json_gain(self.job.gains_db[stem]) for stem in SPOKEN_ORDER},
-            "computed_stems": list(self.mixer.stems),
+            "computed_stems": list(self.stems),
+            "loudness": {"goal": str(self.job.loudness)} if self.job.loudness else None,
+            "preset": self.job.preset,
+            **processing_facts(self.job.processing),
         }
         if self.pipe:
             facts |= self.pipe.facts(track)
@@ -191,7 +205,9 @@ class SeparatePlan:
         notes = [*self.source.notes, *self.format.notes, *(self.film.notes if self.film is not None else ())]
         if not self.takers and low_frequency(self.track.layout):
             notes.append("the low-frequency channel is in no stem: --residual effects puts it into the effects")
-        if self.takers and not self.format.is_lossless:
+        if self.takers and self.job.processing:
+            notes.append("effects come after --residual, so the stems do not add up to the film")
+        elif self.takers and not self.format.is_lossless:
             notes.append(f"{self.format.suffix} files are lossy, so the stems add up to the film only nearly")
         return tuple(notes)
 
@@ -200,17 +216,23 @@ class SeparatePlan:
         track = f"track:  {self.track.number + 1} of {len(self.media.audio)} ({self.track})"
         if self.pipe:
             stem, output = f"stem:   {self.stems[0]}", f"output: {self.pipe.path} ({self.pipe.words})"
-            return [f"input:  {self.media.path}", track, stem, output]
+            return [f"input:  {self.media.path}", track, stem, *self._treatment(), output]
         return [
             f"input:  {self.media.path} ({length(self.media)})",
             track,
+            *self._treatment(),
             *(f"output: {path}" for path in self.paths),
             *([f"tracks: {', '.join(self.sounds)}"] if self.film is not None else []),
         ]
 
+    def _treatment(self) -> list[str]:
+        return [f"stems:  {words}" for words in treatment(self.job.processing)]
+
     def facts(self) -> dict[str, Any]:
         """Return what will be done, for machines."""
         facts: dict[str, Any] = {"input": str(self.media.path), "track": self.track.number + 1}
+        if self.job.processing:
+            facts |= {"preset": self.job.preset, **processing_facts(self.job.processing)}
         if self.pipe:
             facts |= {"output": str(self.pipe.path), "language": self.track.language, "stem": self.stems[0],
                       "computed_stems": list(self.stems), **self.pipe.facts(self.track)}  # fmt: skip
@@ -221,8 +243,8 @@ class SeparatePlan:
                 "residual_to": list(self.takers),
                 "codec": stored and (stored.codec.codec_name if stored.codec else stored.subtype),
                 "picture": self.picture,
-                "sample_rate": self.track.sample_rate,
-                "channels": self.track.channels,
+                "sample_rate": 16_000 if self.job.purpose else self.track.sample_rate,
+                "channels": 1 if self.job.purpose else self.track.channels,
             }
         return facts | _ends(self.source, self.media, self.notes)
 
@@ -243,6 +265,30 @@ def levels(gains_db: dict[str, float], *, changed_only: bool = False) -> str:
     words = {0.0: "unchanged", -math.inf: "muted"}
     named = [stem for stem in SPOKEN_ORDER if gains_db[stem] or not changed_only]
     return ", ".join(f"{stem} {words.get(gains_db[stem], f'{gains_db[stem]:+g} dB')}" for stem in named)
+
+
+def treatment(processing: Processing) -> list[str]:
+    """Return what is done to the stems besides gains, as people read it.
+
+    >>> treatment(Processing(speech_boost_lu=7, duck_db={"music": 6}))
+    ['voice at least 7 LU over the rest', 'music 6 dB down while somebody speaks']
+    """
+    found = []
+    for stem in SPOKEN_ORDER:
+        if effects := processing.of(stem):
+            found.append(f"{stem} through {effects}")
+    if processing.speech_boost_lu is not None:
+        found.append(f"voice at least {processing.speech_boost_lu:g} LU over the rest")
+    found += [f"{stem} {depth:g} dB down while somebody speaks" for stem, depth in processing.duck_db.items()]
+    return [*found, *(["loud music and effects held down"] if processing.night else [])]
+
+
+def all_words(job: RemixJob, *, changed_only: bool = False) -> str:
+    """Return levels and treatment in one line."""
+    done = treatment(job.processing)
+    if done and not any(job.gains_db.values()):
+        return ", ".join(done)
+    return ", ".join([levels(job.gains_db, changed_only=changed_only), *done])
 
 
 def length(media: Media) -> str:

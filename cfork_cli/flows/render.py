@@ -30,6 +30,7 @@ class Lane:
         targets: for each sound that the mixer gives, a sink and the number of the track in it.
         matrix: folds the channels; None keeps them.
         guarded: whether peaks of the result are held under full scale.
+        ceiling_dbtp: where peaks are held instead, those between the samples too; None is full scale.
         counted: whether what integers cut off is counted on the way to the sink.
         live: whether the sound is waited for, see `TrackSeparator.run`.
         begin: place of the first sample on the time line, in samples.
@@ -44,6 +45,7 @@ class Lane:
     counted: bool = False
     live: bool = False
     begin: int = 0
+    ceiling_dbtp: float | None = None
     seconds: float = 0.0
     _guard: PeakGuard | None = None
     _cuts: Cuts = field(default_factory=Cuts)
@@ -55,14 +57,22 @@ class Lane:
             pieces = self.separator.run(blocks, self.mixer.stems, weights=self.mixer.weights, live=self.live)
         else:
             pieces = ((block, np.zeros((0, *block.shape), np.float32)) for block in blocks)
-        mixed = ((mixture, self.mixer.mix(mixture, stems)) for mixture, stems in pieces)
-        if self.matrix is not None or self.guarded:  # of a remix: one sound
-            self._guard = PeakGuard(self.blocks.sample_rate) if self.guarded else None
+        mixed = self.mixer.run(pieces)
+        if self.matrix is not None and not self.guarded:
+            matrix = self.matrix
+            found = (np.matmul(matrix, sounds) for _, sounds in mixed)
+        elif self.guarded:  # of a remix: one sound
+            self._guard = self._new_guard()
             remixes = ((mixture, sounds[0]) for mixture, sounds in mixed)
             found = (block[None] for block in mixdown(remixes, self.matrix, self._guard))
         else:
             found = (sounds for _, sounds in mixed)
         return self._cuts.counted(found) if self.counted else found
+
+    def _new_guard(self) -> PeakGuard:
+        if self.ceiling_dbtp is None:
+            return PeakGuard(self.blocks.sample_rate)
+        return PeakGuard(self.blocks.sample_rate, ceiling=10 ** (self.ceiling_dbtp / 20), between=True)
 
     def write(self, sounds: np.ndarray) -> None:
         """Hand a piece of every sound to its sink."""
@@ -73,12 +83,20 @@ class Lane:
     def notes(self) -> list[str]:
         """Return what the user should know after the end."""
         only_folded = self.separator is None
-        peaks = peak_notes(self._guard, self.blocks.sample_rate, is_only_folded=only_folded)
+        peaks = peak_notes(
+            self._guard, self.blocks.sample_rate, is_only_folded=only_folded, ceiling_dbtp=self.ceiling_dbtp
+        )
         return [*self.blocks.notes, *peaks, *self.mixer.notes(), *self._cuts.notes()]
 
 
 def render(
-    lanes: Sequence[Lane], sinks: Sequence[Sink], report: Report, *, stage: str, total: float | None
+    lanes: Sequence[Lane],
+    sinks: Sequence[Sink],
+    report: Report,
+    *,
+    stage: str,
+    total: float | None,
+    publish: bool = True,
 ) -> tuple[str, ...]:
     """Carry all sounds to their sinks, keep them in step, then publish all that was written, or nothing of it.
 
@@ -87,6 +105,7 @@ def render(
         sinks: open; the caller aborts them if this raises.
         stage: name of the work in the report.
         total: seconds of sound of the longest track; None if nobody knows.
+        publish: whether what was written appears; else it is only finished.
 
     Returns:
         What the user should know afterwards.
@@ -100,8 +119,12 @@ def render(
         lanes[place].write(sounds)
         report.at(min(lane.seconds for lane in lanes))
     report.stage("finish")
-    publish_together(sinks)
-    report.end()
+    if publish:
+        publish_together(sinks)
+        report.end()
+    else:
+        for sink in sinks:
+            sink.finish()
     found = [note for sink in sinks for note in sink.found]
     return tuple(dict.fromkeys([*found, *(note for lane in lanes for note in lane.notes())]))
 

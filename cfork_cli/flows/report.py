@@ -156,15 +156,23 @@ class Result:
         }
 
 
-def peak_notes(guard: PeakGuard | None, sample_rate: int, *, is_only_folded: bool = False) -> list[str]:
+def peak_notes(
+    guard: PeakGuard | None, sample_rate: int, *, is_only_folded: bool = False, ceiling_dbtp: float | None = None
+) -> list[str]:
     """Return a note about peaks that were turned down, if any were.
 
     Args:
         is_only_folded: whether no level was changed: then it is the sum of the channels that is too loud.
+        ceiling_dbtp: where peaks of a whole sound that was moved were held; None for full scale.
     """
     if guard is None or not guard.reduced_samples:
         return []
     seconds, most_db = guard.reduced_samples / sample_rate, -20 * math.log10(guard.lowest_gain)
+    if ceiling_dbtp is not None:
+        return [
+            f"to keep peaks under {-1 if ceiling_dbtp < 0 else 0} dBTP, the sound was turned down by up to "
+            f"{most_db:.1f} dB, for {seconds:.1f} s in all"
+        ]
     what, cure = (
         ("the channels folded together go", "") if is_only_folded else ("the new levels go", "; lower gains avoid that")
     )

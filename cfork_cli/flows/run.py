@@ -38,7 +38,7 @@ def planned_remix(
         job = replace(job, output=job.input.with_name(f"{job.input.stem}.cfork{'.mka' if job.sidecar else '.wav'}"))
     if pipes.is_input_pipe(job.input):
         remixes.check_early(job)
-    if not only_plan and any(job.gains_db.values()):
+    if not only_plan and job.changes:
         early_torch.begin()
 
     def plan(source: Source) -> RemixPlan:

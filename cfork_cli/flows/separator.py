@@ -37,11 +37,13 @@ class TrackSeparator:
 
     Attributes:
         input_gain: brings the track to the level that the network expects; it is divided out of the stems.
+        lufs: integrated loudness of the track; -inf for silence.
     """
 
     loaded: LoadedNetwork
     track: Stream
     input_gain: float
+    lufs: float = -math.inf
 
     @classmethod
     def open(
@@ -108,7 +110,7 @@ class TrackSeparator:
         # BS.1770 adds the power of the channels, but the network hears one at a time
         together = SHARED_LU if (track.channels or 1) > 1 else 0.0
         gain = 10 ** ((loaded.network.input_lufs - lufs + together) / 20) if math.isfinite(lufs) else 1.0
-        return cls(loaded, track, gain)
+        return cls(loaded, track, gain, lufs)
 
     def run(
         self,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cfork_cli.media.types import Stream
+from cfork_cli.output.destination import beside
 
 
 def sidecar_paths(film: Path, tracks: Sequence[Stream]) -> list[Path]:
@@ -21,8 +22,9 @@ def sidecar_paths(film: Path, tracks: Sequence[Stream]) -> list[Path]:
     names: list[str] = []
     for track in tracks:
         language = track.language if track.language and track.language.replace("-", "").isalnum() else None
-        name = ".".join(part for part in (film.stem, language, "cfork", "mka") if part)
+        name = beside(film, "".join(f".{part}" for part in (language, "cfork", "mka") if part)).name
         if name in names:
-            name = ".".join(part for part in (film.stem, language, str(track.number + 1), "cfork", "mka") if part)
+            parts = (language, str(track.number + 1), "cfork", "mka")
+            name = beside(film, "".join(f".{part}" for part in parts if part)).name
         names.append(name)
     return [film.with_name(name) for name in names]

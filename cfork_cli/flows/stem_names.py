@@ -13,8 +13,8 @@ MIXTURE, RESIDUAL = "mixture", "residual"
 """Names of sounds that may be written beside the stems."""
 
 _NAMES = {
-    "dialogue": "dialogue", "dialog": "dialogue", "speech": "dialogue", "voices": "dialogue",
-    "music": "music", "effects": "effects", "sfx": "effects",
+    "dialogue": "dialogue", "dialog": "dialogue", "speech": "dialogue", "voices": "dialogue", "voice": "dialogue",
+    "vocals": "dialogue", "music": "music", "effects": "effects", "sfx": "effects", "fx": "effects",
 }  # fmt: skip
 
 _FIELDS = ("stem", "name", "track", "language")
@@ -28,6 +28,14 @@ def stem_name(text: str) -> str:
     """
     name = _NAMES.get(text.strip().lower())
     if name is None:
+        word = text.strip().lower()
+        without = next(
+            (_NAMES[rest] for lead in ("no_", "no-", "no") if (rest := word.removeprefix(lead)) in _NAMES), None
+        )
+        if without is not None and word.startswith("no"):
+            raise UsageError(
+                f"'{text}' is not a stem: --stem {without} --residual file writes {without} and all the rest"
+            )
         raise UsageError(f"'{text}' is not a stem: choose dialogue, music or effects")
     return name
 
@@ -38,7 +46,8 @@ def stem_names(texts: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UsageError: there is no such stem.
     """
-    return tuple(dict.fromkeys(map(stem_name, texts))) or SPOKEN_ORDER
+    words = [word for text in texts for word in text.split(",")]
+    return tuple(dict.fromkeys(map(stem_name, words))) or SPOKEN_ORDER
 
 
 def residual_takers(text: str, stems: Sequence[str]) -> tuple[str, ...]:

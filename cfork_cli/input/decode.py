@@ -10,8 +10,9 @@ import numpy as np
 
 from cfork_cli.errors import DamagedInputError, FfmpegError, InputError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
+from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.input import nut
 from cfork_cli.input.blocks import Blocks, defects
 from cfork_cli.input.losses import MISSING_SECONDS, Losses, is_much
@@ -90,7 +91,7 @@ class Decoder(Blocks):
 
     def _command(self) -> list[str]:
         media, track = self.media, self.track
-        film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **self._reach.options)
+        film = ffmpeg.input("FILM", **GUARD, **self._reach.options)
         frames = self._frames if timeline.keeps_time_stamps(media) else None
         how = uniform(track, self._reach.end, frames=frames)
         samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, **nut.options(self._bits))
@@ -187,7 +188,7 @@ def check_status(media: Media, track: Stream, status: int, log: str) -> None:
     if status < 0 or (status == _INTERRUPTED and not why):
         how = f"killed by signal {-status}" if status < 0 else "asked to end"
         raise FfmpegError(f"ffmpeg was {how} while it read '{media.path}': try again; is there enough memory?")
-    if re.search(r"decoder .*not found|codec none|unknown codec", log, re.IGNORECASE):
+    if re.search(r"decoder .*not found|codec none|unknown codec|error (while )?opening decoder", log, re.IGNORECASE):
         raise InputError(f"'{media.path}': this ffmpeg cannot decode sound track {track.number + 1} ({track}): {why}")
     raise DamagedInputError(
         f"'{media.path}' could not be decoded to its end ({why or f'ffmpeg ended with status {status}'})"
@@ -245,6 +246,10 @@ def _missing_seconds(media: Media, track: Stream, decoded: float, reached: float
     if not tells_its_length(media):
         return 0.0
     own = track.duration_seconds
+    if truncation.is_whole(media):
+        names = media.container.split(",")
+        if "asf" in names or (own is None and any(one.kind in ("subtitle", "data") for one in media.streams)):
+            return 0.0
     if own is not None:
         # Matroska counts a track's length from zero, not from the film's first time stamp
         return min(own, media.duration_seconds) - max(0.0, media.start_seconds) - decoded

@@ -16,7 +16,8 @@ import numpy as np
 
 from cfork_cli.errors import DamagedInputError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
+from cfork_cli.ffmpeg.command import compile_graph, url
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.input.loudness import integrated_lufs, lufs_of
 from cfork_cli.media.timeline import Frames
 from cfork_cli.media.types import Media, Stream
@@ -53,7 +54,7 @@ def frames(media: Media, track: Stream) -> Frames | None:
 
     ffmpeg itself is asked, since it alone says to the sample what becomes of stamps in milliseconds.
     """
-    film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS)
+    film = ffmpeg.input("FILM", **GUARD)
     graph = ffmpeg.output(film[str(track.index)], "-", f="null", af="ashowinfo", **{"frames:a": 2})
     graph = graph.global_args("-loglevel", "info", "-copyts")
     log = process.run(compile_graph(graph, {"FILM": url(media.path)})).log
@@ -86,7 +87,7 @@ def opened(media: Media) -> Iterator[Any]:
     """
     av = _av()
     try:
-        options = {"protocol_whitelist": PROTOCOLS}
+        options = dict(GUARD)
         container = av.open(url(media.path), options=options, metadata_errors="replace")
     except av.error.FFmpegError as error:
         raise DamagedInputError(f"'{media.path}' cannot be read ({error.strerror})") from error

@@ -19,8 +19,9 @@ import numpy as np
 
 from cfork_cli.errors import DamagedInputError, InputError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph
+from cfork_cli.ffmpeg.command import compile_graph
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.input import nut
 from cfork_cli.input.blocks import Blocks, defects
 from cfork_cli.input.decode import check_status
@@ -238,7 +239,7 @@ class StreamDecoder(Blocks):
                 os.close(sink)
 
     def _command(self) -> list[str]:
-        options = {"protocol_whitelist": PROTOCOLS}
+        options = {**GUARD}
         if self._raw is not None:
             options = self._raw.options()
         elif wav.is_endless(self._head.data):

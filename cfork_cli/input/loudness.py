@@ -13,8 +13,9 @@ import numpy as np
 
 from cfork_cli.errors import DamagedInputError, FfmpegError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, raw_input_options, url
+from cfork_cli.ffmpeg.command import compile_graph, raw_input_options, url
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.input import nut
 from cfork_cli.input.decode import check_length, check_status, last_seconds
 from cfork_cli.media import timeline
@@ -235,7 +236,7 @@ def _reading(media: Media, track: Stream, span: Span | None) -> list[str]:
     """Return the command that decodes a track, at one rate and in one layout, into a pipe."""
     rate = track.sample_rate or 0
     asked = Reach(0) if span is None or not rate else reach(media, rate, *samples_of(media, rate, span))
-    film = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **asked.options)
+    film = ffmpeg.input("FILM", **GUARD, **asked.options)
     how = uniform(track, asked.end)
     if span is not None:
         how += f",atrim=start_pts={asked.begin}"
@@ -252,7 +253,7 @@ def _reading(media: Media, track: Stream, span: Span | None) -> list[str]:
 
 def _metering(true_peak: bool, gain_db: float) -> list[str]:
     """Return the command that measures what `_reading` gives, after a gain."""
-    sound = ffmpeg.input("pipe:0", f="nut", protocol_whitelist=PROTOCOLS)
+    sound = ffmpeg.input("pipe:0", f="nut", **GUARD)
     # In floats: a gain on integers would clip, or keep what was rounded off.
     gain = f"volume={gain_db}dB:precision=double," if gain_db else ""
     graph = ffmpeg.output(sound["a:0"], "-", f="null", af=f"{gain}{_FILTER}{':peak=true' if true_peak else ''}")

@@ -1,7 +1,8 @@
 """Sound with its time stamps, as ffmpeg writes it into a pipe: one stream of NUT, read packet by packet.
 
-Bare samples would lose the time stamps, and ffmpeg's own filling of gaps begins again from zero whenever a track changes
-its channels or its rate. NUT counts in samples, so that nothing is rounded. Format: the NUT specification, version 3.
+Bare samples would lose the time stamps, and ffmpeg's own filling of gaps begins again from zero whenever a track
+changes its channels or its rate. NUT counts in samples, so that nothing is rounded. Format: the NUT specification,
+version 3.
 """
 
 from __future__ import annotations

@@ -148,6 +148,16 @@ def muxer_options(container: str, suffix: str, media: Media) -> dict[str, Any]:
     return {}
 
 
+def sound_container(container: str, suffix: str) -> str:
+    """Return the muxer's name, or "m2ts": Blu-ray's MPEG-TS holds PCM, the others do not."""
+    return "m2ts" if container == "mpegts" and suffix.lower() in _M2TS_SUFFIXES else container
+
+
+def is_same_kind(container: str, media: Media) -> bool:
+    """Return whether a muxer writes files of the film's own kind."""
+    return container in _own_kinds(media)
+
+
 def precise_options(container: str, sample_rate: int) -> dict[str, Any]:
     """ffmpeg before 9 counts milliseconds in the edit lists of MP4, so that sound would begin up to 1 ms off."""
     return {"movie_timescale": math.lcm(1000, sample_rate)} if container in MOV_FAMILY else {}

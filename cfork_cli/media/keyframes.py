@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cfork_cli.errors import DamagedInputError
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.media.timeline import film_zero
 from cfork_cli.media.types import Media
 
@@ -56,7 +57,7 @@ def key_frame_before(media: Media, seconds: float) -> KeyFrame | None:
         return None
     start = media.start_seconds  # as the ffmpeg that cuts has it; PyAV's may be another
     zero = film_zero(media)
-    options = {"protocol_whitelist": "file,pipe"}
+    options = dict(GUARD)
     try:
         with av.open(f"file:{media.path}", options=options, metadata_errors="replace") as container:
             stream = container.streams[picture.index]
@@ -112,7 +113,7 @@ def landed(media: Media, piece: Media, key: KeyFrame) -> float:
     picture, cut = media.picture, piece.picture
     if picture is None or cut is None or key.digest is None:
         return key.seconds
-    options = {"protocol_whitelist": "file,pipe"}
+    options = dict(GUARD)
     try:
         with av.open(f"file:{piece.path}", options=options, metadata_errors="replace") as container:
             packets = container.demux(container.streams[cut.index])

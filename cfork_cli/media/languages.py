@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from cfork_cli.errors import UsageError
+
 # fmt: off
 _PAIRS = (
     "aaaar ababk aeave afafr akaka amamh anarg arara asasm avava ayaym azaze babak bebel bgbul bhbih bibis bmbam bnben "
@@ -58,3 +60,40 @@ def looks_like_a_language(text: str) -> bool:
     (True, False)
     """
     return re.fullmatch(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*", text.strip()) is not None
+
+
+_NAMES = {
+    "english": "eng", "german": "deu", "deutsch": "deu", "french": "fra", "francais": "fra", "français": "fra",
+    "spanish": "spa", "espanol": "spa", "español": "spa", "italian": "ita", "italiano": "ita", "portuguese": "por",
+    "dutch": "nld", "russian": "rus", "japanese": "jpn", "chinese": "zho", "mandarin": "zho", "korean": "kor",
+    "arabic": "ara", "hindi": "hin", "polish": "pol", "turkish": "tur", "swedish": "swe", "norwegian": "nor",
+    "danish": "dan", "finnish": "fin", "czech": "ces", "greek": "ell", "hungarian": "hun", "hebrew": "heb",
+    "ukrainian": "ukr", "romanian": "ron", "thai": "tha", "vietnamese": "vie", "indonesian": "ind",
+}  # fmt: skip
+
+
+def of_name(text: str) -> str | None:
+    """Return the three letters of a language that is called by its name; None if we do not know it.
+
+    >>> of_name("German"), of_name("deu")
+    ('deu', None)
+    """
+    return _NAMES.get(text.strip().lower())
+
+
+def parse_language(text: str) -> str:
+    """Return the three letters of a language that a user names: "es", "spa", "Spanish"; "pt-BR" stays.
+
+    Raises:
+        UsageError: it is not written like a language.
+
+    >>> parse_language("Spanish"), parse_language("es"), parse_language("pt-BR")
+    ('spa', 'spa', 'pt-BR')
+    """
+    word = text.strip()
+    named = of_name(word)
+    if named is not None:
+        return named
+    if not looks_like_a_language(word):
+        raise UsageError(f"'{text}' is not a language: give its code, such as spa or es")
+    return word if re.search("[-_]", word) else canonical(word)

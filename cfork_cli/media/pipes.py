@@ -70,7 +70,7 @@ def stdout_is_taken(arguments: Sequence[str]) -> bool:
             outputs.append(word[2:])
     if outputs:
         return outputs[-1] in _STDOUT
-    return arguments[:1] == ["remix"] and not _STDIN.isdisjoint(arguments[1:])
+    return arguments[:1] in (["remix"], ["separate"]) and not _STDIN.isdisjoint(arguments[1:])
 
 
 def natural_output(input: Path) -> Path | None:

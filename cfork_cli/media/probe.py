@@ -9,15 +9,17 @@ import re
 import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from cfork_cli.errors import CforkError, FfmpegError, InputError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, url
+from cfork_cli.ffmpeg.command import url
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.demuxers import ALLOWED, GUARD_OPTIONS, NOT_ALLOWED
 from cfork_cli.ffmpeg.find import find_ffprobe
-from cfork_cli.media import mov_titles, pyav_probe
+from cfork_cli.media import late_tracks, mov_titles, pyav_probe
 from cfork_cli.media.types import Kind, Media, Program, Stream
 
 TIMEOUT_SECONDS = 60.0
@@ -46,9 +48,15 @@ def probe(path: Path) -> Media:
     """
     start = _check_file(path)
     finished = process.run(probe_command(path), timeout=TIMEOUT_SECONDS)
+    partly = finished.status != 0 and "Could not open codec" in finished.log
+    if partly:
+        # ffprobe gives up at the first stream that it cannot decode; the others may be what is wanted
+        finished = process.run(_pyav_command(path), timeout=TIMEOUT_SECONDS)
     if finished.status == pyav_probe.NOT_THERE:
         raise FfmpegError(complaint(finished.log))
     if finished.status != 0:
+        if NOT_ALLOWED in finished.log:
+            raise InputError(f"'{path}' is a playlist or one of many pictures, not a film: name the film itself")
         why = complaint(finished.log).removeprefix(url(path)).lstrip(": ")
         raise InputError(f"'{path}' is not a film or a sound that ffmpeg can read ({why or 'no reason given'})")
     try:
@@ -58,7 +66,9 @@ def probe(path: Path) -> Media:
     facts["duration_guessed"] = facts.get("duration_guessed") or _GUESS in finished.log or _unfinished_riff(start)
     if "mov" in str(facts.get("format", {}).get("format_name")):
         mov_titles.add_titles(facts, path)
-    media = parse(facts, path)
+    media = late_tracks.seen(parse(facts, path))
+    if partly:
+        media = late_tracks.tried(media)
     if not _PLAYLISTS.isdisjoint(media.container.split(",")):
         raise _playlist(path)
     if not media.streams:
@@ -80,11 +90,14 @@ def parse(facts: Mapping[str, Any], path: Path) -> Media:
         kind = entry.get("codec_type", "data")
         if kind not in ("video", "audio", "subtitle", "attachment"):
             kind = "data"
-        if unknown:
+        unseen = "matroska" in container and entry.get("duration") not in _NOT_TOLD
+        if unknown or unseen:
+            # Matroska tells no lengths there: where ffmpeg met no packet, it fills in the film's
             entry = {**entry, "duration": None}
         if container != "mpegts":
             entry = {**entry, "id": None}
-        streams.append(_stream(entry, cast("Kind", kind), counts.get(kind, 0)))
+        stream = _stream(entry, cast("Kind", kind), counts.get(kind, 0))
+        streams.append(replace(stream, is_unseen=unseen and kind == "audio"))
         counts[kind] = counts.get(kind, 0) + 1
     return Media(
         path=path,
@@ -127,8 +140,8 @@ def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
         channels=count if (count := _integer(entry.get("channels")) or 0) in range(1, MOST_CHANNELS + 1) else None,
         layout=_layout(entry.get("channel_layout")),
         sample_rate=_integer(entry.get("sample_rate")),
-        # mkvmerge writes what Matroska itself has no field for
-        bit_rate=_integer(entry.get("bit_rate")) or _integer(lower.get("bps")) or _integer(lower.get("bps-eng")),
+        # not what mkvmerge once noted in a tag (BPS): it stays when the sound is replaced, see `codecs.bit_rate`
+        bit_rate=_integer(entry.get("bit_rate")),
         sample_format=None if entry.get("sample_fmt") in _NOT_TOLD else entry["sample_fmt"],
         bits=bits if kind == "audio" else None,
         profile=None if entry.get("profile") in _NOT_TOLD else str(entry["profile"]),
@@ -179,12 +192,16 @@ def probe_command(path: Path) -> list[str]:
     """The command line that prints ffprobe's JSON about a file, or about its standard input (`/dev/stdin`)."""
     ffprobe = find_ffprobe()
     if ffprobe is None:
-        # by its place, not by `-m`: it must be found from every directory; -P keeps our modules from hiding others
-        return [sys.executable, "-P", str(Path(__file__).with_name("pyav_probe.py")), os.fspath(path)]
+        return _pyav_command(path)
     # a command line of options alone: there is no graph for ffmpeg-python to build
     show = ["-show_format", "-show_streams", "-show_chapters", "-show_programs", "-of", "json"]
-    guard = ["-hide_banner", "-loglevel", "level+warning", "-protocol_whitelist", PROTOCOLS]
+    guard = ["-hide_banner", "-loglevel", "level+warning", *GUARD_OPTIONS]
     return [ffprobe, *guard, *show, "-i", url(path)]
+
+
+def _pyav_command(path: Path) -> list[str]:
+    # by its place, not by `-m`: it must be found from every directory; -P keeps our modules from hiding others
+    return [sys.executable, "-P", str(Path(__file__).with_name("pyav_probe.py")), os.fspath(path), ALLOWED]
 
 
 def _check_file(path: Path) -> bytes:
@@ -219,7 +236,7 @@ def _unfinished_riff(start: bytes) -> bool:
 
 def _unreadable(path: Path, error: OSError) -> CforkError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return InputError(f"'{path}' does not exist: check the name")
+        return InputError(_missing(path))
     if error.errno == errno.EACCES:
         return InputError(f"'{path}' may not be read: check its permissions")
     return InputError(f"'{path}' cannot be read: {error.strerror}")
@@ -227,3 +244,14 @@ def _unreadable(path: Path, error: OSError) -> CforkError:
 
 def _playlist(path: Path) -> InputError:
     return InputError(f"'{path}' is a playlist, not a film: name the film itself")
+
+
+def _missing(path: Path) -> str:
+    """Return what to do about a file that is not there; an address lost a slash on the way, as paths do."""
+    address = re.fullmatch(r"(https?|ftp|rtmp|rtsp):/+(.*)", str(path))
+    if address is None:
+        return f"'{path}' does not exist: check the name"
+    whole = f"{address[1]}://{address[2]}"
+    return (
+        f"'{whole}' is an address, and cfork reads files: yt-dlp -o - '{whole}' | cfork remix - --dialog +6 -o new.mkv"
+    )

@@ -1,4 +1,4 @@
-"""`python -m cfork_cli.media.pyav_probe FILE`: ffprobe's JSON through PyAV, for machines without ffprobe.
+"""`python -m cfork_cli.media.pyav_probe FILE DEMUXERS`: ffprobe's JSON through PyAV, for machines without ffprobe.
 
 A process of its own, because a broken film may hang or crash the libraries that read it; `probe` gives it a time limit.
 It prints what `probe.parse` reads, no more.
@@ -24,8 +24,8 @@ _DISPOSITIONS = (
 # fmt: on
 
 
-def describe(path: str) -> dict[str, Any]:
-    """The JSON for one file.
+def describe(path: str, demuxers: str) -> dict[str, Any]:
+    """The JSON for one file, which only these demuxers may read; see `ffmpeg.demuxers`.
 
     Raises:
         av.error.FFmpegError: the file cannot be read.
@@ -34,11 +34,8 @@ def describe(path: str) -> dict[str, Any]:
     import av.logging
 
     av.logging.set_level(av.logging.WARNING)
-    options = {"protocol_whitelist": "file,pipe"}
-    with (
-        av.logging.Capture() as log,
-        av.open("file:" + path, options=options, metadata_errors="replace") as container,
-    ):
+    options = {"protocol_whitelist": "file,pipe", "format_whitelist": demuxers}
+    with av.logging.Capture() as log, _opened("file:" + path, options, log) as container:
         return {
             "duration_guessed": any("Estimating duration from bitrate" in message for _, _, message in log),
             "format": {
@@ -68,7 +65,7 @@ def _stream(stream: Any) -> dict[str, Any]:
             facts[name] = float(value * stream.time_base)
     if context is None:
         # attachments have no decoder; what PyAV calls their name is the file's
-        facts["codec_name"] = _attachment_codec(facts["tags"]) if stream.type == "attachment" else stream.name
+        facts["codec_name"] = _attachment_codec(facts["tags"]) if stream.type == "attachment" else "unknown"
         return facts
     # the codec's name, not the decoder's: "dvd_subtitle", not "dvdsub"
     facts["codec_name"] = context.codec.canonical_name
@@ -123,10 +120,22 @@ def _seconds(value: int | None, per_second: int) -> float | None:
     return None if value is None else value / per_second
 
 
+def _opened(url: str, options: dict[str, str], log: list[tuple[int, str, str]]) -> Any:
+    """Open a file; PermissionError where it takes a demuxer that is not allowed, of which libavformat tells the log."""
+    import av.error
+
+    try:
+        return av.open(url, options=options, metadata_errors="replace")
+    except av.error.FFmpegError:
+        if any("not on whitelist" in message for _, _, message in log):
+            raise PermissionError("Format not on whitelist") from None
+        raise
+
+
 def main() -> int:
     """Print the JSON; on failure one line on standard error and status 1."""
-    if len(sys.argv) != 2:
-        print("usage: python -m cfork_cli.media.pyav_probe FILE", file=sys.stderr)
+    if len(sys.argv) != 3:
+        print("usage: python -m cfork_cli.media.pyav_probe FILE DEMUXERS", file=sys.stderr)
         return 2
     try:
         import av.error
@@ -134,9 +143,12 @@ def main() -> int:
         print("neither ffprobe nor PyAV is there: install ffmpeg, or 'pip install av'", file=sys.stderr)
         return NOT_THERE
     try:
-        facts = describe(sys.argv[1])
+        facts = describe(*sys.argv[1:])
     except av.error.FFmpegError as error:
         print(error.strerror, file=sys.stderr)
+        return 1
+    except PermissionError as error:
+        print(error, file=sys.stderr)
         return 1
     json.dump(facts, sys.stdout)  # ASCII only, so that no locale can spoil it
     return 0

@@ -9,14 +9,36 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cfork_cli.media.containers import ANCHORED, UNTIMED
+from cfork_cli.media.containers import ANCHORED, MOV_FAMILY, UNTIMED, is_same_kind
 from cfork_cli.media.probe import MIXES
 from cfork_cli.media.types import Media, Stream
+
+_FROM_ZERO = MOV_FAMILY | {"avi", "flv", "asf", "mxf", "ogg"}
 
 
 def keeps_time_stamps(media: Media) -> bool:
     """Return whether ffmpeg can leave the film's time stamps as they are."""
     return not ANCHORED.isdisjoint(media.container.split(","))
+
+
+CLOCK_SECONDS = 2**33 / 90_000
+"""The clock of broadcasts begins anew after so long, in the middle of a film if need be."""
+
+
+def clock_start(media: Media) -> float:
+    """Return the first time stamp of a broadcast, in seconds. ffmpeg counts from the next zero if it is near."""
+    return media.start_seconds % CLOCK_SECONDS
+
+
+def begins_at_zero(media: Media, container: str) -> bool:
+    """Return whether a film that began later begins at zero in the new file: players of these would show nothing until
+    then, and Matroska made of a live stream may begin at any hour.
+
+    Args:
+        container: ffmpeg's name of the muxer.
+    """
+    late = keeps_time_stamps(media) and media.start_seconds > 0
+    return late and container in _FROM_ZERO and not is_same_kind(container, media)
 
 
 def film_begin(media: Media, sample_rate: int) -> int:
@@ -37,9 +59,9 @@ def track_begin(media: Media, track: Stream, container: str) -> int:
     Args:
         container: ffmpeg's name of the muxer.
     """
-    if container == "avi":  # its sound always begins at zero
-        return 0
     begin = film_begin(media, track.sample_rate or 0)
+    if container == "avi":  # its sound always begins at zero, or with the film
+        return begin if begins_at_zero(media, container) else 0
     return begin if container in UNTIMED else max(begin, _stored_begin(media, track))
 
 

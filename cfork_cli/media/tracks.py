@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from cfork_cli.errors import InputError, UsageError
-from cfork_cli.media.languages import canonical, looks_like_a_language
+from cfork_cli.media.languages import canonical, looks_like_a_language, of_name
 from cfork_cli.media.types import Media, Stream
 
 _ASIDE = {"comment", "visual_impaired", "descriptions", "hearing_impaired", "karaoke", "dub"}
@@ -49,6 +49,21 @@ def one(media: Media, asked: str | None) -> Stream:
     return found[0]
 
 
+def left_out(media: Media, asked: Sequence[str]) -> tuple[str, ...]:
+    """Return notes about the tracks that nothing can be decoded of, where all were asked for, or one of them would have
+    been the one to play."""
+    words = [word.lower() for one in asked for word in re.split(r"[,;\s]+", one.strip()) if word]
+    if "all" not in words and (words or not media.audio or media.audio[0].is_decodable):
+        return ()
+    lost = [track for track in media.audio if not track.is_decodable]
+    if len(lost) == len(media.audio):
+        return ()
+    return tuple(
+        f"sound track {track.number + 1} ({track}) is empty or cannot be decoded by this ffmpeg: it is left as it is"
+        for track in lost
+    )
+
+
 def in_words(tracks: Iterable[Stream]) -> str:
     """Tracks as a person chooses among them: "1 (aac stereo eng), 2 (ac3 5.1 fra)"."""
     return ", ".join(f"{track.number + 1} ({track})" for track in tracks)
@@ -61,10 +76,14 @@ def _named(media: Media, word: str) -> Sequence[Stream]:
         return [media.audio_track(int(word) - 1)]
     default = media.default_audio()  # also finds out whether there is sound at all
     if word.lower() == "all":
-        decodable = [track for track in media.audio if track.sample_rate and track.channels]
+        decodable = [track for track in media.audio if track.is_decodable]
         return decodable or [default]
     if word.lower() == "default":
         return [default]
+    as_ffmpeg = re.fullmatch(r"(?:0:)?a:(\d+)", word)
+    if as_ffmpeg:
+        raise UsageError(f"'{word}' counts from 0, as ffmpeg does: here it is --track {int(as_ffmpeg[1]) + 1}")
+    word = of_name(word) or word
     if not looks_like_a_language(word):
         raise UsageError(f"'{word}' is not a track: give a number from 1, a language such as fra, or all")
     found = [track for track in media.audio if track.language and canonical(track.language) == canonical(word)]

@@ -12,6 +12,8 @@ from cfork_cli.media.types import Media
 _TAIL_BYTES = 131_072  # more than the largest Ogg page, 65,307
 _LAST_PAGE = 4  # a bit of an Ogg page's flags: nothing follows it
 _HEADERS_BYTES = 4096
+_SEGMENT = b"\x18\x53\x80\x67"
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # size, file's own name, then its size
 
 
 def missing_share(media: Media) -> float:
@@ -22,13 +24,37 @@ def missing_share(media: Media) -> float:
     size = media.path.stat().st_size
     with media.path.open("rb") as file:
         start = file.read(_HEADERS_BYTES)
-    if start[:4] == b"RIFF":
+    if start[:4] == b"RIFF" and media.container in ("wav", "avi"):  # ACT has such a header too, with other numbers
         promised = int.from_bytes(start[4:8], "little") + 8
         made_up = promised >= 2**32 - 256 or wav.is_endless(start)  # written to a pipe: size unknown
         return 0.0 if made_up else max(0.0, 1 - size / promised)
     if media.container == "mp3":
         return _missing_of_mp3(media.path, size)
     return 0.0
+
+
+def is_whole(media: Media) -> bool:
+    """Return whether the first bytes of a Matroska or ASF file tell its size, and all of it is there.
+
+    Then what it tells about its length says nothing against the sound: it may be that of a subtitle, or count time
+    before the first packet.
+    """
+    size = media.path.stat().st_size
+    with media.path.open("rb") as file:
+        start = file.read(_HEADERS_BYTES)
+    names = media.container.split(",")
+    if "matroska" in names:
+        at = start.find(_SEGMENT)
+        if at < 0 or at + 12 > len(start):
+            return False
+        length = 9 - start[at + 4].bit_length()
+        body = int.from_bytes(start[at + 4 : at + 4 + length], "big") & (1 << 7 * length) - 1
+        return body != (1 << 7 * length) - 1 and size >= at + 4 + length + body  # all ones: unknown
+    if "asf" in names:
+        at = start.find(_ASF_PROPERTIES)
+        promised = int.from_bytes(start[at + 40 : at + 48], "little") if at >= 0 else 0
+        return 0 < promised <= size
+    return False
 
 
 def cut_off(media: Media) -> bool:

@@ -26,6 +26,7 @@ class Stream:
         bits: of the integer samples, for lossless sound; None for lossy sound and for floats.
         duration_seconds, start_seconds: as the container stores it for this very stream, else None and 0.
         is_cover: a still picture that belongs to the file rather than to the film.
+        is_unseen: no packet of it came in the first look: it begins late, or never.
         rotation: by how many degrees, counter-clockwise, players turn the picture.
         tag: the container's four letters for the codec ("hvc1", "tmcd"), None where there are none.
         id: its number in MPEG-TS (the PID); None elsewhere.
@@ -48,10 +49,16 @@ class Stream:
     duration_seconds: float | None = None
     start_seconds: float = 0.0
     is_cover: bool = False
+    is_unseen: bool = False
     rotation: int = 0
     tag: str | None = None
     id: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def is_decodable(self) -> bool:
+        """Whether something can be decoded of a sound track, as far as a first look shows."""
+        return bool(self.sample_rate and self.channels and self.sample_format is not None)
 
     def __str__(self) -> str:
         parts = [self.codec, self.layout or (f"{self.channels} channels" if self.channels else None)]
@@ -127,7 +134,7 @@ class Media:
         tracks = self.audio
         if not tracks:
             raise InputError(f"'{self.path}' has no sound track: choose a film with sound")
-        decodable = [track for track in tracks if track.sample_rate and track.channels] or tracks
+        decodable = [track for track in tracks if track.is_decodable] or tracks
         return next((track for track in decodable if "default" in track.disposition), decodable[0])
 
     def audio_track(self, number: int) -> Stream:

@@ -14,7 +14,7 @@ MAX_GAIN_DB = 24.0
 
 
 def parse_gain_db(text: str) -> float:
-    """Read a gain: "-10", "+6", "2.5 dB", "-inf" or "mute".
+    """Read a gain: "-10", "+6", "2.5 dB", "50%", "-inf", "mute" or "off".
 
     Returns:
         dB, from -inf (mute) to `MAX_GAIN_DB`.
@@ -22,12 +22,16 @@ def parse_gain_db(text: str) -> float:
     Raises:
         UsageError: it is anything else.
 
-    >>> parse_gain_db("+6"), parse_gain_db("mute")
-    (6.0, -inf)
+    >>> parse_gain_db("+6"), parse_gain_db("mute"), round(parse_gain_db("50%"), 2)
+    (6.0, -inf, -6.02)
     """
     word = re.sub(r"\s*db$", "", text.strip().lower()).replace("\N{MINUS SIGN}", "-")
     try:
-        gain_db = -math.inf if word in ("mute", "-infinity") else float(word)
+        if word.endswith("%"):
+            share = float(word.removesuffix("%")) / 100
+            gain_db = 20 * math.log10(share) if share > 0 else -math.inf if share == 0 else math.nan
+        else:
+            gain_db = -math.inf if word in ("mute", "muted", "off", "none", "-infinity") else float(word)
     except ValueError:
         gain_db = math.nan
     return check_gain_db(gain_db, text)

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from cfork_cli.mix.true_peak import CONTEXT, TruePeaks
+
 LOOK_AHEAD_SECONDS = 0.005
 RELEASE_SECONDS = 0.15
 
@@ -32,17 +34,20 @@ class PeakGuard:
         lowest_gain: the smallest gain that was applied, 1.0 if none.
     """
 
-    def __init__(self, sample_rate: int, *, ceiling: float = 1.0) -> None:
+    def __init__(self, sample_rate: int, *, ceiling: float = 1.0, between: bool = False) -> None:
         """
         Args:
             sample_rate: Hz.
             ceiling: largest magnitude let through, full scale being 1.0.
+            between: whether peaks between the samples count too ("true peaks"); the film's own are held then as well.
         """
         if sample_rate <= 0 or ceiling <= 0:
             raise ValueError("sample rate and ceiling must be positive")
         self.reduced_samples = 0
         self.lowest_gain = 1.0
         self._ceiling = ceiling
+        self._between = TruePeaks(ceiling) if between else None
+        self._late = CONTEXT if between else 0  # needs are known so many samples later
         self._ahead = min(max(1, round(LOOK_AHEAD_SECONDS * sample_rate)), _FRAME)
         # A Hann-shaped mean: the gain's slope has no corners either.
         window = np.hanning(self._ahead + 3)[1:-1]
@@ -65,13 +70,15 @@ class PeakGuard:
         self._waiting.append(np.asarray(remixed, dtype=np.float32))
         self._needs.append(self._reduction(remixed, mixture))
         self._count += remixed.shape[1]
-        ready = (self._count - self._ahead) // _FRAME
+        ready = (self._count - self._late - self._ahead) // _FRAME
         return self._emit(max(ready, 0) * _FRAME, self._count)
 
     def finish(self) -> np.ndarray:
         """The rest, after the last block: `[channels, samples]`; `[0, 0]` if nothing was ever pushed."""
         if not self._waiting:
             return np.zeros((0, 0), np.float32)
+        if self._between is not None:
+            self._needs.append(self._needed(self._between.finish(), None))
         left = self._count
         frames = -(-left // _FRAME) * _FRAME
         self._needs.append(np.zeros(frames + self._ahead - left))
@@ -79,11 +86,17 @@ class PeakGuard:
 
     def _reduction(self, remixed: np.ndarray, mixture: np.ndarray) -> np.ndarray:
         """`[samples]`: the part of the level that must go, 0 where all is well."""
-        peak = np.abs(remixed).max(axis=0, initial=0.0).astype(np.float64)
+        if self._between is not None:
+            return self._needed(self._between.push(remixed), None)
+        return self._needed(np.abs(remixed).max(axis=0, initial=0.0).astype(np.float64), mixture)
+
+    def _needed(self, peak: np.ndarray, mixture: np.ndarray | None) -> np.ndarray:
+        """The part of the level that must go where the magnitudes are `[samples]`; `mixture` may stay as it is."""
         reduction = np.zeros(len(peak))
         over = (peak > self._ceiling) & (peak < np.inf)  # a broken sample must not drag its neighbors down
         if over.any():
-            allowed = np.maximum(np.abs(mixture[:, over]).max(axis=0), self._ceiling)
+            own = 0.0 if mixture is None else np.abs(mixture[:, over]).max(axis=0)
+            allowed = np.maximum(own, self._ceiling)
             # a little less than allowed, because the product is rounded to float32
             reduction[over] = np.where(peak[over] > allowed, 1 - allowed * (1 - 2.0**-22) / peak[over], 0.0)
         return reduction

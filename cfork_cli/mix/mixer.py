@@ -1,13 +1,13 @@
 """Mixers: which stems they need, and what becomes of them.
 
 A mixer gives either weights, and the network sums the stems itself (it inverts one spectrum instead of one a stem), or
-a function of the stems. New levels are a mixer, and so is the choice of stems to write.
+a function of the stems. New levels are a mixer, and so is the choice of stems to write; `desk` has those with effects.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -25,10 +25,13 @@ class Mixer(ABC):
     Attributes:
         stems: names of the stems that it needs, in the order in which it takes them. If there is none, no network runs.
         weights: one for each of the stems: `mix` then takes their weighted sum in place of the stems.
+        tells_dialogue: whether it calls `dialogue_listener` with the dialogue as it is in the remix, piece by piece.
     """
 
     stems: tuple[str, ...] = ()
     weights: tuple[float, ...] | None = None
+    tells_dialogue: bool = False
+    dialogue_listener: Callable[[np.ndarray], None] | None = None
 
     @abstractmethod
     def mix(self, mixture: np.ndarray, stems: np.ndarray) -> np.ndarray:
@@ -39,6 +42,17 @@ class Mixer(ABC):
             `[1, channels, samples]`, or `[0, channels, samples]` where no stem is needed
             -> `[sounds, channels, samples]`.
         """
+
+    def run(self, pieces: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Mix a stream, piece by piece; a mixer that looks ahead gives other pieces than it takes.
+
+        Args:
+            pieces: mixture and stems, as `mix` takes them.
+
+        Yields:
+            The mixture, and the sounds to write for the same time; all together are as long as what came.
+        """
+        return ((mixture, self.mix(mixture, stems)) for mixture, stems in pieces)
 
     def notes(self) -> tuple[str, ...]:
         """Return what the user should know after the last piece."""

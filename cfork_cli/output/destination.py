@@ -72,6 +72,23 @@ def write_whole(output: Path, text: str, *, force: bool = False) -> None:
             temporary.unlink(missing_ok=True)
 
 
+LONGEST_NAME_BYTES = 255
+"""The longest file name that the usual file systems take."""
+
+
+def beside(film: Path, ending: str) -> Path:
+    """Return the name of a new file beside a film: its own without the suffix, then the ending. A name that would be
+    too long for the disk loses characters at the end of the film's part.
+
+    >>> beside(Path("a/movie.mkv"), ".cfork.mkv").as_posix(), len(beside(Path("x" * 250 + ".mkv"), ".cfork.mkv").name)
+    ('a/movie.cfork.mkv', 255)
+    """
+    stem = film.stem
+    while len(os.fsencode(stem + ending)) > LONGEST_NAME_BYTES and len(stem) > 1:
+        stem = stem[:-1]
+    return film.with_name(stem + ending)
+
+
 def temporary_name(output: Path) -> Path:
     """Return a new name beside the output, short and hidden, with its suffix (by which some muxers choose a format)."""
     return output.with_name(f".cfork-{secrets.token_hex(6)}{output.suffix}")

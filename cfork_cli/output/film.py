@@ -12,8 +12,8 @@ from cfork_cli.codecs.choose import AudioCodec, choose_codec, is_lossless
 from cfork_cli.errors import CforkError, FfmpegError, OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.complaints import write_error, write_failure
-from cfork_cli.media import timeline
-from cfork_cli.media.containers import container_for
+from cfork_cli.media import timeline, truncation
+from cfork_cli.media.containers import container_for, sound_container
 from cfork_cli.media.probe import probe
 from cfork_cli.media.timeline import tells_its_length
 from cfork_cli.media.types import Media, Stream
@@ -65,7 +65,7 @@ class FilmSink(FileSink):
         super().__init__(output, source=media.path, force=force)
         if plan is None:
             container = container_for(output, media)
-            new = NewTrack(track, track, codec or choose_codec(track, container), title)
+            new = NewTrack(track, track, codec or choose_codec(track, sound_container(container, output.suffix)), title)
             plan = fit.plan_film(media, [new], container, suffix=output.suffix)
         self.plan, self.codec = plan, plan.codec
         self.notes = plan.all_notes
@@ -74,7 +74,7 @@ class FilmSink(FileSink):
         self._handed = [0] * len(self._raw)  # the same, as they went to ffmpeg: see `timeline.placed`
         begin = begin or [timeline.film_begin(media, raw.sample_rate) for raw in self._raw]
         places = [
-            timeline.placed(first, new.codec.late, new.codec.shift, _after_start_up(media, new, first))
+            timeline.placed(first, new.codec.late, _shift(plan, new), _after_start_up(media, new, first))
             for first, new in zip(begin, plan.new, strict=True)
         ]
         self._skipped = [skipped for skipped, _ in places]
@@ -125,6 +125,17 @@ class FilmSink(FileSink):
         self._written[number] += block.shape[1]
         self._handed[number] += samples.shape[1]
         self.samples = self._written[0]
+
+    def written(self, number: int) -> tuple[Media, Stream]:
+        """Return the finished film, under its temporary name, and one of its new tracks, to look at before it appears.
+
+        Raises:
+            ValueError: it is not finished, or is closed already.
+        """
+        if self._state != "finished":
+            raise ValueError("a film can be looked at between finish and publish")
+        film = probe(self._temporary)
+        return film, film.audio[self._new_tracks()[number]]
 
     def _complete(self) -> None:
         try:
@@ -181,6 +192,8 @@ class FilmSink(FileSink):
         media = self.plan.media
         if media.duration_seconds is None or not tells_its_length(media):
             return 0.0
+        if media.container == "asf" and truncation.is_whole(media):  # its length may count what comes before the start
+            return 0.0
         kept = [entry.stream for entry in self.plan.entries]
         lengths = [s.duration_seconds for s in kept if s.kind in ("video", "audio") and not s.is_cover]
         known = [length for length in lengths if length is not None]
@@ -203,6 +216,15 @@ def _after_start_up(media: Media, new: NewTrack, begin: int) -> int:
     if new.codec.codec_name != new.source.codec or is_lossless(new.source):
         return begin
     return timeline.after_start_up(media, new.source, begin, new.codec.delay + min(0, new.codec.late))
+
+
+def _shift(plan: FilmPlan, new: NewTrack) -> int:
+    """Return by how many samples the film would move if the encoder began at its start: broadcasts know no time before
+    zero, so where one begins there, ffmpeg would move all of it by the encoder's start-up."""
+    if plan.container != "mpegts" or plan.alone or timeline.keeps_time_stamps(plan.media):
+        return new.codec.shift
+    room = timeline.clock_start(plan.media) * (new.delivered.sample_rate or 0)
+    return max(new.codec.shift, new.codec.delay - round(room))
 
 
 def _shape(streams: Iterable[Stream]) -> tuple[list[str], int]:

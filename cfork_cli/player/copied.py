@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cfork_cli.errors import DamagedInputError, InputError
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.media.timeline import film_zero
 from cfork_cli.media.types import Media
 from cfork_cli.player import fmp4, pictures
@@ -92,8 +93,7 @@ class CopiedPicture:
             return None
         with contextlib.ExitStack() as stack:
             try:
-                options = {"protocol_whitelist": "file,pipe"}
-                opened = av.open(f"file:{media.path}", options=options, metadata_errors="replace")
+                opened = av.open(f"file:{media.path}", options=dict(GUARD), metadata_errors="replace")
                 container = stack.enter_context(opened)
                 made = cls(container, container.streams[picture.index], media, seconds)
             except InputError:

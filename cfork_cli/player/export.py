@@ -120,7 +120,7 @@ class Export(Report):
 
     def _run(self) -> None:
         try:
-            loaded = self._network() if any(self.job.gains_db.values()) else None
+            loaded = self._network() if self.job.changes else None
             result = flow.remix(self.job, None, self, loaded=loaded)
             self.path, self.notes, self.state = result.output, (*self.notes, *result.notes), "done"
         except Interrupted:

@@ -23,7 +23,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from cfork_cli.errors import CforkError, OutputError
-from cfork_cli.player import flac_track
+from cfork_cli.player import desk, flac_track
 from cfork_cli.player.life import Life
 from cfork_cli.player.session import Busy, Session
 
@@ -335,6 +335,10 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(404, "there is no such subtitle track")
         self._send(data, "text/vtt; charset=utf-8")
 
+    def room(self, found: re.Match[str], *_: Any) -> None:
+        """The impulse response of a room."""
+        self._send(desk.room(found[1]), "application/octet-stream")
+
     def track(self, _: Any, __: Any, body: dict[str, Any]) -> None:
         """Another sound track."""
         self.owner.session.choose(int(_number(body.get("audio"))))
@@ -384,6 +388,7 @@ ROUTES: tuple[tuple[str, str, Answer], ...] = (
     ("GET", r"/a/init", Handler.sound_head),
     ("GET", r"/a/(\d{1,7})", Handler.sound),
     ("GET", r"/s/(\d{1,4})", Handler.subtitle),
+    ("GET", r"/r/(room|hall)", Handler.room),
     ("POST", r"/api/track", Handler.track),
     ("POST", r"/api/export", Handler.export),
     ("GET", r"/api/export/([0-9a-f]{16})", Handler.exported),

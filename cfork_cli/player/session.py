@@ -23,12 +23,13 @@ from cfork_cli.input.excerpts import sound_seconds
 from cfork_cli.media import tracks
 from cfork_cli.media.timeline import film_zero
 from cfork_cli.media.types import Media, Stream
-from cfork_cli.player import flac_track, subtitles
+from cfork_cli.player import desk, flac_track, subtitles
 from cfork_cli.player.export import Export, free_name, gains_of
 from cfork_cli.player.picture import Fragment, Picture
 from cfork_cli.player.schedule import Playhead, runs
 from cfork_cli.player.stem_store import StemStore, key_of
 from cfork_cli.player.work import Work
+from cfork_cli.presets import store
 
 FORGET_SECONDS = 100.0
 """A page that was not heard of for so long is not worked for. Hidden ones speak once a minute."""
@@ -126,8 +127,8 @@ class Session:
                 {"index": place, "label": label(track), "language": track.language or ""}
                 for place, track in enumerate(self._text)
             ],
-            "presets": [],
-            "effects": False,
+            "presets": [one for preset in store.presets() if (one := desk.preset_facts(preset))],
+            "effects": True,
             "model": self.options.model,
             "full_scale_headroom": flac_track.HEADROOM,
             "epoch": self.epoch,
@@ -237,7 +238,7 @@ class Session:
         Raises:
             Busy: one runs already. UsageError: the levels make no sense.
         """
-        gains = gains_of(wish.get("gains"))
+        gains, processing = gains_of(wish.get("gains")), desk.processing_of(wish.get("effects"))
         with self._lock:
             if self.busy:
                 raise Busy("an export runs already: wait for it, or cancel it")
@@ -247,7 +248,7 @@ class Session:
             job = RemixJob(
                 self.media.path, free_name(self.media.path, options.export_folder or self.media.path.parent), gains,
                 tracks=(str(work.track.number + 1),), model=options.model, device=options.device,
-                precision=options.precision, input_lufs=loudness if known else None,
+                precision=options.precision, input_lufs=loudness if known else None, processing=processing,
             )  # fmt: skip
             name = secrets.token_hex(8)
             self._exports = {

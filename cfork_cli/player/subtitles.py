@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from cfork_cli.errors import FfmpegError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, QUIET, url
+from cfork_cli.ffmpeg.command import QUIET, url
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.demuxers import GUARD_OPTIONS
 from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.media.timeline import film_zero
 from cfork_cli.media.types import Media, Stream
@@ -29,7 +30,7 @@ def webvtt(media: Media, track: Stream) -> bytes:
         FfmpegError: ffmpeg cannot read it.
     """
     options = ["-map", f"0:{track.index}", "-output_ts_offset", f"{-film_zero(media):.6f}", "-f", "webvtt", "pipe:1"]
-    command = [find_ffmpeg(), *QUIET, "-copyts", "-protocol_whitelist", PROTOCOLS, "-i", url(media.path), *options]
+    command = [find_ffmpeg(), *QUIET, "-copyts", *GUARD_OPTIONS, "-i", url(media.path), *options]
     done = process.run(command, timeout=_PATIENCE_SECONDS)
     if done.status != 0 or not done.output.startswith(b"WEBVTT"):
         raise FfmpegError(f"the subtitles could not be read ({complaint(done.log) or 'no reason given'})")

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from cfork_cli.errors import FfmpegError
-from cfork_cli.ffmpeg.command import PROTOCOLS, QUIET, url
+from cfork_cli.ffmpeg.command import QUIET, url
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.demuxers import GUARD_OPTIONS
 from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.ffmpeg.process import Child
 from cfork_cli.media.timeline import film_zero
@@ -94,7 +95,7 @@ class TranscodedPicture:
         keys = f"expr:if(isnan(prev_forced_t),1,gte(t,prev_forced_t+{PIECE_SECONDS}))"
         filters = f"yadif=deint=interlaced,scale=-2:'min({_MOST_LINES},ih)':flags=bilinear,setsar=1,format=yuv420p"
         return [
-            find_ffmpeg(), *QUIET, "-copyts", "-protocol_whitelist", PROTOCOLS, *seek, "-i", url(self._media.path),
+            find_ffmpeg(), *QUIET, "-copyts", *GUARD_OPTIONS, *seek, "-i", url(self._media.path),
             "-map", f"0:{picture.index}", "-an", "-sn", "-dn", "-vf", filters,
             "-c:v", "libx264", "-preset", "ultrafast", "-crf", "21", "-bf", "0",
             "-enc_time_base", f"1:{pictures.TIME_SCALE}", "-force_key_frames", keys, "-f", "matroska", "pipe:1",

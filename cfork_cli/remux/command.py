@@ -15,16 +15,23 @@ import ffmpeg
 from cfork_cli.codecs.choose import raw_input_options
 from cfork_cli.errors import OutputError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, compile_graph, url
+from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.media.containers import ANCHORED, MOV_FAMILY, muxer_options, precise_options
 from cfork_cli.media.layouts import speakers
-from cfork_cli.media.timeline import clock_streams, keeps_time_stamps
+from cfork_cli.media.timeline import begins_at_zero, clock_start, clock_streams, keeps_time_stamps
 from cfork_cli.media.types import Media
 from cfork_cli.remux import covers, interleave, programs, tags
 from cfork_cli.remux.plan import Entry, FilmPlan, NewTrack
 
 PAST_THE_END = 10**9  # seconds
+
+_UNSTAMPED = {"mpegts", "mpeg", "avi"}
+"""Containers in which pictures may come without a time of their own, as those between two others do (B-frames)."""
+
+_DOLBY_VISION = {"dvh1": "hvc1", "dvhe": "hev1", "dva1": "avc1", "dvav": "avc3", "dav1": "av01"}
+"""QuickTime's names for pictures with Dolby Vision: what they are without it."""
 
 QUEUE_PACKETS = "256"
 """Packets of new sound, 1024 samples each, that ffmpeg keeps until it needs them. Before version 7 it sleeps for 10 ms
@@ -38,6 +45,7 @@ def build(
     *,
     starts: Sequence[int] = (),
     empty: bool = False,
+    packets: int | None = None,
 ) -> list[str]:
     """Return the whole command line. It reads the samples of the new tracks from standard input, see `raw_tracks`.
 
@@ -46,13 +54,18 @@ def build(
         files: for every "attach" or "picture" entry, by its stream's index, the file that holds it (see `extract`).
         starts: the time stamps of the new tracks' first samples, in samples on the time line; none means zero.
         empty: write the headers alone.
+        packets: write no more than so many of each stream; None writes all.
     """
     media = film.media
-    source = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS)
+    zero = media.start_seconds if begins_at_zero(media, film.container) else 0.0
+    timing: dict[str, Any] = {"itsoffset": f"{-zero:.6f}"} if zero else {}
+    if _UNSTAMPED.intersection(media.container.split(",")):
+        timing["fflags"] = "+genpts"
+    source = ffmpeg.input("FILM", **GUARD, **timing)
     sound = ffmpeg.input("pipe:0", **_sound_options(film))
     # Sparse streams come from an input of their own, or ffmpeg 7 and later would write the whole picture before any
     # sound. The option makes it another input in ffmpeg-python's eyes; it changes nothing.
-    sparse_options = {"protocol_whitelist": PROTOCOLS, "thread_queue_size": 64}
+    sparse_options = {**GUARD, "thread_queue_size": 64, **timing}
     if empty:
         # Or ffmpeg would read on until each of them has a packet: through the whole film, for a forced subtitle.
         sparse_options["ss"] = PAST_THE_END
@@ -91,7 +104,10 @@ def build(
         options |= {f"{name}:{place}": value for name, value in entry.options}
         if entry.new is not None:
             number_of_new = film.new.index(entry.new)
-            options |= _new_track_options(film, entry.new, place, starts[number_of_new] if starts else 0)
+            options |= _new_track_options(
+                film, entry.new, place,
+                starts[number_of_new] - round(zero * (entry.new.delivered.sample_rate or 0)) if starts else 0,
+            )  # fmt: skip
         options[f"metadata:s:{place}"] = f"TAGS{place}"
         values[f"TAGS{place}"] = tags.changed(entry, media, film.container)
         # Tags of any stream set by hand turn the automatic copying off for all.
@@ -101,10 +117,14 @@ def build(
             options[f"copyinkf:{place}"] = None  # a recording begins in the midst of a group of pictures
         if stream.codec == "hevc" and film.container in MOV_FAMILY and stream.tag != "hev1":
             options.setdefault(f"tag:{place}", "hvc1")  # Apple's players know no other
+        if entry.action == "copy" and film.container not in MOV_FAMILY and stream.tag in _DOLBY_VISION:
+            options[f"tag:{place}"] = _DOLBY_VISION[stream.tag]  # what makes it Dolby Vision stands beside it
+        if packets is not None:
+            options[f"frames:{place}"] = packets
     # Dolby Vision's headers, and FLAC in MP4 before ffmpeg 6, are written on request only.
     options["strict"] = "experimental"
     if film.container == "mpegts" and not film.alone and not keeps_time_stamps(media):
-        options |= {"mpegts_copyts": 1, "output_ts_offset": media.start_seconds}
+        options |= {"mpegts_copyts": 1, "output_ts_offset": f"{clock_start(media):.6f}"}
     of_programs, program_values = programs.options(film, entries)
     options |= of_programs
     values |= program_values
@@ -112,7 +132,9 @@ def build(
         values["REMOVED"] = [*values.get(options.get("metadata", ""), ()), *(f"{key}=" for key in removed)]
         options["metadata"] = "REMOVED"
     if empty:
-        options["t"] = clock_options["t"] = 0
+        options["t"] = 0
+    if empty or packets is not None:
+        clock_options["t"] = 0
     graph = ffmpeg.output(*streams, "TARGET", **options)
     if clock:
         graph = ffmpeg.merge_outputs(ffmpeg.output(*clock, "-", f="null", c="copy", **clock_options), graph)
@@ -132,7 +154,7 @@ def raw_tracks(film: FilmPlan) -> list[interleave.RawTrack]:
 
 def _sound_options(film: FilmPlan) -> dict[str, str]:
     if len(film.new) > 1:
-        return {"f": "matroska", "protocol_whitelist": PROTOCOLS, "thread_queue_size": QUEUE_PACKETS}
+        return {"f": "matroska", **GUARD, "thread_queue_size": QUEUE_PACKETS}
     (new,) = film.new
     rate, channels = new.delivered.sample_rate or 0, new.delivered.channels or 0
     options = raw_input_options(rate, channels, new.codec.layout, new.codec.raw_bits)
@@ -177,7 +199,7 @@ def extract(film: FilmPlan, folder: Path) -> dict[int, Path]:
         return {}
     files = {stream.index: folder / f"attachment{stream.index}" for stream in wanted}
     dumps = {f"dump_attachment:{s.index}": str(files[s.index]) for s in wanted if not s.is_cover}
-    source = ffmpeg.input("FILM", protocol_whitelist=PROTOCOLS, **dumps)
+    source = ffmpeg.input("FILM", **GUARD, **dumps)
     pictures = [
         ffmpeg.output(source[str(s.index)], str(files[s.index]), f="image2", update=1, c="copy", **{"frames:v": 1})
         for s in wanted

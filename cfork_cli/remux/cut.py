@@ -8,8 +8,9 @@ from pathlib import Path
 
 from cfork_cli.errors import FfmpegError
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.command import PROTOCOLS, QUIET, url
+from cfork_cli.ffmpeg.command import QUIET, url
 from cfork_cli.ffmpeg.complaints import complaint, write_error, write_failure
+from cfork_cli.ffmpeg.demuxers import GUARD_OPTIONS
 from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.media.span import Span
 from cfork_cli.media.types import Media
@@ -34,8 +35,8 @@ def cut(media: Media, span: Span, seek_seconds: float, output: Path, container: 
     """
     length = [] if span.end is None else ["-t", f"{span.end - span.begin:.6f}"]
     covers = [str(stream.index) for stream in media.streams if stream.is_cover]
-    film = ["-protocol_whitelist", PROTOCOLS, "-ss", f"{seek_seconds:.6f}", "-i", url(media.path)]
-    whole = ["-protocol_whitelist", PROTOCOLS, "-i", url(media.path)] if covers else []
+    film = [*GUARD_OPTIONS, "-ss", f"{seek_seconds:.6f}", "-i", url(media.path)]
+    whole = [*GUARD_OPTIONS, "-i", url(media.path)] if covers else []
     chosen = ["-map", "0", "-map", "-0:d?", *(part for cover in covers for part in ("-map", f"-0:{cover}"))]
     chosen += [part for cover in covers for part in ("-map", f"1:{cover}")]
     earlier = ["-copypriorss:a", "0", "-copypriorss:s", "0"] if media.picture is not None else []

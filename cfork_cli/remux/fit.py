@@ -15,8 +15,9 @@ from cfork_cli.errors import CforkError, OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.complaints import complaint, may_pass
 from cfork_cli.ffmpeg.remember import Passing, fingerprint, remembered
-from cfork_cli.media.containers import MOV_FAMILY, sound_only
+from cfork_cli.media.containers import MOV_FAMILY, is_same_kind, sound_only
 from cfork_cli.media.probe import probe
+from cfork_cli.media.timeline import keeps_time_stamps
 from cfork_cli.media.types import Media, Stream
 from cfork_cli.remux import covers, interleave, losses, opus_delay
 from cfork_cli.remux.command import build, extract, raw_tracks
@@ -25,6 +26,7 @@ from cfork_cli.remux.plan import Entry, FilmPlan, NewTrack
 _TEXT_SUBTITLES = ("mov_text", "subrip", "webvtt", "ass")
 _DOLBY_VISION = {"dvh1": "hvc1", "dvhe": "hvc1", "dva1": "avc1", "dvav": "avc1", "dav1": "av01"}
 """Tags of pictures that need a player for Dolby Vision -> those of pictures that do not."""
+_TRIAL_PACKETS = 8
 _LOSSLESS = ("flac", "alac", "pcm_s24le", "pcm_s16le")
 
 
@@ -64,6 +66,7 @@ def plan_film(
     if refused is not None:
         whole, more = _fitted(whole)
         notes += more
+    _check_packets(whole)
     return replace(whole, notes=(*notes, *losses.expected(whole), *_lost_rotation(whole)))
 
 
@@ -114,7 +117,10 @@ def _entries(stream: Stream, new: Sequence[NewTrack], container: str, default: S
         elif stream.is_cover and container in covers.IN_A_COMMENT:
             yield Entry(stream, "picture")
         else:
-            yield Entry(stream, "copy", default=flag)
+            # AVI has no place for H.264's headers but among the pictures
+            filters = ("bsf", f"{stream.codec}_mp4toannexb")
+            among = container == "avi" and stream.codec in ("h264", "hevc")
+            yield Entry(stream, "copy", default=flag, options=(filters,) if among else ())
     if made is not None:
         is_default = stream.index == default.index if default is not None else False if made.beside else None
         yield Entry(stream, "encode", made.codec.encoder, new=made, default=is_default)
@@ -288,6 +294,46 @@ def _tried(film: FilmPlan, file: Hashable) -> str | None:
     why = complaint(finished.log) or "no reason given"
     if may_pass(finished.status, finished.log):
         raise Passing(why)
+    return why
+
+
+def _check_packets(film: FilmPlan) -> None:
+    """Try what only the first packets can show, where a film changes its kind or has no times that last.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    media = film.media
+    if is_same_kind(film.container, media) and keeps_time_stamps(media):
+        return
+    why = _tried_packets(replace(film, notes=()), fingerprint(media.path))
+    if why is not None:
+        raise OutputError(
+            f"the streams of '{media.path}' do not go into a '{film.container}' file ({why}): "
+            "choose another kind of file with -o, such as .mkv"
+        )
+
+
+@remembered(256)
+def _tried_packets(film: FilmPlan, file: Hashable) -> str | None:
+    new = next(entry for entry in film.entries if entry.new is not None)
+    # of a stream that begins late, the first packets may lie behind the whole film
+    early = [
+        entry for entry in film.entries
+        if entry.action == "copy" and not entry.stream.is_unseen and not entry.stream.is_cover
+        and (entry.stream.kind == "video" or (entry.stream.kind == "audio" and entry.stream.sample_rate))
+    ]  # fmt: skip
+    if not early:
+        return None
+    tried = replace(film, new=(new.new,) if new.new is not None else (), entries=(new, *early))
+    with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
+        command = build(tried, _trial_file(film, Path(folder)), {}, packets=_TRIAL_PACKETS)
+        finished = process.run(command, stdin=b"")
+    if finished.status == 0:
+        return None
+    why = complaint(finished.log) or "no reason given"
+    if may_pass(finished.status, finished.log):
+        raise Passing(None)
     return why
 
 

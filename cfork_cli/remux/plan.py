@@ -29,6 +29,7 @@ class NewTrack:
         title: None keeps the source's.
         beside: whether the source stays, before the new one.
         changed: whether its level may be another than the source's.
+        language: three letters; None keeps the source's.
     """
 
     source: Stream
@@ -37,6 +38,7 @@ class NewTrack:
     title: str | None = None
     beside: bool = False
     changed: bool = False
+    language: str | None = None
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,9 @@ def changed(entry: Entry, media: Media, container: str) -> list[str]:
     stream, new = entry.stream, entry.new
     # ffmpeg does not hand on the titles of QuickTime's tracks, see `mov_titles`
     found = [f"title={stream.title}"] if stream.title and "mov" in media.container.split(",") else []
-    if container == "mov" and stream.language and for_quicktime(stream.language) != stream.language:
-        found.append(f"language={for_quicktime(stream.language)}")
+    language = (new.language if new is not None else None) or stream.language
+    if language and (language != stream.language or (container == "mov" and for_quicktime(language) != language)):
+        found.append(f"language={for_quicktime(language) if container == 'mov' else language}")
     if new is None:
         return found
     found += [f"{key}=" for key in obsolete(stream.tags, new)]

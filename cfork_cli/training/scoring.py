@@ -75,17 +75,18 @@ def evaluate(job: ScoringJob, console: Console) -> None:
     """
     _check(job)
     with translated("scoring"):
-        import pyloudnorm  # noqa: F401  # before the work: it is needed at the first scene
-
         from model.dnr.trees import find_scenes
-        from model.metrics.by_level import by_level, by_voice
-        from model.metrics.summary import compare, summarize
     try:
         groups = find_scenes(job.tree, job.split)
     except FileNotFoundError as error:
         raise InputError(str(error)) from error
     except ValueError as error:
         raise InputError(f"{error} with --split") from error
+    with translated("scoring"):
+        import pyloudnorm  # noqa: F401  # before the work: it is needed at the first scene
+
+        from model.metrics.by_level import by_level, by_voice
+        from model.metrics.summary import compare, summarize
     began = time.monotonic()
     with translated("scoring"):
         at_levels = _score_all(job, groups, console)

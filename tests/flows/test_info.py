@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.commands import Ran, listing
+from support.commands import Ran, echo_network, listing
 from support.films import Sound, make
+
+from cfork_cli.flows import network as networks
 
 Command = Callable[..., Ran]
 
@@ -89,3 +91,31 @@ def test_brackets_and_colons_in_titles_are_letters(cfork: Command, place: Path) 
 def test_silence_is_no_number_in_json(cfork: Command, film: Path) -> None:
     assert "Infinity" not in cfork("info", film, "--json").out
     assert math.isfinite(cfork("info", film, "--json").result["streams"][1]["loudness"]["range_lu"])
+
+
+def test_the_stems_are_measured_if_asked(cfork: Command, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that takes a half for dialogue and a quarter for music leaves a quarter, -12 dB, to nobody."""
+    network = echo_network((0.25, 0.5, 0.0))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
+    sound = tone(2, 4, 10 ** (-20 / 20))
+    make(place / "film.mkv", Sound("pcm_s24le", samples=sound), Sound("pcm_s16le", samples=sound / 100), seconds=4)
+    ran = cfork("info", "film.mkv", "--separate", "--no-loudness", "--track", "1", "--json")
+    assert ran.code == 0, ran.out
+    told = ran.result["separated"]
+    assert told["stems"]["dialogue"]["integrated_lufs"] == pytest.approx(-26.0, abs=0.1)
+    assert told["stems"]["music"]["integrated_lufs"] == pytest.approx(-32.0, abs=0.1)
+    assert told["stems"]["effects"]["integrated_lufs"] is None
+    assert told["unassigned_db"] == pytest.approx(-12.04, abs=0.05)
+    assert told["dialogue_over_rest_lu"]["median"] == pytest.approx(0.0, abs=0.1)  # a half against the other half
+    assert told["speech_share"] == 1.0
+    ran = cfork("info", "film.mkv", "--separate", "--no-loudness", "--track", "1", "--duration", "2")
+    assert "speech: 100% of the time; in the median " in ran.out
+    assert "in no stem: 6." in ran.out
+    assert cfork("info", "film.mkv", "--track", "2").code == 2
+
+
+def test_a_film_without_speech_has_no_clearness(cfork: Command, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = echo_network((1.0, 0.001, 0.0))
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
+    make(place / "film.mkv", Sound(samples=tone(2, 2, 0.1)), seconds=2)
+    assert "speech: none was found" in cfork("info", "film.mkv", "--separate").out

@@ -384,3 +384,24 @@ def test_lossy_stems_add_up_only_nearly_and_that_is_told(cfork: Command, place: 
     ran = cfork("separate", films_here / "plain.mkv", "-o", "x", "--format", "mp3", "--residual", "all", "--dry-run")
     assert "note: mp3 files are lossy, so the stems add up to the film only nearly" in ran.lines
     assert listing(place) == {}
+
+
+@pytest.mark.parametrize(("layout", "rate"), [("stereo", 48_000), ("5.1", 44_100)])
+def test_for_speech_recognisers(cfork: Command, place: Path, echo: None, layout: str, rate: int) -> None:
+    """Mono, 16 kHz, 16 bits; a click stays at its time, and what is in the middle keeps its level."""
+    channels = 2 if layout == "stereo" else 6
+    sound = np.zeros((channels, 2 * rate), np.float32)
+    tone = 0.2 * np.sin(2 * np.pi * 500 * np.arange(rate // 2) / rate)
+    sound[[0, 1] if layout == "stereo" else [2], rate : rate + rate // 2] = tone
+    make(place / "film.mkv", Sound("flac", layout, rate, samples=sound), seconds=2)
+    ran = cfork("separate", "film.mkv", "--for", "asr", "-o", "voice.wav", "--json")
+    assert ran.code == 0, ran.out
+    assert (ran.result["sample_rate"], ran.result["channels"]) == (16_000, 1)
+    heard, found_rate = soundfile.read(place / "voice.wav")
+    assert (found_rate, len(heard), soundfile.info(place / "voice.wav").subtype) == (16_000, 32_000, "PCM_16")
+    loud = np.flatnonzero(np.abs(heard) > 0.006)
+    assert loud[0] / 16_000 == pytest.approx(1.0, abs=0.001)
+    assert loud[-1] / 16_000 == pytest.approx(1.5, abs=0.001)
+    assert np.abs(heard).max() == pytest.approx(0.06, rel=0.05)
+    for words, told in ((["--for", "tts"], "give --for asr"), (["--for", "asr", "--bits", "24"], "leave --format")):
+        assert told in cfork("separate", "film.mkv", *words, "-o", "b").err

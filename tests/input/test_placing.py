@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,7 +24,7 @@ def placed(stamps: Sequence[int], **options: int) -> tuple[list[int], Tally]:
 def lengths(samples: Sequence[int]) -> list[tuple[int, int]]:
     """Return runs: value and how often."""
     edges = [0, *(place for place in range(1, len(samples)) if samples[place] != samples[place - 1]), len(samples)]
-    return [(samples[a], b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    return [(samples[a], b - a) for a, b in itertools.pairwise(edges)]
 
 
 def test_the_first_sound_is_put_in_its_place() -> None:

@@ -21,6 +21,12 @@ from support.players import fake, player_of
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(missing() is not None, reason=missing() or "")]
 
 SECONDS = 12.0
+BANDS = [
+    {"kind": "highpass", "frequency": 90},
+    {"kind": "lowshelf", "frequency": 120, "gain": -3},
+    {"kind": "peaking", "frequency": 3000, "gain": 4},
+    {"kind": "highshelf", "frequency": 8000, "gain": 2},
+]
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +52,18 @@ def difference_db(heard: np.ndarray, written: np.ndarray) -> tuple[float, float]
     return -10 * math.log10(max(error, 1e-12)), 20 * math.log10(abs(scale))
 
 
-def test_what_is_heard_is_what_is_written(browser: Any, film: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "effects", [{}, {"dialogue": {"bands": BANDS, "reverb": "room:-9"}, "music": {"reverb": "hall:-12"}}]
+)
+def test_what_is_heard_is_what_is_written(browser: Any, film: Path, tmp_path: Path, effects: dict[str, Any]) -> None:
     # the same in windows of every length: what lies near the playhead comes in short ones, see test_work
     network = fake(lambda x: 0.3 * torch.tanh(3 * x))
     with player_of(film, tmp_path / "cache", network=network) as (_, server, _):
         context = browser.new_context(bypass_csp=True)
         seen = Seen(context.new_page(), server.url)
         seen.open()
+        seen.until("test.mixer.rooms.hall")
+        seen.page.evaluate("(effects) => test.settings.preset({ effects })", effects)
         for stem, gain in (("dialogue", 4), ("music", -8), ("effects", 2.5)):
             seen.slide(stem, gain)
         seen.until("feed.done.length === 1 && feed.done[0][1] === feed.film.fragments")
@@ -64,9 +75,9 @@ def test_what_is_heard_is_what_is_written(browser: Any, film: Path, tmp_path: Pa
         found = []
         for _ in range(5):  # where the browser had to wait for its turn, there is a gap: once more then
             seen.page.evaluate(
-                "() => { film.currentTime = 2; film.paused && document.getElementById('play').click(); }"
+                "() => { film.currentTime = 4; film.paused && document.getElementById('play').click(); }"
             )
-            seen.until("!film.seeking && !film.paused && film.currentTime > 2.3")
+            seen.until("!film.seeking && !film.paused && film.currentTime > 6.3")
             found.append(difference_db(seen.sound(2.0).astype(np.float64), sound))
             if found[-1][0] > 40:
                 break

@@ -313,7 +313,9 @@ def test_an_error_of_the_source_ends_the_workers(workers):
 def test_closing_early_interrupts_the_workers():
     started = threading.Event()
     law, x = only_the_first(started)
-    pieces = separate(split(x, (500,)), Fake(law=law), sample_rate=NATIVE, channels=1, workers=2, batch_size=2)
+    pieces = separate(
+        split(x, (500,)), Fake(law=law), sample_rate=NATIVE, channels=1, follows_level=False, workers=2, batch_size=2
+    )
     next(pieces)
     assert len(alive()) == 2
     assert started.wait(250)
@@ -327,7 +329,7 @@ def test_closing_at_any_moment_leaves_no_thread():
         law, x = only_the_first(threading.Event())
         workers = rng.choice([2, 3, 5])
         pieces = separate(split(x, (500,)), Fake(law=law), sample_rate=NATIVE, channels=1, workers=workers,
-                          batch_size=workers + 1, stems=("music",))  # fmt: skip
+                          batch_size=workers + 1, stems=("music",), follows_level=False)  # fmt: skip
         if rng.random() < 0.9:
             next(pieces)
         time.sleep(rng.random() * 0.003)
@@ -367,7 +369,8 @@ sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
 from support.networks import *
 law, x = only_the_first(threading.Event())
 network = Fake(law=law if {left == "computing"} else None)
-pieces = separate(split(x, (500,)), network, sample_rate=NATIVE, channels=1, workers=2, batch_size=2)
+options = dict(sample_rate=NATIVE, channels=1, follows_level=False, workers=2, batch_size=2)
+pieces = separate(split(x, (500,)), network, **options)
 next(pieces)
 print(len(alive()))
 """

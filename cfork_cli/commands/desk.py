@@ -1,0 +1,69 @@
+"""Options of the mixing desk, which several commands share: presets, effects, levels that follow the voice."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+
+def _filters(stem: str, of: str) -> Any:
+    return typer.Option(
+        f"--{stem}-fx",
+        metavar="CHAIN",
+        help=f"ffmpeg's audio filters for {of}, such as highpass=f=90,acompressor; none for those of a preset.",
+        show_default=False,
+    )
+
+
+def _reverb(stem: str, of: str) -> Any:
+    return typer.Option(
+        f"--{stem}-reverb",
+        metavar="ROOM[:DB]",
+        help=f"Reverb for {of}: room, hall, or a file with an impulse response; so many dB over the dry sound. "
+        "[default level: -12]",
+        show_default=False,
+    )
+
+
+PresetName = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME|FILE.toml",
+        help="Begin with these settings, see `cfork presets`; options beside it win.",
+        show_default=False,
+    ),
+]
+DialogFilters = Annotated[str | None, _filters("dialog", "the voices")]
+MusicFilters = Annotated[str | None, _filters("music", "the music")]
+EffectsFilters = Annotated[str | None, _filters("effects", "effects and ambience")]
+DialogReverb = Annotated[str | None, _reverb("dialog", "the voices")]
+MusicReverb = Annotated[str | None, _reverb("music", "the music")]
+EffectsReverb = Annotated[str | None, _reverb("effects", "effects and ambience")]
+SpeechBoost = Annotated[
+    str | None,
+    typer.Option(
+        "--speech-boost",
+        metavar="auto[:LU]|off",
+        help="Raise the voice, slowly and only where it needs it, to stand so far over the rest. [auto: 7 LU]",
+        show_default=False,
+    ),
+]
+Duck = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--duck",
+        metavar="STEM[:DB]|none",
+        help="music:6 or effects:4: steps back by so much while somebody speaks; give it again for both.",
+        show_default=False,
+    ),
+]
+Night = Annotated[
+    bool | None,
+    typer.Option(
+        "--night/--no-night",
+        help="Turn down music and effects where they are louder than the film as a whole; the voice stays.",
+        show_default=False,
+    ),
+]

@@ -1,0 +1,155 @@
+"""`cfork presets`: list, show and save settings with a name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cfork_cli.commands.desk import (
+    DialogFilters,
+    DialogReverb,
+    Duck,
+    EffectsFilters,
+    EffectsReverb,
+    MusicFilters,
+    MusicReverb,
+    Night,
+    PresetName,
+    SpeechBoost,
+)
+from cfork_cli.commands.options import Force, Json, Quiet, gain_option
+from cfork_cli.console.console import Console
+from cfork_cli.errors import UsageError
+
+presets = typer.Typer(name="presets", invoke_without_command=True, rich_markup_mode=None)
+
+
+@presets.callback()
+def list_or_more(context: typer.Context, as_json: Json = False) -> None:
+    """List the presets; show or save one; print where one's own are kept.
+
+    Without a command: list.
+    """
+    if context.invoked_subcommand is None:
+        show_list(as_json)
+    elif as_json:
+        raise UsageError(f"--json goes after the command: cfork presets {context.invoked_subcommand} --json")
+
+
+@presets.command("list")
+def show_list(as_json: Json = False) -> None:
+    """List the presets: those of cfork, and your own."""
+    from rich.table import Table
+
+    from cfork_cli.presets import store
+
+    with Console(as_json=as_json) as console:
+        found, broken = [], []
+        for name in store.names():
+            try:
+                found.append(store.load(name))
+            except UsageError as error:
+                broken.append(str(error))
+        table = Table("preset", "what it does", "whose")
+        for preset in found:
+            table.add_row(preset.name, preset.about or preset.label, "cfork's" if preset.is_built_in else "yours")
+        console.table(table)
+        for note in broken:
+            console.note(note)
+        console.result(presets=[preset.facts() for preset in found], notes=broken)
+
+
+@presets.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="A preset.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Print a preset as TOML, to look at, or to begin one's own with.
+
+    Example: cfork presets show night > mine.toml
+    """
+    from cfork_cli.presets import store
+    from cfork_cli.presets.preset import write
+
+    with Console(as_json=as_json) as console:
+        preset = store.load(name)
+        if not as_json:
+            console.out(write(preset).rstrip())
+        console.result(**preset.facts())
+
+
+@presets.command()
+def save(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="How it is to be called.", show_default=False)],
+    dialog: Annotated[str | None, gain_option("--dialog", "--dialogue", help="Gain of the voices, in dB.")] = None,
+    music: Annotated[str | None, gain_option("--music", help="Gain of the music, in dB.")] = None,
+    effects: Annotated[
+        str | None, gain_option("--effects", "--sfx", help="Gain of the effects and ambience, in dB.")
+    ] = None,
+    preset: PresetName = None,
+    dialog_fx: DialogFilters = None,
+    music_fx: MusicFilters = None,
+    effects_fx: EffectsFilters = None,
+    dialog_reverb: DialogReverb = None,
+    music_reverb: MusicReverb = None,
+    effects_reverb: EffectsReverb = None,
+    speech_boost: SpeechBoost = None,
+    duck: Duck = None,
+    night: Night = None,
+    loudness: Annotated[
+        str | None,
+        typer.Option(metavar="LUFS|keep|dialogue:LUFS", help="Loudness of the new track.", show_default=False),
+    ] = None,
+    codec: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Codec of the new track.", show_default=False)
+    ] = None,
+    bitrate: Annotated[
+        str | None, typer.Option(metavar="RATE", help="Bit rate of the new track.", show_default=False)
+    ] = None,
+    label: Annotated[str, typer.Option(metavar="TEXT", help="Its name for people.", show_default=False)] = "",
+    about: Annotated[str, typer.Option(metavar="TEXT", help="A sentence about it.", show_default=False)] = "",
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Save options of `cfork remix` under a name.
+
+    With --preset, what that one sets is saved too, where no option says otherwise.
+
+    Example: cfork presets save quiet --dialog +3 --music -8 --night
+    """
+    from dataclasses import replace
+
+    from cfork_cli.api.films import settings
+    from cfork_cli.codecs.bit_rate import parse_bit_rate
+    from cfork_cli.flows.mixing import check_early
+    from cfork_cli.mix.normalize import parse_loudness
+    from cfork_cli.presets import store
+
+    with Console(quiet=quiet, as_json=as_json) as console:
+        made = settings(
+            preset, (dialog, music, effects), (dialog_fx, music_fx, effects_fx),
+            (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night, loudness, codec, bitrate,
+        )  # fmt: skip
+        parse_loudness(made.loudness)
+        if made.bitrate is not None:
+            parse_bit_rate(made.bitrate)
+        check_early(made.processing)
+        made = replace(made, name=name, label=label or name, about=about)
+        path = store.save(made, force=force)
+        console.say(f"saved {path}: cfork remix movie.mkv --preset {name}")
+        console.result(**{**made.facts(), "home": str(path)})
+
+
+@presets.command()
+def path(as_json: Json = False) -> None:
+    """Print the folder of your own presets; every file NAME.toml in it is one."""
+    from cfork_cli.presets import store
+
+    with Console(as_json=as_json) as console:
+        folder: Path = store.folder()
+        if not as_json:
+            console.out(str(folder))
+        console.result(path=str(folder))

@@ -1,0 +1,1 @@
+"""Presets: settings with a name, ours and the user's own. Nothing here prints."""
