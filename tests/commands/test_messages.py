@@ -75,7 +75,7 @@ def test_the_real_cause_is_quoted_and_no_consequence() -> None:
 
 def test_a_url_is_called_a_url() -> None:
     """Where nobody fetches it."""
-    with pytest.raises(InputError, match="'https://example.org/film.mkv' is a URL"):
+    with pytest.raises(InputError, match=r"'https://example.org/film.mkv' is a URL"):
         probe(Path("https://example.org/film.mkv"))
     with pytest.raises(OutputError, match="is a URL"):
         check_destination(Path("rtmp://example.org/live/film.mkv"))
