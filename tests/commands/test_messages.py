@@ -73,10 +73,10 @@ def test_the_real_cause_is_quoted_and_no_consequence() -> None:
     assert first_complaint(old) == "non-existing PPS 0 referenced"
 
 
-def test_a_url_is_called_a_url(capsys: pytest.CaptureFixture[str]) -> None:
-    code, error = said(capsys, "https://example.org/film.mkv", "--codec", "flac")
-    assert code == InputError.exit_code
-    assert "'https://example.org/film.mkv' is a URL" in error
+def test_a_url_is_called_a_url() -> None:
+    """Where nobody fetches it."""
+    with pytest.raises(InputError, match=r"'https://example.org/film.mkv' is a URL"):
+        probe(Path("https://example.org/film.mkv"))
     with pytest.raises(OutputError, match="is a URL"):
         check_destination(Path("rtmp://example.org/live/film.mkv"))
 
