@@ -123,7 +123,8 @@ def measured(film: Path, folder: Path, seeks: int) -> dict[str, Any]:
         began = time.monotonic()
         player.opener.open(f"{player.base}/a/{index + 1}?plain=1", timeout=60).read()
         plains.append(time.monotonic() - began)
-        time.sleep(2)
+        print(f"{index}: {walls[-1]:.2f} s, {cpus[-1]:.2f} CPU s", file=sys.stderr, flush=True)
+        time.sleep(1)
     memory, rate = player.memory_bytes(), player.get("/api/state")["rate"]
     player.end()
     return {
