@@ -135,8 +135,10 @@ def beep_time(seen: Seen) -> float:
 
 
 def test_sound_without_stems_is_replaced_when_they_come(opened: Callable[..., Seen]) -> None:
-    seen = opened(rate=3.0)
+    seen = opened(separated=0)
     seen.play()
+    seen.until("feed.sounds.list.filter((one) => one.plain).length >= 8")
+    seen.world.separated = seen.world.count
     seen.until("feed.replaced >= 3")
     seen.slide("music", -40.5)
     seen.until("feed.isWhole() && film.currentTime > 4")

@@ -30,8 +30,8 @@ POLICY = (
 class StandIn:
     """The film and what is known of it; a test changes this while the page plays."""
 
-    def __init__(self, path: Path, *, rate: float = 0.0, facts: dict[str, Any] | None = None) -> None:
-        """rate: fragments a second that are separated, in order; 0 has all of them at once."""
+    def __init__(self, path: Path, *, separated: int | None = None, facts: dict[str, Any] | None = None) -> None:
+        """separated: so many fragments have stems, the first ones; None is all of them. A test may raise it later."""
         self.media = probe(path)
         self.seconds = float(self.media.duration_seconds or 0)
         self.count = int(np.ceil(self.seconds / flac_track.FRAGMENT_SECONDS))
@@ -39,15 +39,13 @@ class StandIn:
         self.can: dict[str, bool] = {}
         self.posts: list[tuple[str, Any]] = []
         self.asked: list[str] = []
-        self.begun, self.rate = time.monotonic(), rate
+        self.separated = self.count if separated is None else separated
         self.exports: dict[str, dict[str, Any]] = {}
         self.extra = facts or {}
         self.rooms: dict[str, np.ndarray] = {}
 
     def done(self) -> int:
-        if not self.rate:
-            return self.count
-        return min(self.count, int((time.monotonic() - self.begun) * self.rate))
+        return self.separated
 
     def film(self) -> dict[str, Any]:
         picture = self.media.picture
@@ -76,7 +74,7 @@ class StandIn:
         }  # fmt: skip
         return {
             "version": done, "done": [[0, done]] if done else [], "levels": [rows] if done > since else [],
-            "working_on": None if done == self.count else done, "rate": self.rate or None, "waiting": None,
+            "working_on": None if done == self.count else done, "rate": None, "waiting": None,
             "error": None, "epoch": 0, "track": 0,
         }  # fmt: skip
 
