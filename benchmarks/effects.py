@@ -4,8 +4,9 @@
     python benchmarks/effects.py speech dnr/cv film/cv [--scenes 6] [--model cfork]
 
 - speed: stereo noise at 48 kHz goes through each effect alone, in one thread; seconds of sound a second of CPU time.
-- speech: the levels of a tenth of a second of the known stems, before and after. Gains over time are made twice: from
-  the known stems, and from those that the network finds in the mixture; both are applied to the known stems.
+- speech: how far the known voice stands over the known rest, in all spans of 400 ms that the gates of BS.1770 let into
+  the voice's loudness. Gains over time are made twice: from the known stems, and from those that the network finds in
+  the mixture; both are applied to the known stems. Speech-free is what is 2.5 s away from all speech.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import cfork
 from cfork_cli.filters.effect import FilterEffect
 from cfork_cli.mix.convolver import Reverberation
 from cfork_cli.mix.desk import Desk, needed_stems
+from cfork_cli.mix.loudness import MOMENTARY_HOPS, RELATIVE_GATE_LU, integrated_lufs, over
 from cfork_cli.mix.meter import Meter, level_lufs
 from cfork_cli.mix.riding import Boost, Curve, Duck
 from cfork_cli.mix.rooms import impulse_response
@@ -118,8 +120,8 @@ def _levels(mixture: np.ndarray, voice: np.ndarray, heard: np.ndarray, rate: int
     speaks = np.array([*detector.push(known.tolist(), rest.tolist()), *detector.push(silence, silence)])
     boost_db = _curve(Boost(SPEECH_OVER_REST_LU), heard_voice, heard_rest)
     duck_db = _curve(Duck(6), heard_voice, heard_rest)
-    clear = _smooth_lufs(known) - _smooth_lufs(rest)
-    after = _smooth_lufs(known * 10 ** (boost_db / 10)) - _smooth_lufs(rest)
+    spoken = level_lufs(over(known, MOMENTARY_HOPS)) > integrated_lufs(known) + RELATIVE_GATE_LU
+    clear, after = (_over_rest(powers, rest)[spoken] for powers in (known, known * 10 ** (boost_db / 10)))
     step = mixture.shape[1] // len(known) if mixture.shape[1] % len(known) == 0 else rate // 10
     whole = mixture.shape[1] // step
     gain = np.repeat(10 ** (boost_db / 20), step)[: mixture.shape[1]]
@@ -133,9 +135,9 @@ def _levels(mixture: np.ndarray, voice: np.ndarray, heard: np.ndarray, rate: int
     return speaks, clear, after, changed, duck_db
 
 
-def _smooth_lufs(powers: np.ndarray) -> np.ndarray:
-    """Loudness of 3 s around."""
-    return level_lufs(np.convolve(powers, np.ones(31) / 31, mode="same"))
+def _over_rest(voice: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """How far the voice stands over the rest in every span of 400 ms, in LU."""
+    return level_lufs(over(voice, MOMENTARY_HOPS)) - level_lufs(over(rest, MOMENTARY_HOPS))
 
 
 def _joined(levels: list[tuple[np.ndarray, ...]]) -> dict[str, np.ndarray]:
@@ -144,7 +146,7 @@ def _joined(levels: list[tuple[np.ndarray, ...]]) -> dict[str, np.ndarray]:
     free = ~np.concatenate([
         np.convolve(one[0], np.ones(51), mode="same") > 0 for one in levels
     ])  # fmt: skip
-    return {"clear": clear[speaks], "after": after[speaks], "changed": changed[free],
+    return {"clear": clear, "after": after, "changed": changed[free],
             "ducked": np.array([duck_db[speaks].mean(), duck_db[free].mean() if free.any() else np.nan])}  # fmt: skip
 
 

@@ -29,14 +29,14 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from foreign_document import document, listing
+
+from cfork_cli.media.containers import muxer_named
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-sys.path.insert(0, str(ROOT))
-
-from foreign_document import document, listing  # noqa: E402
-
-from cfork_cli.media.containers import muxer_named  # noqa: E402
-
 RESULTS, DOCUMENT = ROOT / "benchmarks" / "results" / "foreign.jsonl", ROOT / "docs" / "foreign.md"
 RUNS = {"0 dB": (), "+3 dB": ("--dialog", "+3")}
 MORE_SUFFIXES = {
@@ -107,8 +107,8 @@ def films(folders: Sequence[Path], megabytes: float, alike: int) -> Iterator[tup
             suffix = path.suffix.lower()
             if not path.is_file() or not (muxer_named(suffix) or suffix in MORE_SUFFIXES):
                 continue
-            name = path.relative_to(folder.parent if folder.is_dir() else path.parent).as_posix()
-            kind = name.split("/")[-2] if "/" in name else "", suffix
+            name = path.resolve().relative_to((folder if folder.is_dir() else path.parent).resolve().parent).as_posix()
+            kind = name.split("/")[-2], suffix
             counts[kind] += 1
             if counts[kind] <= alike and 0 < path.stat().st_size <= megabytes * 1e6:
                 groups[suffix].append((path, name))
@@ -166,11 +166,11 @@ def tried(path: Path, seconds: float, changed_seconds: float) -> dict[str, Any]:
     from cfork_cli.errors import CforkError
     from cfork_cli.media.probe import probe
 
-    length = 0.0
+    length, has_picture = 0.0, False
     kind = path.suffix.lower()
     with contextlib.suppress(CforkError):
         media = probe(path)
-        length = media.duration_seconds or 0.0
+        length, has_picture = media.duration_seconds or 0.0, media.picture is not None
         kind = f"{media.container.split(',')[0]}: {'+'.join(dict.fromkeys(one.codec for one in media.streams))}"
         if not media.audio:
             return {"kind": kind, "left_out": NO_SOUND}
@@ -178,7 +178,7 @@ def tried(path: Path, seconds: float, changed_seconds: float) -> dict[str, Any]:
         return {"kind": kind, "left_out": f"longer than {seconds:g} s"}
     before = hashlib.sha256(path.read_bytes()).digest()
     runs = {
-        name: remixed(path, options, name)
+        name: remixed(path, options, name, has_picture)
         for name, options in RUNS.items() if not options or length <= changed_seconds
     }  # fmt: skip
     if hashlib.sha256(path.read_bytes()).digest() != before:
@@ -186,13 +186,13 @@ def tried(path: Path, seconds: float, changed_seconds: float) -> dict[str, Any]:
     return {"kind": kind, "seconds": round(length, 2), "runs": runs}
 
 
-def remixed(path: Path, options: Sequence[str], name: str) -> dict[str, Any]:
+def remixed(path: Path, options: Sequence[str], name: str, has_picture: bool) -> dict[str, Any]:
     """Remix a film, and return exit code, message or notes, and differences."""
     from cfork_cli.app import run as cfork
 
     suffix = path.suffix.lower()
     if muxer_named(suffix) is None:  # ffmpeg reads such files only
-        suffix = ".mka"
+        suffix = ".mkv" if has_picture else ".mka"
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / f"new{suffix}"
         out = io.StringIO()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cfork_cli import __version__
+    from cfork_cli.api.dubs import dub
     from cfork_cli.api.films import Gain, Plan, plan, probe, remix, separate
     from cfork_cli.api.progress import Progress
     from cfork_cli.api.separator import Separator, Stems
@@ -33,14 +34,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CforkError", "DamagedInputError", "FfmpegError", "Gain", "InputError", "Interrupted", "Media", "ModelError",
-    "OutputError", "Plan", "Progress", "Result", "Separator", "Stems", "Stream", "UsageError", "__version__", "plan",
-    "probe", "remix", "separate",
+    "OutputError", "Plan", "Progress", "Result", "Separator", "Stems", "Stream", "UsageError", "__version__", "dub",
+    "plan", "probe", "remix", "separate",
 ]  # fmt: skip
 
 _HOMES = {
     "__version__": "cfork_cli", "Result": "cfork_cli.flows.report", "Media": "cfork_cli.media.types",
     "Stream": "cfork_cli.media.types", "Progress": "cfork_cli.api.progress", "Separator": "cfork_cli.api.separator",
-    "Stems": "cfork_cli.api.separator",
+    "Stems": "cfork_cli.api.separator", "dub": "cfork_cli.api.dubs",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 from cfork_cli.errors import UsageError
 
@@ -112,3 +113,13 @@ def size(bytes_: float) -> str:
             return f"{bytes_:.0f} B" if unit == "B" else f"{bytes_:.1f} {unit}"
         bytes_ /= 1000
     return f"{bytes_:.1f} TB"
+
+
+def address(path: Path) -> str | None:
+    """Return the URL that somebody gave for a file's name; None if it is none.
+
+    >>> address(Path("https://example.org/film.mkv")), address(Path("a/film.mkv"))
+    ('https://example.org/film.mkv', None)
+    """
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/+(?=[^/])", path.as_posix())
+    return None if match is None else f"{match[1]}://{path.as_posix()[match.end() :]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,6 @@ from cfork_cli.api.progress import Event, Progress, report_to
 from cfork_cli.text import SPOKEN_ORDER, moment
 
 if TYPE_CHECKING:
-    import os
-
     from cfork_cli.api.separator import Separator
     from cfork_cli.flows.jobs import RemixJob
     from cfork_cli.flows.report import Result
@@ -57,7 +56,7 @@ def remix(
     dialogue: Gain | None = None,
     music: Gain | None = None,
     effects: Gain | None = None,
-    preset: str | None = None,
+    preset: Name | None = None,
     dialogue_fx: str | None = None,
     music_fx: str | None = None,
     effects_fx: str | None = None,
@@ -143,7 +142,7 @@ def plan(
     dialogue: Gain | None = None,
     music: Gain | None = None,
     effects: Gain | None = None,
-    preset: str | None = None,
+    preset: Name | None = None,
     dialogue_fx: str | None = None,
     music_fx: str | None = None,
     effects_fx: str | None = None,
@@ -202,7 +201,7 @@ def separate(
     purpose: str | None = None,
     mixture: bool = False,
     residual: str = "none",
-    preset: str | None = None,
+    preset: Name | None = None,
     dialogue_fx: str | None = None,
     music_fx: str | None = None,
     effects_fx: str | None = None,
@@ -252,7 +251,7 @@ def separate(
         None if track is None else str(track),
         model if separator is None else separator.network.model, device, precision, input_lufs, overwrite,
         accept_damaged, start=moment(start), end=moment(end), purpose=purpose, processing=made.processing,
-        preset=preset,
+        preset=None if preset is None else os.fspath(preset),
     )  # fmt: skip
     return run.separate(
         job, report=report_to(progress, cancel), loaded=None if separator is None else separator.network
@@ -260,7 +259,7 @@ def separate(
 
 
 def settings(
-    preset: str | None,
+    preset: Name | None,
     gains: Sequence[Gain | None],
     filters: Sequence[str | None],
     reverbs: Sequence[str | None],
@@ -286,7 +285,7 @@ def settings(
     def gain_db(gain: Gain | None) -> float | None:
         return parse_gain_db(gain) if isinstance(gain, str) else None if gain is None else check_gain_db(float(gain))
 
-    base = Preset("") if preset is None else load(preset)
+    base = Preset("") if preset is None else load(os.fspath(preset))
     return base.changed(
         gains_db={stem: gain_db(gain) for stem, gain in zip(SPOKEN_ORDER, gains, strict=True)},
         filters=dict(zip(SPOKEN_ORDER, filters, strict=True)), reverbs=dict(zip(SPOKEN_ORDER, reverbs, strict=True)),
@@ -299,7 +298,7 @@ def settings(
 def _job(
     input: Name,
     made: Preset,
-    preset: str | None,
+    preset: Name | None,
     output: Name | None,
     track: int | str | Sequence[int | str],
     **more: Any,
@@ -313,5 +312,5 @@ def _job(
     return RemixJob(
         Path(input), None if output is None else Path(output), made.all_gains_db, tuple(map(str, tracks)), made.codec,
         None if made.bitrate is None else parse_bit_rate(made.bitrate), loudness=parse_loudness(made.loudness),
-        processing=made.processing, preset=preset, **more,
+        processing=made.processing, preset=None if preset is None else os.fspath(preset), **more,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from cfork_cli.errors import InputError, UsageError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import raw_input_options
 from cfork_cli.ffmpeg.remember import remembered
+from cfork_cli.media.containers import elsewhere
 from cfork_cli.media.types import Stream
 
 __all__ = ["AudioCodec", "choose_codec", "encoders", "is_lossless", "is_wide", "parse_bit_rate", "raw_input_options"]
@@ -99,8 +100,8 @@ def _best(track: Stream, container: str, bit_rate: int | None) -> Written:
         return min(tried, key=lambda one: (one.loss(track), -one.channels))
     at = "" if bit_rate is None else f" at {bit_rate // 1000} kbit/s"
     raise UsageError(
-        f"this ffmpeg can write no sound into a '{container}' file{at}: "
-        "choose another kind of file with -o, such as .mkv"
+        f"this ffmpeg can write no sound of {track.channels} channels at {track.sample_rate} Hz into a '{container}' "
+        f"file{at}: {elsewhere(container)}"
     )
 
 
@@ -118,8 +119,8 @@ def _wanted(track: Stream, container: str, wanted: str, bit_rate: int | None) ->
         at = "" if bit_rate is None else f" at {bit_rate // 1000} kbit/s"
         channels = "1 channel" if track.channels == 1 else f"{track.channels} channels"
         raise UsageError(
-            f"'{wanted}' sound with {channels}{at} does not go into a '{container}' file: "
-            "choose another codec, or another kind of file with -o, such as .mkv"
+            f"'{wanted}' sound with {channels}{at} does not go into a '{container}' file: choose another codec"
+            + ("" if container == "matroska" else ", or another kind of file with -o, such as .mkv")
         )
     return written
 

@@ -26,6 +26,13 @@ def _reverb(stem: str, of: str) -> Any:
     )
 
 
+def _preset_names(incomplete: str) -> list[str]:
+    """Return the presets that a shell may complete to."""
+    from cfork_cli.presets.store import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
 PresetName = Annotated[
     str | None,
     typer.Option(
@@ -33,6 +40,7 @@ PresetName = Annotated[
         metavar="NAME|FILE.toml",
         help="Begin with these settings, see `cfork presets`; options beside it win.",
         show_default=False,
+        autocompletion=_preset_names,
     ),
 ]
 DialogFilters = Annotated[str | None, _filters("dialog", "the voices")]

@@ -90,13 +90,11 @@ def dub(
 
     Example: cfork dub movie.mkv voice.wav --language spa
     """
-    from cfork_cli.codecs.bit_rate import parse_bit_rate
     from cfork_cli.commands.finish import run_or_describe
     from cfork_cli.errors import UsageError
     from cfork_cli.flows import dub as flow
     from cfork_cli.flows import run
-    from cfork_cli.flows.jobs import PipeOptions, RemixJob
-    from cfork_cli.media.languages import parse_language
+    from cfork_cli.flows.jobs import PipeOptions
     from cfork_cli.text import parse_time
 
     if me and voice:
@@ -105,14 +103,11 @@ def dub(
         raise UsageError("--offset and --level are for voices: leave them away, or --me")
     moved = -parse_time(offset[1:]) if offset.startswith("-") else parse_time(offset.removeprefix("+"))
     target = film_output(output, input)
-    alone = target is not None and target.suffix.lower() == ".mka"
     with Console(quiet=quiet, as_json=as_json) as console:
-        film = RemixJob(
-            input=input, output=target, gains_db=flow.WITHOUT_DIALOGUE, tracks=() if track is None else (track,),
-            codec=codec, bit_rate=None if bitrate is None else parse_bit_rate(bitrate), keep_original=not alone,
-            sidecar=alone, title=title or ("Music and effects" if me else "Dub"), default=default or alone, model=model,
-            device=device.value, precision=precision.value, input_lufs=input_lufs, force=force,
-            language=None if language is None else parse_language(language),
+        film = flow.film_job(
+            input, target, language=language, title=title, default=default, track=track, codec=codec, bitrate=bitrate,
+            model=model, device=device.value, precision=precision.value, input_lufs=input_lufs, force=force,
+            with_voices=not me,
         )  # fmt: skip
         if me:
             run_or_describe(

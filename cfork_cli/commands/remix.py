@@ -170,6 +170,8 @@ def remix(
     from -inf (mute) to +24; 0 leaves a part exactly as it is. The input is never changed.
 
     Example: cfork remix movie.mkv --dialog +6 --music -10
+
+    Example: cfork remix movie.mkv --speech-boost auto --duck music:4 --dialog-fx highpass=f=90,acompressor
     """
     from cfork_cli.api.films import settings
     from cfork_cli.codecs.bit_rate import parse_bit_rate
@@ -180,6 +182,7 @@ def remix(
     from cfork_cli.flows.source import existing
     from cfork_cli.media import pipes
     from cfork_cli.mix.normalize import parse_loudness
+    from cfork_cli.output.stem_folder import in_folder
 
     source, folder = Path(input), None
     if web.is_address(input):  # what the film will be called is not known yet
@@ -187,7 +190,10 @@ def remix(
         target = Path(output) if output and folder is None else None
     else:
         target = film_output(output, source) or pipes.natural_output(source)
-    with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(target)) as console:
+    with (
+        Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(target)) as console,
+        in_folder(output, keep=not dry_run),
+    ):
         effects_asked = (preset, dialog_fx, music_fx, effects_fx, dialog_reverb, music_reverb, effects_reverb)
         others = (output, codec, bitrate, downmix, loudness, title, start, end, duration, input_format)
         words = (dialog, music, effects, *effects_asked, speech_boost, duck or None, night, *others)

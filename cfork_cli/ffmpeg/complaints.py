@@ -16,6 +16,19 @@ _WRITE_ERRORS = (
     "Stale file handle",
 )
 
+_CONSEQUENCES = re.compile(
+    r"Conversion failed!|Could not write header|Error initializing output stream|Error while opening encoder"
+    r"|Error (while )?opening (output|input)|Error reinitializing filters|Failed to inject frame into filter"
+    r"|Error while (decoding|filtering|processing)|Error (submitting|processing|muxing|writing|sending|marking|closing)"
+    r"|av_interleaved_write_frame\(\)|Decode error rate|Task finished with error|Terminating (\w+ )?thread"
+    r"|Nothing was written into output|Invalid data found when processing input$|Invalid argument$"
+    r"|Cannot determine format of input stream|.*: Invalid data found when processing input$|.*: Invalid argument$"
+    r"|Last message repeated|To ignore this"
+    r"|Error parsing options|Failed to set value|Error initializing the muxer"
+    r"|Could not open encoder|Finishing stream .* without any data"
+)
+"""What ffmpeg says because of what it said before."""
+
 
 def write_error(log: str) -> str | None:
     """Return the system's reason, in ffmpeg's words, why it could not write; None if it gave none."""
@@ -47,12 +60,28 @@ def write_failure(output: Path, status: int, log: str) -> CforkError:
 
 
 def complaint(log: str) -> str:
-    """Return the line of ffmpeg's standard error that says what went wrong, without addresses. It may be empty.
+    """Return the line of a failed ffmpeg's standard error that says what went wrong, without addresses: the last one
+    that is no mere consequence of another. It may be empty.
+
     Where the lines begin with their level (`-loglevel level+info`), only errors count.
+
+    >>> complaint("[h264 @ 0x5] no frame!\\n[mp4 @ 0x6] codec not supported\\nConversion failed!")
+    'codec not supported'
     """
+    lines = _lines(log)
+    causes = [line for line in lines if not _CONSEQUENCES.match(line)]
+    return causes[-1] if causes else lines[0] if lines else ""
+
+
+def first_complaint(log: str) -> str:
+    """Return the first of the complaints of an ffmpeg that went on in spite of them. It may be empty."""
+    lines = _lines(log)
+    return lines[0] if lines else ""
+
+
+def _lines(log: str) -> list[str]:
     lines = [re.sub(r"^(\[[^\]]* @ 0x[0-9a-f]+\] ?)+", "", line).strip() for line in log.splitlines()]
     leveled = [match for line in lines if (match := re.match(r"\[(panic|fatal|error|warning|info)\] (.*)", line))]
     if leveled:
         lines = [match[2] for match in leveled if match[1] not in ("warning", "info")]
-    said = [line for line in lines if line and not re.fullmatch(r"[a-z0-9_]+= *\S*", line)]
-    return said[0] if said else ""
+    return [line for line in lines if line and not re.fullmatch(r"[a-z0-9_]+= *\S*", line)]

@@ -126,6 +126,8 @@ class Child:
             self._log.seek(start)
             data = self._log.read(LOG_BYTES)
             self._log.seek(0, os.SEEK_END)
+        if start:  # a line that was cut in two says nothing
+            data = data.partition(b"\n")[2]
         return data.decode("utf-8", errors="replace")
 
     def kill(self) -> None:

@@ -7,10 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from cfork_cli.filters.chain import parse_chain
-from cfork_cli.filters.graph import FRAME, Graph, check_options
+from cfork_cli.filters.graph import FRAME, Graph
 from cfork_cli.filters.latency import latency
-
-__all__ = ["FilterEffect", "check_filters", "check_options"]
 
 
 def check_filters(text: str, sample_rate: int, channels: int, layout: str | None) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cfork_cli.codecs.bit_rate import parse_bit_rate
 from cfork_cli.errors import UsageError
 from cfork_cli.flows.jobs import PipeOptions, RemixJob
 from cfork_cli.flows.levelled import spool_folder
@@ -27,6 +28,7 @@ from cfork_cli.flows.source import existing
 from cfork_cli.input.spooled import SpooledBlocks
 from cfork_cli.input.voices import Voice, VoiceTrack, placed
 from cfork_cli.media import pipes, timeline, tracks
+from cfork_cli.media.languages import parse_language
 from cfork_cli.media.layouts import speakers
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Stream
@@ -54,6 +56,36 @@ class DubJob:
     film: RemixJob
     voices: tuple[tuple[Path, float], ...]
     level_db: float = 0.0
+
+
+def film_job(
+    input: Path,
+    output: Path | None,
+    *,
+    with_voices: bool,
+    language: str | None = None,
+    title: str | None = None,
+    default: bool = False,
+    track: str | None = None,
+    codec: str | None = None,
+    bitrate: str | None = None,
+    **network: Any,
+) -> RemixJob:
+    """Return the remix that a dub begins with: no dialogue, in a track beside the old one, or in an .mka file.
+
+    Args:
+        network: model, device, precision, input_lufs, and force.
+
+    Raises:
+        UsageError: language or bit rate make no sense.
+    """
+    alone = output is not None and output.suffix.lower() == ".mka"
+    return RemixJob(
+        input=input, output=output, gains_db=WITHOUT_DIALOGUE, tracks=() if track is None else (track,), codec=codec,
+        bit_rate=None if bitrate is None else parse_bit_rate(bitrate), keep_original=not alone, sidecar=alone,
+        title=title or ("Dub" if with_voices else "Music and effects"), default=default or alone,
+        language=None if language is None else parse_language(language), **network,
+    )  # fmt: skip
 
 
 def parse_voice(text: str) -> tuple[Path, float]:
@@ -134,7 +166,8 @@ def _dubbed(job: DubJob, plan: RemixPlan, report: Report, loaded: LoadedNetwork 
         "new_language": job.film.language, "voices": [str(path) for path, _ in job.voices],
         "dialogue_lufs": _figure(before), "voice_lufs": _figure(now), "voice_gain_db": _figure(gain_db),
     }  # fmt: skip
-    done = f"{plan.names}: music and effects, and voices at {now + gain_db:.1f} LUFS"
+    where = f"at {now + gain_db:.1f} LUFS" if math.isfinite(now) else "of silence"
+    done = f"{plan.names}: music and effects, and voices {where}"
     return Result((plan.outputs[0][0],), facts, notes, second.seconds, time.monotonic() - began, done)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from cfork_cli.errors import InputError
 from cfork_cli.filters.chain import parse_chain
-from cfork_cli.filters.effect import FilterEffect, check_filters, check_options
+from cfork_cli.filters.effect import FilterEffect, check_filters
+from cfork_cli.filters.graph import check_options
 from cfork_cli.flows.jobs import RemixJob
 from cfork_cli.media.layouts import speakers
 from cfork_cli.media.types import Stream

@@ -271,14 +271,14 @@ def treatment(processing: Processing) -> list[str]:
     """Return what is done to the stems besides gains, as people read it.
 
     >>> treatment(Processing(speech_boost_lu=7, duck_db={"music": 6}))
-    ['voice at least 7 LU over the rest', 'music 6 dB down while somebody speaks']
+    ['voice raised where it is under 7 LU over the rest', 'music 6 dB down while somebody speaks']
     """
     found = []
     for stem in SPOKEN_ORDER:
         if effects := processing.of(stem):
             found.append(f"{stem} through {effects}")
     if processing.speech_boost_lu is not None:
-        found.append(f"voice at least {processing.speech_boost_lu:g} LU over the rest")
+        found.append(f"voice raised where it is under {processing.speech_boost_lu:g} LU over the rest")
     found += [f"{stem} {depth:g} dB down while somebody speaks" for stem, depth in processing.duck_db.items()]
     return [*found, *(["loud music and effects held down"] if processing.night else [])]
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from cfork_cli.ffmpeg import process
-from cfork_cli.ffmpeg.complaints import complaint
+from cfork_cli.ffmpeg.complaints import first_complaint
 from cfork_cli.input import nut
 from cfork_cli.input.losses import Losses
 from cfork_cli.input.placing import Placer
@@ -93,5 +93,5 @@ def equal_blocks(pieces: Iterable[np.ndarray], length: int, kind: np.dtype[Any])
 
 def defects(path: object, log: str) -> tuple[str, ...]:
     """Return ffmpeg's complaints in words for the user."""
-    why = complaint(log)
+    why = first_complaint(log)
     return (f"ffmpeg found defects in '{path}' and skipped them (the first: {why})",) if why else ()

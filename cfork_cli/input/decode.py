@@ -96,9 +96,12 @@ class Decoder(Blocks):
         how = uniform(track, self._reach.end, frames=frames)
         samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, **nut.options(self._bits))
         # Reading all others into nothing anchors the time line, and shows at the end how far the film really went.
-        others = [film[str(stream.index)] for stream in clock_streams(media)]
-        nothing = ffmpeg.output(*others, "-", f="null", c="copy", **self._reach.limit)
-        graph = ffmpeg.merge_outputs(nothing, samples).global_args("-progress", "pipe:2", "-stats_period", "100000")
+        clock = clock_streams(media)
+        target, options = timeline.nowhere(clock)
+        nothing = ffmpeg.output(*(film[str(stream.index)] for stream in clock), target, **options, **self._reach.limit)
+        graph = ffmpeg.merge_outputs(nothing, samples).global_args(
+            "-y", "-progress", "pipe:2", "-stats_period", "100000"
+        )
         if timeline.keeps_time_stamps(media):
             graph = graph.global_args("-copyts")
         return compile_graph(graph, {"FILM": url(media.path)})

@@ -245,9 +245,11 @@ def _reading(media: Media, track: Stream, span: Span | None) -> list[str]:
         graph = graph.global_args("-copyts")
     if track.duration_seconds is None and tells_its_length(media) and span is None:
         # Only the whole film shows its length: the sound may rightly end before the picture, so both are read.
-        others = [film[str(stream.index)] for stream in clock_streams(media)]
-        graph = ffmpeg.merge_outputs(ffmpeg.output(*others, "-", f="null", c="copy"), graph)
-    graph = graph.global_args("-progress", "pipe:2", "-stats_period", "100000")
+        clock = clock_streams(media)
+        target, options = timeline.nowhere(clock)
+        others = [film[str(stream.index)] for stream in clock]
+        graph = ffmpeg.merge_outputs(ffmpeg.output(*others, target, **options), graph)
+    graph = graph.global_args("-y", "-progress", "pipe:2", "-stats_period", "100000")
     return compile_graph(graph, {"FILM": url(media.path)})
 
 

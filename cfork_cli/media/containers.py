@@ -42,6 +42,12 @@ _BY_SUFFIX: Mapping[str, str] = {
     ".nut": "nut",
 }
 
+_READ_ONLY = {
+    ".ape", ".mpc", ".mpp", ".tak", ".shn", ".dsf", ".dff", ".ofr", ".amr", ".awb", ".ra", ".rm", ".rmvb", ".dts",
+    ".thd", ".mlp", ".spx", ".dv", ".gxf", ".wtv", ".act", ".la", ".voc", ".vqf", ".oma", ".aa", ".aax", ".xa",
+}  # fmt: skip
+"""Suffixes of sound and films that ffmpeg has no encoder for, or no muxer that takes another sound."""
+
 _BY_DEMUXER: Mapping[str, tuple[str, ...]] = {
     "matroska": ("matroska", "webm"),
     "mov": ("mp4", "mov", "ipod", "3gp", "3g2"),
@@ -108,10 +114,29 @@ def container_for(output: Path, media: Media) -> str:
     elif suffix in ("", ".cfork") and own:
         named = own[0]
     if named is None:
-        raise UsageError(
-            f"'{output.name}' does not say what kind of file to write: give it a suffix such as .mkv or .mp4"
-        )
+        raise _no_kind(output, media)
     return named
+
+
+def elsewhere(container: str) -> str:
+    """Return what to do about a container that does not take something: advice that is new to the user."""
+    if container == "matroska":
+        return "choose another kind of file with -o, such as .mov, or take --sidecar for the sound alone"
+    return "choose another kind of file with -o, such as .mkv"
+
+
+def _no_kind(output: Path, media: Media) -> UsageError:
+    """Return the error about a suffix that names nothing that can be written, with one that fits the film."""
+    suffix = output.suffix.lower()
+    track = media.audio[0] if media.audio else None
+    whole = track is not None and (track.bits is not None or track.codec.startswith("dsd"))
+    fitting = ".mkv" if media.picture is not None or track is None else ".flac" if whole else ".mka"
+    advice = f"give it the suffix {fitting}, as in -o {output.stem}{fitting}"
+    if not suffix:
+        return UsageError(f"'{output.name}' does not say what kind of file to write: {advice}")
+    if suffix == media.path.suffix.lower() or suffix in _READ_ONLY:
+        return UsageError(f"'{output.name}': ffmpeg reads {suffix} files, but cannot write their sound: {advice}")
+    return UsageError(f"'{output.name}': {suffix} is no kind of film or sound that can be written: {advice}")
 
 
 def _own_kinds(media: Media) -> tuple[str, ...]:

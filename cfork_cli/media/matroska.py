@@ -92,13 +92,17 @@ def read(path: Path) -> Headers:
                 elif name == ATTACHMENTS:
                     found[name] += _file_numbers(file, begin, end)
         tracks = [inner for one in found[TRACKS] for name, inner in ebml.children(one) if name == TRACK]
-        return Headers(
+        headers = Headers(
             tuple(track for track in tracks if _value(track, TRACK_TYPE, 0) in _STREAM_TYPES),
             tuple(inner for one in found[CHAPTERS] for name, inner in ebml.children(one) if name == EDITION),
             tuple(inner for one in found[TAGS] for name, inner in ebml.children(one) if name == TAG),
             tuple(int.from_bytes(one, "big") for one in found[ATTACHMENTS]),
             next((title for one in found[INFO] if (title := ebml.first(one, TITLE))), None),
         )
+        # all that is asked of them later can be asked
+        _ = headers.languages(), headers.disabled(), headers.cropped(), headers.is_ordered()
+        _ = headers.has_rich_chapters(), headers.has_rich_tags()
+        return headers
     except (OSError, ValueError):
         return Headers()
 
@@ -210,16 +214,15 @@ def _is_plain_chapter(chapter: bytes) -> bool:
 
 def _is_plain_tag(tag: bytes) -> bool:
     for name, content in ebml.children(tag):
-        inner = list(ebml.children(content))
         if name == TARGETS:
-            for one, value in inner:
+            for one, value in ebml.children(content):
                 number = int.from_bytes(value, "big")
                 if one == _TARGET_LEVEL and number == _USUAL_LEVEL:
                     continue
                 if one not in (TARGET_TRACK, _TARGET_CHAPTER) and number:
                     return False
         elif name == SIMPLE_TAG:
-            for one, value in inner:
+            for one, value in ebml.children(content):
                 usual = one in (TAG_NAME, _TAG_TEXT) or (one == _TAG_DEFAULT and any(value))
                 if not usual and not (one == _TAG_LANGUAGE and value.rstrip(b"\0") == b"und"):
                     return False

@@ -16,12 +16,12 @@ def track_names(path: Path) -> list[str | None]:
     names: list[str | None] = []
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        for begin, end in _boxes(file, 0, size, b"moov"):
-            for start, stop in _boxes(file, begin, end, b"trak"):
+        for begin, end in boxes(file, 0, size, b"moov"):
+            for start, stop in boxes(file, begin, end, b"trak"):
                 found = [
                     _text(file, first, last)
-                    for data, after in _boxes(file, start, stop, b"udta")
-                    for first, last in _boxes(file, data, after, b"name")
+                    for data, after in boxes(file, start, stop, b"udta")
+                    for first, last in boxes(file, data, after, b"name")
                 ]
                 names.append(next((name for name in found if name), None))
     return names
@@ -36,7 +36,7 @@ def add_titles(facts: Mapping[str, Any], path: Path) -> None:
             entry.setdefault("tags", {}).setdefault("title", name)
 
 
-def _boxes(file: BinaryIO, begin: int, end: int, kind: bytes) -> Iterator[tuple[int, int]]:
+def boxes(file: BinaryIO, begin: int, end: int, kind: bytes) -> Iterator[tuple[int, int]]:
     """Yield where the contents of the boxes of a kind begin and end; ISO/IEC 14496-12, section 4.2."""
     while begin + 8 <= end:
         file.seek(begin)

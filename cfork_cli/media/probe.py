@@ -20,7 +20,9 @@ from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.ffmpeg.demuxers import ALLOWED, GUARD_OPTIONS, NOT_ALLOWED
 from cfork_cli.ffmpeg.find import find_ffprobe
 from cfork_cli.media import late_tracks, mov_titles, pyav_probe
+from cfork_cli.media.encryption import encryption
 from cfork_cli.media.types import Kind, Media, Program, Stream
+from cfork_cli.text import address
 
 TIMEOUT_SECONDS = 60.0
 
@@ -54,9 +56,15 @@ def probe(path: Path) -> Media:
         finished = process.run(_pyav_command(path), timeout=TIMEOUT_SECONDS)
     if finished.status == pyav_probe.NOT_THERE:
         raise FfmpegError(complaint(finished.log))
+    encrypted = encryption(path)
+    if encrypted is not None:
+        raise InputError(
+            f"'{path}' is encrypted ({encrypted}), so ffmpeg cannot read its sound: take a copy without it"
+        )
     if finished.status != 0:
         if NOT_ALLOWED in finished.log:
             raise InputError(f"'{path}' is a playlist or one of many pictures, not a film: name the film itself")
+        _check_program()
         why = complaint(finished.log).removeprefix(url(path)).lstrip(": ")
         raise InputError(f"'{path}' is not a film or a sound that ffmpeg can read ({why or 'no reason given'})")
     try:
@@ -199,6 +207,21 @@ def probe_command(path: Path) -> list[str]:
     return [ffprobe, *guard, *show, "-i", url(path)]
 
 
+def _check_program() -> None:
+    """Tell a broken ffprobe from a file that is no film.
+
+    Raises:
+        FfmpegError: it does not even tell its version.
+    """
+    ffprobe = find_ffprobe()
+    if ffprobe is None:
+        return
+    finished = process.run([ffprobe, "-hide_banner", "-version"], timeout=TIMEOUT_SECONDS)
+    if finished.status != 0:
+        why = complaint(finished.log) or f"it ended with status {finished.status}"
+        raise FfmpegError(f"'{ffprobe}' does not run ({why}): repair it, or name another with CFORK_FFPROBE")
+
+
 def _pyav_command(path: Path) -> list[str]:
     # by its place, not by `-m`: it must be found from every directory; -P keeps our modules from hiding others
     return [sys.executable, "-P", str(Path(__file__).with_name("pyav_probe.py")), os.fspath(path), ALLOWED]
@@ -247,11 +270,8 @@ def _playlist(path: Path) -> InputError:
 
 
 def _missing(path: Path) -> str:
-    """Return what to do about a file that is not there; an address lost a slash on the way, as paths do."""
-    address = re.fullmatch(r"(https?|ftp|rtmp|rtsp):/+(.*)", str(path))
-    if address is None:
+    """Return what to do about a file that is not there."""
+    named = address(path)
+    if named is None:
         return f"'{path}' does not exist: check the name"
-    whole = f"{address[1]}://{address[2]}"
-    return (
-        f"'{whole}' is an address, and cfork reads files: yt-dlp -o - '{whole}' | cfork remix - --dialog +6 -o new.mkv"
-    )
+    return f"'{named}' is a URL, and cfork reads files: yt-dlp -o - '{named}' | cfork remix - --dialog +6 -o new.mkv"

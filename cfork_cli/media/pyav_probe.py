@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 NOT_THERE = 77
@@ -46,7 +47,41 @@ def describe(path: str, demuxers: str) -> dict[str, Any]:
             },
             "chapters": [{"id": chapter["id"]} for chapter in container.chapters()],
             "streams": [_stream(stream) | _turned(container, stream) for stream in container.streams],
+            "programs": list(_programs(_dump(container))) if container.format.name == "mpegts" else [],
         }
+
+
+def _dump(container: Any) -> str:
+    """Return what ffmpeg prints about an input: PyAV tells of programs nowhere else."""
+    import av.logging
+
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.INFO)
+    try:
+        return str(container.dumps_format())
+    finally:
+        av.logging.set_level(level)
+
+
+def _programs(dump: str) -> Iterator[dict[str, Any]]:
+    """Yield the programs of a recording from ffmpeg's description of it.
+
+    >>> tags = "    Metadata:\\n      service_name    : One\\n"
+    >>> next(_programs(f"  Program 5 \\n{tags}  Stream #0:1[0x101]: Audio: mp2\\n  No Program\\n"))
+    {'program_id': 5, 'tags': {'service_name': 'One'}, 'streams': [{'index': 1}]}
+    """
+    found: dict[str, Any] | None = None
+    for line in dump.splitlines():
+        if begin := re.match(r"  (?:Program (\d+)|No Program)", line):
+            if found is not None:
+                yield found
+            found = None if begin[1] is None else {"program_id": int(begin[1]), "tags": {}, "streams": []}
+        elif found is not None and (tag := re.match(r"      (service_\w+) *: (.*)", line)):
+            found["tags"][tag[1]] = tag[2]
+        elif found is not None and (stream := re.match(r"  Stream #\d+:(\d+)", line)):
+            found["streams"].append({"index": int(stream[1])})
+    if found is not None:
+        yield found
 
 
 def _stream(stream: Any) -> dict[str, Any]:

@@ -6,13 +6,17 @@ broadcasts time starts anywhere and may jump; ffmpeg mends that while it reads, 
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cfork_cli.media.containers import ANCHORED, MOV_FAMILY, UNTIMED, is_same_kind
 from cfork_cli.media.probe import MIXES
 from cfork_cli.media.types import Media, Stream
 
+_SHORT_PACKETS = ("truehd", "mlp")
 _FROM_ZERO = MOV_FAMILY | {"avi", "flv", "asf", "mxf", "ogg"}
 
 
@@ -157,6 +161,17 @@ def uniform(track: Stream, end: int | None = None, *, frames: Frames | None = No
 def tells_its_length(media: Media) -> bool:
     """Return whether the container stores its duration, rather than ffmpeg guessing it from the end of the file."""
     return media.duration_seconds is not None and not _TELLS_ITS_LENGTH.isdisjoint(media.container.split(","))
+
+
+def nowhere(streams: Sequence[Stream]) -> tuple[str, dict[str, Any]]:
+    """Return where streams are read to that nobody wants, and ffmpeg's options for it.
+
+    Packets of TrueHD are shorter than Matroska's milliseconds, and the null muxer complains of each that begins with
+    the one before: 175 MB for a film of two hours. The muxer that makes a checksum (Adler's, the quickest) does not.
+    """
+    if any(stream.codec in _SHORT_PACKETS for stream in streams):
+        return os.devnull, {"f": "hash", "hash": "adler32", "c": "copy"}
+    return "-", {"f": "null", "c": "copy"}
 
 
 def may_have_gaps(media: Media) -> bool:

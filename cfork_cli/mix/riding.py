@@ -18,7 +18,10 @@ MOST_BOOST_DB = 12.0
 """The voice is raised by so much at most: beyond, one hears what the network left in it."""
 
 BOOST_DB_A_SECOND = 3.0
-"""How fast the voice is raised, and how fast it comes back."""
+"""How fast the boost changes while somebody speaks."""
+
+BOOST_ATTACK_SECONDS = 1.0
+"""Before the first word it comes up within this; after the last one it goes as ducking does."""
 
 DUCK_ATTACK_SECONDS, DUCK_HOLD_SECONDS, DUCK_RELEASE_SECONDS = 0.5, 1.0, 1.5
 """Music is down when the first word comes, waits after the last one, and comes back."""
@@ -93,22 +96,28 @@ class Duck(Curve):
         window = self._window(speaks[None], self.BEFORE, self._ENVELOPE_AHEAD)
         if window is None:
             return []
-        hold = _steps(DUCK_HOLD_SECONDS)
-        held = window[0].copy()
-        for back in range(1, hold + 1):
-            np.maximum(held[hold:], window[0][hold - back : len(held) - back], out=held[hold:])
-        down = envelope(
-            held[hold:] * self._depth_db,
-            self._depth_db / _steps(DUCK_ATTACK_SECONDS),
-            self._depth_db / _steps(DUCK_RELEASE_SECONDS),
-            self.BEFORE - hold,
-            self._ENVELOPE_AHEAD,
-        )
-        return [-float(one) for one in down]
+        return [-float(one) for one in self._depth_db * _around_speech(window[0], self._ENVELOPE_AHEAD)]
+
+
+def _around_speech(speaks: np.ndarray, attack: int) -> np.ndarray:
+    """Return 1 where somebody speaks, has just spoken, or will at once, falling to 0 before and after.
+
+    Shape:
+        speaks `[hold + release + steps + attack]`, 0 or 1 -> `[steps]`
+    """
+    hold, release = _steps(DUCK_HOLD_SECONDS), _steps(DUCK_RELEASE_SECONDS)
+    held = speaks[hold:].copy()
+    for back in range(1, hold + 1):
+        np.maximum(held, speaks[hold - back : len(speaks) - back], out=held)
+    return envelope(held, 1 / attack, 1 / release, release, attack)
 
 
 class Boost(Curve):
-    """Raises the voice until it stands `over_lu` over the rest, where it does not already."""
+    """Raises the voice until it stands `over_lu` over the rest, where it does not already.
+
+    While somebody speaks it changes slowly. Before and after, it comes and goes as ducking does: what the network left
+    of the rest in the voice must not be raised for longer.
+    """
 
     _REACH = _steps(MOST_BOOST_DB / BOOST_DB_A_SECOND)
     AHEAD = _REACH + _NEAR_STEPS + SpeechDetector.AHEAD
@@ -125,22 +134,28 @@ class Boost(Curve):
         self._powers += zip(voice, rest, strict=True)
         known, self._powers = self._powers[: len(speaks)], self._powers[len(speaks) :]
         rows = np.array([[*map(float, speaks)], [one[0] for one in known], [one[1] for one in known]])
-        needs = self._needs.push(rows.reshape(3, -1), self._over_lu)
-        window = self._window(needs[None], self._REACH, self._REACH)
+        window = self._window(self._needs.push(rows.reshape(3, -1), self._over_lu), self._REACH, self._REACH)
         if window is None:
             return []
         slope = BOOST_DB_A_SECOND * STEP_SECONDS
-        return [float(one) for one in envelope(window[0], slope, slope, self._REACH, self._REACH)]
+        slowly = envelope(window[0], slope, slope, self._REACH, self._REACH)
+        attack, before = _steps(BOOST_ATTACK_SECONDS), _steps(DUCK_HOLD_SECONDS + DUCK_RELEASE_SECONDS)
+        near = _around_speech(window[1][self._REACH - before : window.shape[1] - self._REACH + attack], attack)
+        return [float(one) for one in np.minimum(slowly, MOST_BOOST_DB * near)]
 
 
 class _Needs:
-    """By how much the voice is too soft, judged over the speech of three seconds around."""
+    """By how much the voice is too soft, judged over the speech of three seconds around; and where somebody speaks."""
 
     def __init__(self) -> None:
         self._history = np.zeros((3, _NEAR_STEPS))
 
     def push(self, rows: np.ndarray, over_lu: float) -> np.ndarray:
-        """Take whether somebody speaks, and both powers, `[3, steps]`; return dB from 0, `[steps that are ready]`."""
+        """Take whether somebody speaks, and both powers, `[3, steps]`.
+
+        Returns:
+            dB from 0, and whether somebody speaks, `[2, steps that are ready]`.
+        """
         whole = np.concatenate((self._history, rows), axis=1)
         ready = max(whole.shape[1] - 2 * _NEAR_STEPS, 0)
         self._history = whole[:, ready:]
@@ -149,7 +164,8 @@ class _Needs:
         count, voice, rest = _sums(whole, ready, 0.1 * voice / np.maximum(count, 1))
         fraction = np.maximum(count, 1)
         missing = over_lu - (level_lufs(voice / fraction) - level_lufs(rest / fraction))
-        return np.where(count >= _FEWEST_STEPS, np.clip(missing, 0, MOST_BOOST_DB), 0.0)
+        needs = np.where(count >= _FEWEST_STEPS, np.clip(missing, 0, MOST_BOOST_DB), 0.0)
+        return np.stack((needs, whole[0][_NEAR_STEPS : _NEAR_STEPS + ready]))
 
 
 def _sums(rows: np.ndarray, ready: int, gate: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

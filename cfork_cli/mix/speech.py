@@ -14,8 +14,9 @@ FAINTEST_LUFS = -55.0
 UNDER_SPEECH_LU = 20.0
 """Below the usual level of the film's speech by more than this, nobody speaks."""
 
-UNDER_REST_LU = 15.0
-"""Below the rest by more than this, no voice is heard; what the network leaves of the music in the voice is there."""
+UNDER_REST_LU = 8.0
+"""Below the rest by more than this, what is in the voice is taken for what the network left of the rest. On validation
+scenes this found 91 % of the speech, and none where nobody spoke; 15 LU found 98 %, and 6 % where nobody spoke."""
 
 _MEMORY_STEPS = 300
 _NEAR, _OF_NEAR = 2, 3  # of five steps around, so many must be over the gates

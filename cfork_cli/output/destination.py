@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 
 from cfork_cli.errors import OutputError
+from cfork_cli.text import address
 
 
 def check_destination(output: Path, *, source: Path | None = None, force: bool = False, option: str = "-o") -> None:
@@ -26,7 +27,10 @@ def check_destination(output: Path, *, source: Path | None = None, force: bool =
         OutputError: it exists, is a directory or the input, or its directory is missing or cannot be written.
     """
     folder, by = output.parent, f" with {option}" if option else ""
+    named = address(output)
     try:
+        if named is not None and not folder.is_dir():
+            raise OutputError(f"'{named}' is a URL, and only files are written: choose a file{by}, or - for a pipe")
         if not folder.is_dir():
             wrong = next((part for part in output.parents if part.exists() and not part.is_dir()), None)
             if wrong is not None:

@@ -163,7 +163,8 @@ class FilmSink(FileSink):
         try:
             new = probe(self._temporary)
         except CforkError as error:
-            raise FfmpegError(f"ffmpeg wrote a film that cannot be read back ({error}): nothing was written") from error
+            why = str(error).replace(str(self._temporary), self.output.name)
+            raise FfmpegError(f"ffmpeg wrote a film that cannot be read back ({why}): nothing was written") from error
         planned = _shape([entry.stream for entry in self.plan.entries])
         if _shape(new.streams) != planned:
             there = ", ".join(str(stream) for stream in new.streams)
@@ -221,7 +222,7 @@ def _after_start_up(media: Media, new: NewTrack, begin: int) -> int:
 def _shift(plan: FilmPlan, new: NewTrack) -> int:
     """Return by how many samples the film would move if the encoder began at its start: broadcasts know no time before
     zero, so where one begins there, ffmpeg would move all of it by the encoder's start-up."""
-    if plan.container != "mpegts" or plan.alone or timeline.keeps_time_stamps(plan.media):
+    if plan.container not in ("mpegts", "vob") or plan.alone or timeline.keeps_time_stamps(plan.media):
         return new.codec.shift
     room = timeline.clock_start(plan.media) * (new.delivered.sample_rate or 0)
     return max(new.codec.shift, new.codec.delay - round(room))

@@ -1,8 +1,9 @@
-"""The folder that stems go into: made if it is missing, and gone again if nothing comes of it."""
+"""Folders that are written into: made if they are missing, and gone again if nothing comes of it."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,3 +47,26 @@ def made_folder(folder: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):  # not empty: somebody else's files are in it now
                 folder.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def in_folder(asked: str | None, *, keep: bool) -> Iterator[None]:
+    """Make the folder that an output names by a slash at its end; gone again if nothing comes of it.
+
+    Args:
+        keep: whether it stays, if it was not there before.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    if not asked or not asked.endswith(("/", os.sep)):
+        yield
+        return
+    folder = Path(asked)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"'{folder}' is a file, not a directory: choose another place with -o")
+    is_new = not folder.exists()
+    with made_folder(folder):
+        yield
+    if is_new and not keep:
+        folder.rmdir()

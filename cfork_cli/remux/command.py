@@ -125,6 +125,8 @@ def build(
     options["strict"] = "experimental"
     if film.container == "mpegts" and not film.alone and not keeps_time_stamps(media):
         options |= {"mpegts_copyts": 1, "output_ts_offset": f"{clock_start(media):.6f}"}
+    if film.container == "vob" and media.container == "mpeg" and not film.alone:
+        options |= {"muxpreload": 0, "output_ts_offset": f"{clock_start(media):.6f}"}
     of_programs, program_values = programs.options(film, entries)
     options |= of_programs
     values |= program_values

@@ -15,18 +15,17 @@ from cfork_cli.errors import CforkError, OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.complaints import complaint, may_pass
 from cfork_cli.ffmpeg.remember import Passing, fingerprint, remembered
-from cfork_cli.media.containers import MOV_FAMILY, is_same_kind, sound_only
+from cfork_cli.media.containers import MOV_FAMILY, elsewhere, sound_only
 from cfork_cli.media.probe import probe
-from cfork_cli.media.timeline import keeps_time_stamps
 from cfork_cli.media.types import Media, Stream
-from cfork_cli.remux import covers, interleave, losses, opus_delay
+from cfork_cli.remux import covers, dolby_vision, first_packets, interleave, losses, opus_delay
 from cfork_cli.remux.command import build, extract, raw_tracks
 from cfork_cli.remux.plan import Entry, FilmPlan, NewTrack
 
 _TEXT_SUBTITLES = ("mov_text", "subrip", "webvtt", "ass")
-_DOLBY_VISION = {"dvh1": "hvc1", "dvhe": "hvc1", "dva1": "avc1", "dvav": "avc1", "dav1": "av01"}
-"""Tags of pictures that need a player for Dolby Vision -> those of pictures that do not."""
-_TRIAL_PACKETS = 8
+_AMONG_PICTURES = {"h264": "H264", "hevc": "HEVC"}
+"""AVI has no place for their headers but among the pictures, and calls them so then."""
+
 _LOSSLESS = ("flac", "alac", "pcm_s24le", "pcm_s16le")
 
 
@@ -60,13 +59,13 @@ def plan_film(
     entries, more = _in_places(opus_delay.cured(entries, container), container)
     whole = FilmPlan(media, tuple(new), container, tuple(entries), suffix)
     notes += more
-    whole, more = _with_own_tags(whole)
+    whole, more = dolby_vision.with_own_tags(whole, _refusal)
     notes += more
     refused = _refusal(whole)
     if refused is not None:
         whole, more = _fitted(whole)
         notes += more
-    _check_packets(whole)
+    first_packets.check(whole)
     return replace(whole, notes=(*notes, *losses.expected(whole), *_lost_rotation(whole)))
 
 
@@ -117,29 +116,13 @@ def _entries(stream: Stream, new: Sequence[NewTrack], container: str, default: S
         elif stream.is_cover and container in covers.IN_A_COMMENT:
             yield Entry(stream, "picture")
         else:
-            # AVI has no place for H.264's headers but among the pictures
-            filters = ("bsf", f"{stream.codec}_mp4toannexb")
-            among = container == "avi" and stream.codec in ("h264", "hevc")
-            yield Entry(stream, "copy", default=flag, options=(filters,) if among else ())
+            options: tuple[tuple[str, str], ...] = ()
+            if container == "avi" and stream.codec in _AMONG_PICTURES:
+                options = (("bsf", f"{stream.codec}_mp4toannexb"), ("tag", _AMONG_PICTURES[stream.codec]))
+            yield Entry(stream, "copy", default=flag, options=options)
     if made is not None:
         is_default = stream.index == default.index if default is not None else False if made.beside else None
         yield Entry(stream, "encode", made.codec.encoder, new=made, default=is_default)
-
-
-def _with_own_tags(film: FilmPlan) -> tuple[FilmPlan, list[str]]:
-    """Return the plan with the four letters by which players know Dolby Vision, where this ffmpeg can write them."""
-    ours = [entry for entry in film.entries if entry.action == "copy" and entry.stream.tag in _DOLBY_VISION]
-    if not ours or film.container not in MOV_FAMILY:
-        return film, []
-    kept = {entry: replace(entry, options=(*entry.options, ("tag", entry.stream.tag or ""))) for entry in ours}
-    wanted = replace(film, entries=tuple(kept.get(entry, entry) for entry in film.entries))
-    if _refusal(wanted) is None or _refusal(film) is not None:
-        return wanted, []
-    return film, [
-        f"the picture's tag {entry.stream.tag} becomes {_DOLBY_VISION[entry.stream.tag or '']}: this ffmpeg cannot "
-        "write it, and players that go by the tag show no Dolby Vision"
-        for entry in ours
-    ]
 
 
 def _in_places(entries: list[Entry], container: str) -> tuple[list[Entry], list[str]]:
@@ -172,8 +155,8 @@ def _fitted(whole: FilmPlan) -> tuple[FilmPlan, list[str]]:
             fitting.append(fits)
         elif any(new.beside and new.source.index == entry.stream.index for new in whole.new):
             raise OutputError(
-                f"a '{whole.container}' file cannot keep the original sound beside the new one: choose another kind of "
-                "file with -o, such as .mkv, or leave --keep-original away"
+                f"a '{whole.container}' file cannot keep the original sound beside the new one: leave --keep-original "
+                f"away, or {elsewhere(whole.container)}"
             )
         if note is not None:
             notes.append(note)
@@ -183,7 +166,7 @@ def _fitted(whole: FilmPlan) -> tuple[FilmPlan, list[str]]:
         several = f"{len(whole.new)} sound tracks of " if len(whole.new) > 1 else ""
         raise OutputError(
             f"{several}'{whole.media.path}' cannot be written as a '{whole.container}' file ({refused}): "
-            "give -o the suffix .mkv"
+            f"{elsewhere(whole.container)}"
         )
     return fitted, notes
 
@@ -213,7 +196,7 @@ def _fit(entry: Entry, film: FilmPlan) -> tuple[Entry | None, str | None]:
     if stream.kind == "video" and not stream.is_cover:
         raise OutputError(
             f"the {stream.codec} picture of '{film.media.path}' does not go into a '{film.container}' file ({why}): "
-            "choose another kind of file with -o, such as .mkv"
+            f"{elsewhere(film.container)}"
         )
     return None, _left_behind(stream, film.container)
 
@@ -294,46 +277,6 @@ def _tried(film: FilmPlan, file: Hashable) -> str | None:
     why = complaint(finished.log) or "no reason given"
     if may_pass(finished.status, finished.log):
         raise Passing(why)
-    return why
-
-
-def _check_packets(film: FilmPlan) -> None:
-    """Try what only the first packets can show, where a film changes its kind or has no times that last.
-
-    Raises:
-        OutputError: they cannot be written.
-    """
-    media = film.media
-    if is_same_kind(film.container, media) and keeps_time_stamps(media):
-        return
-    why = _tried_packets(replace(film, notes=()), fingerprint(media.path))
-    if why is not None:
-        raise OutputError(
-            f"the streams of '{media.path}' do not go into a '{film.container}' file ({why}): "
-            "choose another kind of file with -o, such as .mkv"
-        )
-
-
-@remembered(256)
-def _tried_packets(film: FilmPlan, file: Hashable) -> str | None:
-    new = next(entry for entry in film.entries if entry.new is not None)
-    # of a stream that begins late, the first packets may lie behind the whole film
-    early = [
-        entry for entry in film.entries
-        if entry.action == "copy" and not entry.stream.is_unseen and not entry.stream.is_cover
-        and (entry.stream.kind == "video" or (entry.stream.kind == "audio" and entry.stream.sample_rate))
-    ]  # fmt: skip
-    if not early:
-        return None
-    tried = replace(film, new=(new.new,) if new.new is not None else (), entries=(new, *early))
-    with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
-        command = build(tried, _trial_file(film, Path(folder)), {}, packets=_TRIAL_PACKETS)
-        finished = process.run(command, stdin=b"")
-    if finished.status == 0:
-        return None
-    why = complaint(finished.log) or "no reason given"
-    if may_pass(finished.status, finished.log):
-        raise Passing(None)
     return why
 
 

@@ -20,6 +20,10 @@ def found(film: FilmPlan, new: Media) -> Iterator[str]:
     """Yield notes about what is not in the finished film, and was in the old one."""
     yield from tags.lost(film, new)
     yield from programs.changed(film, new)
+    before, after = film.media.chapters, new.chapters
+    if before > after and not film.alone:
+        kept = f"only {after} of the {before} chapters are" if after else f"the {before} chapters are not"
+        yield f"{kept} in the new film: this ffmpeg writes no others into a '{film.container}' file"
 
 
 def _of_streams(film: FilmPlan) -> Iterator[str]:

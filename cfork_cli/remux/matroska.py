@@ -1,22 +1,16 @@
-"""Carry what ffmpeg does not know of Matroska files from the old film into the finished new one.
-
-ffmpeg leaves the head of the file between its list of elements and the first cluster; what is written anew there has
-the same room, and what does not fit goes to the end of the file, as mkvpropedit does it. No cluster is touched.
-"""
+"""Carry what ffmpeg does not know of Matroska files from the old film into the finished new one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 from cfork_cli.media import ebml, matroska
 from cfork_cli.media.matroska import Headers
-from cfork_cli.remux import tags
+from cfork_cli.remux import matroska_head, tags
 from cfork_cli.remux.plan import Entry, FilmPlan
 
-_SIZE_BYTES = 8
 _OF_FFMPEG = ("DURATION", "ENCODER")
 """Tags of a track that only the new file's own are right of."""
 
@@ -97,25 +91,36 @@ def rewrite(target: Path, old: Headers, places: Sequence[int], entries: Sequence
     """
     with target.open("r+b") as file:
         try:
-            layout = _layout(file)
-        except ValueError:
+            layout = matroska_head.read(file)
+            is_whole = _changed(layout.parts, target, old, places, [one for one in entries if _is_track(one)])
+        except ValueError:  # broken elements, in the old film perhaps
             return False
-        head = layout.parts
-        found = [inner for name, inner in ebml.children(head[matroska.TRACKS]) if name == matroska.TRACK]
-        if len(found) != len(places) or max(places, default=0) >= len(old.tracks):
-            return False
-        head[matroska.TRACKS] = ebml.whole(
-            (matroska.TRACK, _track(track, old.tracks[place])) for track, place in zip(found, places, strict=True)
-        )
-        if old.chapters:
-            head[matroska.CHAPTERS] = ebml.whole((matroska.EDITION, one) for one in old.chapters)
-        if old.has_rich_tags() and entries:
-            new = matroska.read(target)
-            told = _tags(old, new, _matches(old, new, places), places, [one for one in entries if _is_track(one)])
-            if old.title is not None:  # ffmpeg takes the tag of that name for it
-                head[matroska.INFO] = _with(head[matroska.INFO], {matroska.TITLE: old.title})
-            head[matroska.TAGS] = ebml.whole((matroska.TAG, one) for one in told)
-        return _write(file, layout)
+        return is_whole and matroska_head.write(file, layout)
+
+
+def _changed(
+    head: dict[bytes, bytes], target: Path, old: Headers, places: Sequence[int], entries: Sequence[Entry]
+) -> bool:
+    """Change the parts of a file's head; returns whether the tracks are those that were expected.
+
+    Raises:
+        ValueError: elements are broken.
+    """
+    found = [inner for name, inner in ebml.children(head[matroska.TRACKS]) if name == matroska.TRACK]
+    if len(found) != len(places) or max(places, default=0) >= len(old.tracks):
+        return False
+    head[matroska.TRACKS] = ebml.whole(
+        (matroska.TRACK, _track(track, old.tracks[place])) for track, place in zip(found, places, strict=True)
+    )
+    if old.chapters:
+        head[matroska.CHAPTERS] = ebml.whole((matroska.EDITION, one) for one in old.chapters)
+    if old.has_rich_tags() and entries:
+        new = matroska.read(target)
+        told = _tags(old, new, _matches(old, new, places), places, entries)
+        head[matroska.TAGS] = ebml.whole((matroska.TAG, one) for one in told)
+        if old.title is not None:  # ffmpeg takes the tag of that name for it
+            head[matroska.INFO] = _with(head[matroska.INFO], {matroska.TITLE: old.title})
+    return True
 
 
 def _is_carried(film: FilmPlan) -> bool:
@@ -238,106 +243,3 @@ def _name(simple: bytes) -> str:
 
 def _tracks_of(targets: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, ...]:
     return tuple(content.lstrip(b"\0") for name, content in targets if name == matroska.TARGET_TRACK)
-
-
-@dataclass
-class _Layout:
-    """The head of a file. parts: name -> content. begin, end: the room for them. cues: where those are, in the
-    segment."""
-
-    segment: int
-    size_at: int
-    begin: int
-    end: int
-    parts: dict[bytes, bytes]
-    cues: int | None
-
-
-def _layout(file: BinaryIO) -> _Layout:
-    """Take the head of a file apart.
-
-    Raises:
-        ValueError: it is not as ffmpeg writes it.
-    """
-    segment = matroska.segment_begin(file)
-    places = {name: (begin, end) for name, begin, end in matroska.top_elements(file)}
-    place, parts = segment, dict[bytes, bytes]()
-    while True:
-        name, size, begin = ebml.read_head_at(file, place)
-        if name == matroska.CLUSTER:
-            break
-        if size is None:
-            raise ValueError("an element without end before the first cluster")
-        if name not in (matroska.SEEK_HEAD, ebml.VOID):
-            file.seek(begin)
-            parts[name] = ebml.whole(ebml.children(file.read(size)))  # without its checksum
-        place = begin + size
-    if not {matroska.INFO, matroska.TRACKS} <= parts.keys() or matroska.CUES in parts:
-        raise ValueError("no head as ffmpeg writes it")
-    cues = None
-    if matroska.CUES in places:
-        # its head is as long as ffmpeg makes it: found by looking back
-        begin, end = places[matroska.CUES]
-        cues = next(
-            begin - back - segment for back in range(5, 13) if _begins_at(file, begin - back, matroska.CUES, begin, end)
-        )
-    return _Layout(segment, segment - _SIZE_BYTES, segment, place, parts, cues)
-
-
-def _begins_at(file: BinaryIO, place: int, name: bytes, begin: int, end: int) -> bool:
-    try:
-        found, size, inside = ebml.read_head_at(file, place)
-    except ValueError:
-        return False
-    return (found, inside) == (name, begin) and size == end - begin
-
-
-def _write(file: BinaryIO, layout: _Layout) -> bool:
-    """Write the head: the list of elements, then those that fit, the rest at the file's end. Returns whether the tracks
-    fit, before anything is written."""
-    order = [matroska.INFO, matroska.TRACKS]
-    order += [name for name in layout.parts if name not in (*order, matroska.CHAPTERS, matroska.TAGS)]
-    order += [name for name in (matroska.CHAPTERS, matroska.TAGS) if name in layout.parts]
-    encoded = {name: ebml.element(name, ebml.with_checksum(layout.parts[name]), _SIZE_BYTES) for name in order}
-    room = layout.end - layout.begin
-    longest_list = len(_seek_head(dict.fromkeys([*encoded, matroska.CUES], 2**40)))
-    inside: list[bytes] = []
-    used = longest_list + 2
-    for name in order:
-        # two bytes more, so that what is left over can be filled
-        if used + len(encoded[name]) + 2 <= room:
-            inside.append(name)
-            used += len(encoded[name])
-    if not {matroska.INFO, matroska.TRACKS} <= set(inside):
-        return False
-    at, place = {}, longest_list + 2
-    for name in inside:
-        at[name] = place
-        place += len(encoded[name])
-    end = file.seek(0, 2)
-    for name in order:
-        if name not in inside:
-            at[name] = end - layout.segment
-            file.write(encoded[name])
-            end += len(encoded[name])
-    if layout.cues is not None:
-        at[matroska.CUES] = layout.cues
-    seeks = _seek_head(at)
-    head = seeks + ebml.void(longest_list + 2 - len(seeks))
-    body = b"".join(encoded[name] for name in inside)
-    file.seek(layout.begin)
-    file.write(head + body + ebml.void(room - len(head) - len(body)))
-    file.seek(layout.size_at)
-    raw = file.read(_SIZE_BYTES)
-    if raw[:1] == b"\x01" and raw != b"\x01" + b"\xff" * 7:
-        file.seek(layout.size_at)
-        file.write(ebml.size(end - layout.segment, _SIZE_BYTES))
-    return True
-
-
-def _seek_head(at: Mapping[bytes, int]) -> bytes:
-    seeks = b"".join(
-        ebml.element(matroska.SEEK, ebml.element(matroska.SEEK_ID, name) + ebml.number(matroska.SEEK_POSITION, place))
-        for name, place in sorted(at.items(), key=lambda one: one[1])
-    )
-    return ebml.element(matroska.SEEK_HEAD, ebml.with_checksum(seeks))

@@ -17,6 +17,8 @@ result: cfork.Result = cfork.remix("a.mkv", dialogue=6, music="-10", separator=s
 print(result.output.name, result.speed, result.notes)
 media: cfork.Media = cfork.probe("a.mkv")
 print([track.language for track in media.audio])
+cfork.remix("a.mkv", dialogue=3, loudness=-16)
+cfork.dub("a.mkv", ["voice.wav", ("line.wav", "1:02.5")], language="spa", progress=show)
 planned = cfork.plan("a.mkv", music=-3)
 print(planned.lines, planned.facts["codec"])
 sound = np.zeros((2, 48_000), np.float32)

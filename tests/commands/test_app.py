@@ -87,8 +87,8 @@ def function_of(words: list[str]) -> Callable:
 @pytest.mark.parametrize(
     "name",
     [
-        "remix", "separate", "info", "evaluate", "models", "models list", "models pull", "models info", "models verify",
-        "models convert",
+        "remix", "separate", "info", "dub", "plot", "evaluate", "models", "models list", "models pull", "models info",
+        "models verify", "models convert",
     ],
 )  # fmt: skip
 def test_every_option_is_explained(cfork: Command, name: str) -> None:
@@ -558,7 +558,7 @@ def test_the_installed_command(films_here: Path, place: Path) -> None:
 
 
 def test_a_process_ends_with_the_exit_code(place: Path) -> None:
-    ran = finish(start("remix", "missing.mkv"))
+    ran = finish(start("remix", "missing.mkv", "--dialog", "3"))
     assert ran == Ran(3, "", "cfork: 'missing.mkv' does not exist: check the name\n")
 
 

@@ -34,6 +34,20 @@ def test_the_examples_run_one_after_the_other(
         assert ran.code == 0, f"{line}: {ran.err}"
 
 
+@pytest.mark.parametrize("name", ["remix", "separate", "presets"])
+def test_the_examples_of_the_help_run(
+    cfork: Callable[..., Ran], place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv("CFORK_CONFIG", str(tmp_path / "config"))
+    make(place / "movie.mkv", Sound("flac", samples=noise(2, 48_000)), seconds=1)
+    source = (ROOT / "cfork_cli" / "commands" / f"{name}.py").read_text(encoding="utf-8")
+    examples = re.findall(r"^    Example: cfork (.*?)(?: >.*)?$", source, re.MULTILINE)
+    assert examples
+    for line in examples:
+        ran = cfork(*shlex.split(line), *([] if name == "presets" else ["--dry-run"]))
+        assert ran.code == 0, f"{line}: {ran.err}"
+
+
 def test_the_list_of_filters_is_the_list() -> None:
     listed = re.search(r"<!-- allowed -->(.*?)<!-- /allowed -->", TEXT, re.DOTALL)
     assert listed is not None

@@ -69,7 +69,7 @@ HELPFUL = [
     ("remix movie.mkv out.mkv", 2, "'out.mkv' is left over: if it is the output, say -o out.mkv"),
     ("separate movie.mkv stems", 2, "say -o stems"),
     ("remix movie.mkv --dialog 6 -o quiet", 2, "-o quiet.mkv is a film, -o quiet/ a folder for it"),
-    ("remix movie.mkv --dialog 6 -o new/", 4, "the directory 'new' does not exist: make it first"),
+    ("remix movie.mkv --dialog 6 -o no/new/", 4, "'no/new' cannot be made (No such file or directory)"),
     ("separate movie.mkv -o st.zip", 2, "give a folder such as st/, or stems.mka"),
     ("separate movie.mkv -o a --stem no_dialogue", 2, "--stem dialogue --residual file"),
     ("remix https://example.org/movie.mkv --dialog 6", 3, "yt-dlp -o - 'https://example.org/movie.mkv' | cfork"),

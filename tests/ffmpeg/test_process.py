@@ -93,7 +93,8 @@ def test_a_flood_on_standard_error_blocks_nobody(tmp_path: Path) -> None:
     finished = process.run([str(loud)], timeout=250)
     assert finished.output == b"out\n"
     assert finished.log.endswith("noise 99999\n")
-    assert len(finished.log) == process.LOG_BYTES
+    assert process.LOG_BYTES - 20 < len(finished.log) <= process.LOG_BYTES
+    assert finished.log.startswith("noise ")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems give their pipes no size")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.films import ffmpeg, ffmpeg_program
 
 from cfork_cli.filters.chain import ALLOWED, parse_chain
 from cfork_cli.filters.effect import FilterEffect
@@ -76,6 +77,22 @@ def test_late_filters_in_a_chain_leave_a_click_where_it_was() -> None:
         near = np.abs(found[0, place - 300 : place + 300])
         assert near.argmax() == 300
     assert np.abs(found[0, :300]).argmax() == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["highpass=f=300,volume=-3dB", "aecho=0.8:0.9:60|90:0.3|0.2, lowpass = f=5000",
+     "volume=0.5:enable='between(t,0.5,1)'",
+     "acompressor=threshold=-30dB:ratio=4", "aeval=exprs='val(0)*0.5+val(1)*0.5|val(1)':c=same",
+     "pan=stereo|c0=0.5*c0+0.5*c1|c1=c1,equalizer=f=1000:t=q:w=1:g=6"],
+)  # fmt: skip
+def test_a_chain_is_what_ffmpeg_makes_of_it(text: str) -> None:
+    """ffmpeg reads the same text with its own reader, in a process of its own."""
+    raw = ("-f", "f32le", "-ar", str(RATE), "-ac", "2")
+    given = np.ascontiguousarray(SOUND.T, "<f4").tobytes()
+    made = ffmpeg(*raw, "-i", "pipe:0", "-af", text, *raw, "pipe:1", stdin=given, program=ffmpeg_program("wheels"))
+    expected = np.frombuffer(made, "<f4").reshape(-1, 2).T[:, : SOUND.shape[1]]
+    np.testing.assert_allclose(through(text), expected, atol=2e-6)
 
 
 def test_nothing_asked_is_nothing_done() -> None:

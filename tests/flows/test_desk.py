@@ -166,13 +166,13 @@ def test_through_pipes(told: np.ndarray, place: Path, cfork: Command) -> None:
 def test_stems_with_effects(cfork: Command, place: Path, told: np.ndarray) -> None:
     """On the stems that are written; the mixture beside them is the film's own, the residual what it was."""
     ran = cfork("separate", "a.wav", "-o", "stems", "--stem", "music", "--stem", "effects", "--mixture", "--residual",
-                "file", "--music-fx", f"{LATE},volume=2", "--duck", "effects:6.0206", "--json")  # fmt: skip
+                "file", "--music-fx", f"{LATE},volume=0.5", "--duck", "effects:6.0206", "--json")  # fmt: skip
     assert ran.code == 0, ran.err
     found = {path.stem: samples(path) for path in (place / "stems").iterdir()}
-    for name, factor in {"mixture": 1, "music": 1, "effects": 0.1, "residual": 0.3}.items():
+    for name, factor in {"mixture": 1, "music": 0.25, "effects": 0.1, "residual": 0.3}.items():
         np.testing.assert_allclose(found[name], told * factor, atol=1e-4)
     assert "do not add up" in ran.result["notes"][0]
-    assert ran.result["effects"]["music"]["filters"] == f"{LATE},volume=2"
+    assert ran.result["effects"]["music"]["filters"] == f"{LATE},volume=0.5"
 
 
 def test_one_stem_into_a_pipe(told: np.ndarray) -> None:

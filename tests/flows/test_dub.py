@@ -12,6 +12,7 @@ from support.commands import Ran, echo_network, listing
 from support.films import Sound, make, noise
 from support.readings import packets, samples
 
+import cfork
 from cfork_cli.flows import network as networks
 from cfork_cli.input.loudness import lufs_of
 from cfork_cli.media.probe import probe
@@ -92,6 +93,15 @@ def test_music_and_effects_alone(cfork: Command, place: Path, film: Path) -> Non
     assert [one.title for one in probe(place / "movie.cfork.mkv").audio] == [None, "Music and effects"]
     assert cfork("dub", "movie.mkv", "--me", "-o", "me.mka").code == 0
     assert [len(probe(place / "me.mka").streams), *samples(place / "me.mka").shape] == [1, 2, 3 * RATE]
+
+
+def test_from_python(place: Path, film: Path) -> None:
+    voice(place / "voice.wav", 0.5)
+    result = cfork.dub(film, [("voice.wav", 1.5)], language="Spanish", level=-3)
+    found = np.abs(added(place, film)).max(axis=0) > 1e-3
+    assert np.flatnonzero(found)[0] / RATE == pytest.approx(1.5, abs=0.01)
+    assert (result.output.name, result.facts["new_language"]) == ("movie.cfork.mkv", "spa")
+    assert cfork.dub(film, output="me.mka").output.name == "me.mka"
 
 
 def test_surround_voices_come_from_the_center(cfork: Command, place: Path) -> None:

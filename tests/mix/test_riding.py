@@ -66,7 +66,11 @@ def test_music_does_not_come_up_between_words() -> None:
 def test_the_voice_is_raised_by_what_it_lacks_and_slowly() -> None:
     found = curve(Boost(7), TALK, MUSIC)
     assert found[80] == pytest.approx(10)  # 3 LU under the music, 7 over it are wanted
-    assert np.abs(np.diff(found)).max() <= riding.BOOST_DB_A_SECOND * 0.1 + 1e-9
+    slope = np.abs(np.diff(found))
+    assert slope.max() <= 12 / 10 + 1e-9  # 12 dB within a second, before the first word
+    assert slope[50:109].max() <= riding.BOOST_DB_A_SECOND * 0.1 + 1e-9
+    assert (found[:38] == 0).all()
+    assert (found[140:190] == 0).all()
     assert (found >= 0).all()
     assert found.max() <= riding.MOST_BOOST_DB
 

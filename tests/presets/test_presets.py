@@ -43,6 +43,11 @@ def test_ours_are_whole_and_come_back_from_toml(name: str) -> None:
     assert read(write(preset), name, "built in") == preset
 
 
+def test_every_file_of_ours_is_listed() -> None:
+    folder = Path(store.__file__).parent / "built_in"
+    assert {path.stem for path in folder.glob("*.toml")} == set(store._BUILT_IN)
+
+
 def test_every_setting_comes_back_from_toml() -> None:
     assert read(write(FULL), "mine", "here") == FULL
 

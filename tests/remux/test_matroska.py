@@ -12,11 +12,13 @@ from typing import Any
 import av
 import pytest
 from support import mkv
+from support.films import ffmpeg
 from support.readings import packets
 from support.rewritten import rewritten
 
 from cfork_cli.media import ebml, matroska
 from cfork_cli.remux import matroska as carrying
+from cfork_cli.remux import matroska_head
 
 LANGUAGES = ("und", "pt-BR", "en", "zh-Hant")
 EVERYTHING: dict[str, Any] = {
@@ -86,6 +88,18 @@ def test_other_files_do_not_keep_it_and_the_user_is_told(tmp_path: Path, asked: 
     assert carrying.is_special(matroska.read(path))
 
 
+def test_pieces_keep_what_belongs_to_the_tracks(tmp_path: Path) -> None:
+    path = mkv.special(tmp_path / "a.mkv", **EVERYTHING)
+    piece = tmp_path / "piece.mkv"
+    ffmpeg("-i", path, "-map", "0", "-c", "copy", "-t", "1", piece)
+    notes = carrying.carry_to_piece(path, piece)
+    new = matroska.read(piece)
+    assert new.languages() == [None, "pt-BR", "en", "zh-Hant"]
+    assert (new.disabled(), new.cropped()) == ([False, False, True, False], [True, False, False, False])
+    assert ["ordered" in note or "tags in tags" in note for note in notes] == [True, True]
+    assert len(packets(piece, "v:0")) == 25
+
+
 def test_ordinary_files_are_left_as_ffmpeg_wrote_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> bool:
         raise AssertionError
@@ -95,7 +109,7 @@ def test_ordinary_files_are_left_as_ffmpeg_wrote_them(tmp_path: Path, monkeypatc
 
 
 def test_what_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carrying, "_write", lambda *_: False)
+    monkeypatch.setattr(matroska_head, "write", lambda *_: False)
     _, _, notes = rewritten(mkv.special(tmp_path / "a.mkv", **EVERYTHING), tmp_path / "b.mkv")
     assert len(notes) == 5
 
@@ -132,6 +146,21 @@ def test_mkvmerge_sees_the_same(tmp_path: Path) -> None:
     assert [one for one in seen[0] if one != ("und", True, "und")] == [
         one for one in seen[1] if one not in ((None, True, "und"), (None, True, None))
     ]
+
+
+def test_unknown_and_broken_tags_spoil_nothing(tmp_path: Path) -> None:
+    """Old files have tags of an earlier layout; others are broken within."""
+    path = mkv.special(tmp_path / "a.mkv", LANGUAGES, tags=True)
+    data = path.read_bytes()
+    old_layout = mkv.element("7373", mkv.element("73c5", b"J\x08"))
+    assert len(old_layout) < len(mkv.SEASON)
+    room = mkv.element("ec", bytes(len(mkv.SEASON) - len(old_layout) - 9))
+    path.write_bytes(data.replace(mkv.SEASON, old_layout + room))
+    assert matroska.read(path).languages()[1] == "pt-BR"
+    assert rewritten(path, tmp_path / "b.mkv")[2] == ()
+    broken = mkv.SEASON.replace(bytes.fromhex("67c801"), bytes.fromhex("67c800"))
+    path.write_bytes(data.replace(mkv.SEASON, broken))
+    assert any("tags in tags" in note for note in rewritten(path, tmp_path / "c.mkv")[2])
 
 
 def test_damaged_files_tell_nothing(tmp_path: Path) -> None:

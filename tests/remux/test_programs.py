@@ -27,10 +27,13 @@ def recording(path: Path, options: Sequence[str] = ()) -> Path:
     return make(path, Sound("mp2"), Sound("ac3"), picture="mpeg2video", seconds=0.6, options=options)
 
 
-def test_programs_and_numbers_of_streams_stay(tmp_path: Path) -> None:
+@pytest.mark.parametrize("route", ["system", "wheels"], indirect=True)
+def test_programs_and_numbers_of_streams_stay(route: str, tmp_path: Path) -> None:
     path = recording(tmp_path / "a.ts", TWO)
     old, new, notes = rewritten(path, tmp_path / "b.ts", 1)
-    assert [(one.number, one.table_id, one.streams) for one in old.programs] == [(5, 257, (0, 1)), (7, 258, (2,))]
+    tables = (257, 258) if old.programs[0].table_id else (None, None)  # PyAV does not tell
+    assert [(one.number, one.table_id) for one in old.programs] == list(zip((5, 7), tables, strict=True))
+    assert [one.streams for one in old.programs] == [(0, 1), (2,)]
     assert [one.tags.get("service_name") for one in old.programs] == ["One", "Zwei"]
     assert new.programs == old.programs
     assert [dict(one.tags) for one in new.programs] == [dict(one.tags) for one in old.programs]

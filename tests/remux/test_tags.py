@@ -83,3 +83,11 @@ def test_m4a_and_mp2_tell_what_they_lose(tmp_path: Path) -> None:
     for name, codec, lost in (("new.m4a", "aac", "MOOD"), ("new.mp2", "mp2", "artist, MOOD")):
         _, _, notes = rewritten(path, tmp_path / name, wanted=codec)
         assert any(note.endswith(f"file: {lost}") for note in notes), notes
+
+
+def test_chapters_that_a_container_does_not_keep_are_told(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mka", Sound("ac3"), picture=None, chapters=True)
+    for name, told in (("new.ac3", True), ("new.mka", False)):
+        _, new, notes = rewritten(path, tmp_path / name)
+        assert (new.chapters == 2) != told
+        assert any("the 2 chapters are not in the new film" in note for note in notes) == told

@@ -77,6 +77,7 @@ def special(
     editions: Sequence[bytes] = (),
     tags: bool = False,
     fonts: bool = False,
+    encrypted: bool = False,
 ) -> Path:
     """Make a film with a picture, two sounds and subtitles, and these properties. disabled: a track, from 0."""
     made = make(
@@ -96,6 +97,9 @@ def special(
                 parts = [(one, inner) for one, inner in split(track) if one != b"\xb9"]
                 uids.append(dict(parts)[bytes.fromhex("73c5")])
                 more = [element("b9", 0)] if number == disabled else []
+                if encrypted and number == 1:
+                    key = element("5035", element("47e1", 5))
+                    more.append(element("6d80", element("6240", element("5033", 1), key)))
                 more += [element("22b59d", languages[number])] if number < len(languages) else []
                 if cropped and number == 0:
                     edges = b"".join(element(edge, 4) for edge in ("54aa", "54bb"))

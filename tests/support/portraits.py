@@ -222,8 +222,12 @@ def _first_picture(path: Path, index: int) -> dict[str, Any]:
         frame = next(iter(file.decode(file.streams[index])), None)
         if frame is None:
             return {}
+        # of time codes, the decoder fills in less than it hands out
         side = {data.type.name: hashlib.md5(bytes(data)).hexdigest() for data in frame.side_data}
-        return {"rotation": frame.rotation, **{k: v for k, v in side.items() if k not in ("SEI_UNREGISTERED",)}}
+        return {
+            "rotation": frame.rotation,
+            **{k: v for k, v in side.items() if k not in ("SEI_UNREGISTERED", "S12M_TIMECODE")},
+        }
 
 
 def _tags(tags: Mapping[str, str]) -> dict[str, str]:
