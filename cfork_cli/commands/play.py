@@ -76,11 +76,11 @@ def play(
             server = stack.enter_context(Server(session, port))
             for warning in session.warnings:
                 console.note(warning)
-            console.out(server.url)
-            if open_browser and not _opened(server.url):
-                console.note("no browser could be opened: open the address by hand")
-            console.say("It ends when the page is closed, or with Ctrl-C.")
             with suppress(KeyboardInterrupt):  # the usual way to end it
+                console.out(server.url)
+                if open_browser and not _opened(server.url):
+                    console.note("no browser could be opened: open the address by hand")
+                console.say("It ends when the page is closed, or with Ctrl-C.")
                 server.wait()
 
 

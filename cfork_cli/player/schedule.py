@@ -11,8 +11,8 @@ from cfork_cli.player.take import FADE
 AHEAD_SECONDS = 300.0
 """Separated ahead of the playhead; no further, so that a film that is paused lets the computer rest."""
 
-SHORT_SECONDS, LONGEST_SECONDS = 5.0, 24.0
-"""Free windows, without their context."""
+FIRST_SECONDS, SHORT_SECONDS, LONGEST_SECONDS = 3.2, 5.0, 24.0
+"""Free windows, without their context: what is wanted at once, the shortest after that, and the longest."""
 
 LEAST_GAIN_SECONDS = 10.0
 """A window of the grid that brings less new sound than this is not worth it."""
@@ -99,7 +99,7 @@ def step(
     """
     rate = lattice.rate
     start = max(0, begin - FADE)
-    allowed = SHORT_SECONDS if fresh and soon < 1.0 else max(SHORT_SECONDS, SHARE * (soon - SLACK_SECONDS) * speed)
+    allowed = FIRST_SECONDS if fresh and soon < 1.0 else max(SHORT_SECONDS, SHARE * (soon - SLACK_SECONDS) * speed)
     number = lattice.reaching(start)
     window = (lattice.ends[number] - lattice.begins[number]) / rate
     stop = lattice.ends[number] if until is None else min(until, lattice.ends[number])

@@ -28,9 +28,12 @@ def test_a_film_of_the_web_is_remixed_into_the_current_folder(
     film = make(tmp_path / "a film.mkv", Sound("flac"), seconds=2)
     with serving() as server:
         server.files["/a%20film.mkv"] = server.files["/a film.mkv"] = film.read_bytes()
-        done = cfork("remix", f"{server.url}/a%20film.mkv")
-    assert done.code == 0, done.err
-    (written,) = list(place.iterdir())
+        (place / "out").mkdir()
+        for output in ((), ("-o", "out/")):
+            done = cfork("remix", f"{server.url}/a%20film.mkv", "--dialog", "0", *output)
+            assert done.code == 0, done.err
+    (written,) = place.glob("*.mkv")
+    assert [one.name for one in (place / "out").iterdir()] == [written.name]
     assert written.name.startswith("a film")
     assert written.name.endswith(".cfork.mkv")
     assert (samples(written) == samples(film)).all()
@@ -39,7 +42,7 @@ def test_a_film_of_the_web_is_remixed_into_the_current_folder(
 def test_what_cannot_be_fetched_is_told_in_one_line(cfork: Callable[..., Ran], place: Path) -> None:
     pytest.importorskip("yt_dlp")
     with serving() as server:
-        for command in (["remix"], ["play", "--no-browser"]):
+        for command in (["remix", "--dialog", "3"], ["play", "--no-browser"]):
             done = cfork(*command, f"{server.url}/none.mkv")
             assert done.code == 3
             (line,) = done.lines
@@ -59,7 +62,7 @@ def test_without_yt_dlp_it_says_how_to_get_it(
     cfork: Callable[..., Ran], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "yt_dlp", None)
-    for command in (["remix"], ["play", "--no-browser"]):
+    for command in (["remix", "--dialog", "3"], ["play", "--no-browser"]):
         done = cfork(*command, "https://example.org/film")
         assert done.code == 2
         assert "pip install 'cfork[url]'" in done.err

@@ -89,13 +89,13 @@ def test_wherever_one_jumps_the_sound_is_in_its_place_and_joints_are_not_heard(t
 def test_the_next_run_finds_the_fragments_and_needs_no_network(tmp_path: Path) -> None:
     path = make(tmp_path / "a.mka", Sound("flac"), seconds=4, picture=None)
     with session_of(path, tmp_path / "cache") as session:
-        first = fragment(session, 1)
+        first = fragment(session, 0)
         while len(session.work.store.done()) < session.work.count:
             session.work.fragment(3, 1)
         loudness = session.work.loudness
     with session_of(path, tmp_path / "cache", network=fake(lambda x: x / 0)) as session:
         assert session.state(0)["done"] == [[0, 4]] or session.state(0)["done"] == [(0, 4)]
-        assert np.array_equal(samples_of(session.work.fragment(1) or b""), first)
+        assert np.array_equal(samples_of(session.work.fragment(0) or b""), first)
         assert session.state(0)["levels"][0]["dialogue"][0] is not None
         assert session.work.store.facts()["lufs"] == loudness
 
@@ -127,10 +127,9 @@ def test_sound_of_every_kind_is_eight_channels_at_48_khz(layout: str, rate: int,
     sound = Sound("flac", layout, rate, samples=np.stack(tones).astype(np.float32), delay=delay)
     path = make(tmp_path / "a.mkv", sound, seconds=5)
     with session_of(path, tmp_path / "cache", network=fake(lambda x: 0.5 * x)) as session:
-        for index in (0, 3):
+        for index in (2, 3):
             found, plain = fragment(session, index), samples_of(session.work.plain(index))
-            inner = slice(round(delay * 48_000) + 500 if not index else 0, None)
-            assert np.abs(found[:2] - plain[:2])[:, inner].max() < 1e-3
+            assert np.abs(found[:2] - plain[:2]).max() < 1e-3
         assert np.abs(found[2:4]).max() > 0.05
         assert not samples_of(session.work.plain(0))[:, : max(0, round((delay - 0.1) * 48_000))].any()
 
