@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 _VALUE = "VALUE"
 """In a replacement: the word that follows the guess."""
 
-_LEVELS, _FILMS = ("remix",), ("remix", "separate", "info", "dub", "plot")
+_LEVELS, _FILMS = ("remix",), ("remix", "separate", "info", "dub", "plot", "play")
 
 OPTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     **dict.fromkeys(("--voice", "--voices", "--vocals", "--speech", "--dialogues", "--dialogs"),
@@ -75,8 +75,7 @@ COMMAND_ANSWERS: Mapping[str, str] = {
     "isolate": "cfork separate movie.mkv --stem dialogue -o voices.wav writes the voices alone",
     "demo": "cfork remix examples/night_train.mkv --dialog +6 --music -10 tries the example film",
     "preview": "cfork remix movie.mkv --dialog +6 --start 10:00 -t 30 writes half a minute to listen to",
-    "play": "cfork remix movie.mkv --dialog +6 -o - | mpv - plays while it works",
-    "gui": "cfork has no window; cfork remix movie.mkv --dialog +6 -o - | mpv - plays while it works",
+    "gui": "cfork play movie.mkv plays a film, with three sliders",
     "batch": 'for film in *.mkv; do cfork remix "$film" --dialog +6; done takes one film after the other',
     "list": "cfork models lists the networks; cfork info movie.mkv the tracks of a film",
     "convert": "cfork remix movie.mkv --dialog +6 -o movie.mp4 converts along the way",
