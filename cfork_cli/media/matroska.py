@@ -22,7 +22,7 @@ CHAPTERS, EDITION, CHAPTER, DISPLAY = (bytes.fromhex(one) for one in ("1043a770"
 TAGS, TAG, TARGETS, SIMPLE_TAG, TAG_NAME = (bytes.fromhex(one) for one in ("1254c367", "7373", "63c0", "67c8", "45a3"))
 ATTACHMENTS, ATTACHED_FILE, FILE_UID = (bytes.fromhex(one) for one in ("1941a469", "61a7", "46ae"))
 TARGET_TRACK, TARGET_FILE = bytes.fromhex("63c5"), bytes.fromhex("63c6")
-_EDITION_UID, _ORDERED = bytes.fromhex("45bc"), bytes.fromhex("45dd")
+_EDITION_UID, _EDITION_DEFAULT, _ORDERED = (bytes.fromhex(one) for one in ("45bc", "45db", "45dd"))
 _CHAPTER_UID, _CHAPTER_START, _CHAPTER_END = (bytes.fromhex(one) for one in ("73c4", "91", "92"))
 _CHAPTER_ENABLED, _CHAPTER_HIDDEN = bytes.fromhex("4598"), bytes.fromhex("98")
 _CHAPTER_TITLE, _CHAPTER_LANGUAGE = bytes.fromhex("85"), bytes.fromhex("437c")
@@ -74,6 +74,10 @@ class Headers:
     def has_rich_chapters(self) -> bool:
         """Return whether the chapters are more than a list of titles in no language."""
         return len(self.chapters) > 1 or any(not _is_plain_edition(edition) for edition in self.chapters)
+
+    def has_several_lists(self) -> bool:
+        """Return whether there are editions, chapters in chapters, hidden ones, or titles in several languages."""
+        return len(self.chapters) > 1 or any(not _is_one_list(edition) for edition in self.chapters)
 
     def has_rich_tags(self) -> bool:
         """Return whether a tag has tags of its own, a language, a level, or belongs to something but a track."""
@@ -186,16 +190,24 @@ def _is_plain_edition(edition: bytes) -> bool:
         if name == CHAPTER:
             if not _is_plain_chapter(content):
                 return False
-        elif name != _EDITION_UID and any(content):
+        elif name not in (_EDITION_UID, _EDITION_DEFAULT) and any(content):
             return False
     return True
 
 
-def _is_plain_chapter(chapter: bytes) -> bool:
+def _is_one_list(edition: bytes) -> bool:
+    return all(
+        _is_plain_chapter(content, any_language=True) for name, content in ebml.children(edition) if name == CHAPTER
+    )
+
+
+def _is_plain_chapter(chapter: bytes, *, any_language: bool = False) -> bool:
     displays = 0
     for name, content in ebml.children(chapter):
         if name == DISPLAY:
             displays += 1
+            if any_language:  # other containers have no place for it, and nobody misses it
+                continue
             inner = dict(ebml.children(content))
             if inner.get(_CHAPTER_LANGUAGE, b"eng").rstrip(b"\0") != b"und":
                 return False

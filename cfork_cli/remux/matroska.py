@@ -33,7 +33,7 @@ def _losses(old: Headers, name: str) -> Iterator[str]:
         yield f"{name} keep no cropping of the picture: track {_numbers(old.cropped())} shows its edges"
     if old.is_ordered():
         yield f"{name} keep no ordered chapters: the film plays from its start to its end"
-    elif old.has_rich_chapters():
+    elif old.has_several_lists():
         yield f"{name} keep one list of chapters: editions, chapters in chapters and languages of titles are lost"
     if old.has_rich_tags():
         yield f"{name} keep plain tags: levels, languages and tags in tags are lost"

@@ -51,7 +51,7 @@ def test_a_second_film_of_the_same_kind(
     counts = []
     for film in (*films, films[0]):
         starts.clear()
-        assert cfork("remix", film, "--dry-run", "--json").code == 0
+        assert cfork("remix", film, "--music", "-6", "--dry-run", "--json").code == 0
         counts.append(len(starts))
     assert counts[:2] == [first, second]
     assert counts[2] == 1  # a look whether it is still the same

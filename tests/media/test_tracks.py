@@ -20,7 +20,7 @@ def film(*tracks: Stream) -> Media:
 def sound(number: int, language: str | None = None, *flags: str, rate: int | None = 48_000) -> Stream:
     return Stream(
         number, "audio", number - 1, "aac", language=language, disposition=frozenset(flags), channels=2,
-        sample_rate=rate,
+        sample_rate=rate, sample_format="fltp",
     )  # fmt: skip
 
 
