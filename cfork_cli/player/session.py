@@ -36,6 +36,9 @@ FORGET_SECONDS = 100.0
 
 MOST_PAGES = 16
 
+VERSIONS = 10**9
+"""Of what is there, for each choice of a track: more than there will be."""
+
 
 @dataclass(frozen=True)
 class PlayOptions:
@@ -169,10 +172,12 @@ class Session:
             self._heads[page] = Playhead(min(max(0.0, seconds), self.seconds), now, playing)
         self.work.moved()
 
-    def left(self, page: str) -> None:
-        """A page was closed."""
+    def left(self, page: str) -> bool:
+        """A page was closed; return whether it was the last one: hidden ones are there, though they speak seldom."""
+        now = time.monotonic()
         with self._lock:
             self._heads.pop(page, None)
+            return all(now - head.said >= FORGET_SECONDS for head in self._heads.values())
 
     def heads(self) -> list[Playhead]:
         """Return where the pages are, that which spoke last first; before any has spoken, the film's begin."""
@@ -182,11 +187,12 @@ class Session:
 
     def state(self, since: int) -> dict[str, Any]:
         """Return what is there, and what is new since another version."""
-        work = self.work
-        version, new = work.store.news(since)
+        with self._lock:
+            work, epoch = self.work, self.epoch
+        version, new = work.store.news(since - epoch * VERSIONS)  # one of another track is none of this: all is new
         return {
-            "version": version,
-            "epoch": self.epoch,
+            "version": version + epoch * VERSIONS,
+            "epoch": epoch,
             "track": work.track.number,
             "done": runs(work.store.done()),
             "levels": [_levels(work.store.levels, begin, end) for begin, end in runs(new)],

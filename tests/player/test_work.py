@@ -100,6 +100,15 @@ def test_the_next_run_finds_the_fragments_and_needs_no_network(tmp_path: Path) -
         assert session.work.store.facts()["lufs"] == loudness
 
 
+def test_a_cache_of_a_few_fragments_is_enough_to_play(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mka", Sound("flac"), seconds=12, picture=None)
+    with session_of(path, tmp_path / "cache", cache_bytes=1_000_000) as session:
+        while len(session.work.store.done()) < session.work.count:
+            assert session.work.fragment(session.work.count - 1, 5) is not None or session.work.error is None
+        assert all(session.work.fragment(index) is not None for index in range(session.work.count))
+    assert sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*") if path.is_file()) <= 1_000_000
+
+
 def test_plain_sound_comes_before_any_stem(tmp_path: Path) -> None:
     path = make(tmp_path / "a.mka", Sound("flac", "5.1"), seconds=6, picture=None)
 
