@@ -40,6 +40,10 @@ VERSIONS = 10**9
 """Of what is there, for each choice of a track: more than there will be."""
 
 
+GUESSED = ("mp3", "aac", "ac3", "eac3", "dts", "loas", "mp2")
+"""Bare streams of sound: ffmpeg takes their length from the bit rate at the begin, and is wrong many times over."""
+
+
 @dataclass(frozen=True)
 class PlayOptions:
     """Options of a player.
@@ -275,17 +279,17 @@ def label(track: Stream) -> str:
 
 
 def length(media: Media, track: Stream) -> float:
-    """Return how long the film is, in seconds; where it does not say so, it is read once.
+    """Return how long the film is, in seconds; where it does not say so, or is guessed by ffmpeg, it is read once.
 
     Raises:
         InputError: it has no length at all.
     """
     seconds = media.duration_seconds
-    if not seconds:
+    if not seconds or media.container in GUESSED:
         try:
-            seconds = sound_seconds(media, track) - film_zero(media)
+            seconds = sound_seconds(media, track) - film_zero(media) or seconds
         except CforkError:
-            seconds = 0.0
+            seconds = seconds or 0.0
     if not seconds or seconds <= 0:
         raise InputError(f"'{media.path}' has no length, so it cannot be played: is it complete?")
     return float(seconds)
