@@ -11,6 +11,9 @@ from cfork_cli.player.take import FADE
 AHEAD_SECONDS = 300.0
 """Separated ahead of the playhead; no further, so that a film that is paused lets the computer rest."""
 
+LEAST_AHEAD_SECONDS = 3.0
+"""However many pages there are, and however little is kept."""
+
 FIRST_SECONDS, SHORT_SECONDS, LONGEST_SECONDS = 3.2, 5.0, 24.0
 """Free windows, without their context: what is wanted at once, the shortest after that, and the longest."""
 
@@ -45,6 +48,19 @@ class Step:
     number: int | None = None
     begin: int = 0
     end: int = 0
+
+
+def ahead_seconds(kept: float, heads: int) -> float:
+    """Return how far ahead of each playhead to work, so that what is new does not chase away what was just made.
+
+    Args:
+        kept: seconds of sound that find room. heads: how many there are.
+
+    >>> ahead_seconds(5000, 1), ahead_seconds(64, 1), ahead_seconds(64, 16)
+    (300.0, 40.0, 3.0)
+    """
+    room = kept / max(1, heads) - LONGEST_SECONDS  # a long window brings more than the one fragment that was missing
+    return min(AHEAD_SECONDS, max(LEAST_AHEAD_SECONDS, room))
 
 
 def target(

@@ -366,8 +366,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def quit(self, _: Any, __: Any, body: dict[str, Any]) -> None:
         """A page was closed, or all shall end."""
-        if body.get("closing"):
-            self.owner.session.left(str(body.get("page", ""))[:64])
+        if body.get("closing") and self.owner.session.left(str(body.get("page", ""))[:64]):
             self.owner.life.closed()
         self._nothing()
         if not body.get("closing"):

@@ -36,6 +36,13 @@ FORGET_SECONDS = 100.0
 
 MOST_PAGES = 16
 
+VERSIONS = 10**9
+"""Of what is there, for each choice of a track: more than there will be."""
+
+
+GUESSED = ("mp3", "aac", "ac3", "eac3", "dts", "loas", "mp2")
+"""Bare streams of sound: ffmpeg takes their length from the bit rate at the begin, and is wrong many times over."""
+
 
 @dataclass(frozen=True)
 class PlayOptions:
@@ -169,10 +176,12 @@ class Session:
             self._heads[page] = Playhead(min(max(0.0, seconds), self.seconds), now, playing)
         self.work.moved()
 
-    def left(self, page: str) -> None:
-        """A page was closed."""
+    def left(self, page: str) -> bool:
+        """A page was closed; return whether it was the last one: hidden ones are there, though they speak seldom."""
+        now = time.monotonic()
         with self._lock:
             self._heads.pop(page, None)
+            return all(now - head.said >= FORGET_SECONDS for head in self._heads.values())
 
     def heads(self) -> list[Playhead]:
         """Return where the pages are, that which spoke last first; before any has spoken, the film's begin."""
@@ -182,11 +191,12 @@ class Session:
 
     def state(self, since: int) -> dict[str, Any]:
         """Return what is there, and what is new since another version."""
-        work = self.work
-        version, new = work.store.news(since)
+        with self._lock:
+            work, epoch = self.work, self.epoch
+        version, new = work.store.news(since - epoch * VERSIONS)  # one of another track is none of this: all is new
         return {
-            "version": version,
-            "epoch": self.epoch,
+            "version": version + epoch * VERSIONS,
+            "epoch": epoch,
             "track": work.track.number,
             "done": runs(work.store.done()),
             "levels": [_levels(work.store.levels, begin, end) for begin, end in runs(new)],
@@ -269,17 +279,17 @@ def label(track: Stream) -> str:
 
 
 def length(media: Media, track: Stream) -> float:
-    """Return how long the film is, in seconds; where it does not say so, it is read once.
+    """Return how long the film is, in seconds; where it does not say so, or is guessed by ffmpeg, it is read once.
 
     Raises:
         InputError: it has no length at all.
     """
     seconds = media.duration_seconds
-    if not seconds:
+    if not seconds or media.container in GUESSED:
         try:
-            seconds = sound_seconds(media, track) - film_zero(media)
+            seconds = sound_seconds(media, track) - film_zero(media) or seconds
         except CforkError:
-            seconds = 0.0
+            seconds = seconds or 0.0
     if not seconds or seconds <= 0:
         raise InputError(f"'{media.path}' has no length, so it cannot be played: is it complete?")
     return float(seconds)

@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from pathlib import Path
 
@@ -28,7 +29,13 @@ HEAD_BYTES = 1 << 20
 """Read of the film's begin, and of its end, to know it again."""
 
 IN_MEMORY = 64
-"""Fragments that are kept where the disk takes none: about 24 MB."""
+"""Fragments that are kept where the disk takes none, or fewer: about 24 MB."""
+
+USUAL_BYTES = 400_000
+"""Of a fragment, before one was seen."""
+
+ABANDONED_SECONDS = 3600.0
+"""A half-written file of this age is of a run that was killed; a younger one may be of a run beside this one."""
 
 CHECK_BYTES = 64 << 20
 """After so much was written, the folders are counted again: another run may write too."""
@@ -75,6 +82,8 @@ class StemStore:
         self._edges: dict[tuple[int, str], np.ndarray] = {}
         self._on_disk: set[int] = set()
         self._fresh = CHECK_BYTES  # written since the last count
+        self._largest = 0  # bytes of a fragment
+        self._is_writable = most > 0
         self._changed = False
         self._journal: list[int] = []
         self._open()
@@ -87,7 +96,7 @@ class StemStore:
             for path in self.folder.iterdir():
                 if path.suffix == ".flac" and path.stem.isdigit() and int(path.stem) < self.count:
                     self._on_disk.add(int(path.stem))
-                elif path.suffix == ".part":
+                elif path.suffix == ".part" and time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
                     path.unlink(missing_ok=True)
             levels = np.load(self.folder / "levels.npy", allow_pickle=False)
             if levels.shape == self.levels.shape:
@@ -136,16 +145,22 @@ class StemStore:
             return None
         return data
 
+    @property
+    def holds(self) -> int:
+        """How many fragments find room: who asks for more at a time loses the first of them."""
+        return max(IN_MEMORY, self.most // (self._largest or USUAL_BYTES)) if self._is_writable else IN_MEMORY
+
     def put(self, index: int, data: bytes, levels: np.ndarray) -> None:
         """Keep a fragment, and its levels `[4]`, in dB."""
-        written = self._write(f"{index:06}.flac", data)
+        written = self._is_writable = self._write(f"{index:06}.flac", data)
         with self._lock:
+            self._largest = max(self._largest, len(data))
             self.levels[index] = levels
             self._changed = True
             self._journal.append(index)
             if written:
                 self._on_disk.add(index)
-            else:
+            if not written or self.most < IN_MEMORY * len(data):  # else the disk's few would chase one another away
                 self._memory[index] = data
                 while len(self._memory) > IN_MEMORY:
                     self._memory.popitem(last=False)
@@ -254,16 +269,23 @@ class StemStore:
             return False
         temporary = self.folder / f"{name}.{secrets.token_hex(4)}.part"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)  # another run may have removed it while it was empty
             try:
-                temporary.write_bytes(data)
-                os.replace(temporary, self.folder / name)
-            finally:
-                temporary.unlink(missing_ok=True)
+                self._place(temporary, self.folder / name, data)
+            except FileNotFoundError:  # another run has removed the folder, as an empty one, just now
+                self._place(temporary, self.folder / name, data)
         except OSError as error:
             self._say(error)
             return False
         return True
+
+    @staticmethod
+    def _place(temporary: Path, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(data)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _say(self, error: Exception) -> None:
         self.note = f"stems cannot be kept in '{self.folder}' ({error}): they are computed again when needed"

@@ -21,7 +21,7 @@ from cfork_cli.media import timeline
 from cfork_cli.media.types import Media, Stream
 from cfork_cli.player import flac_track
 from cfork_cli.player.folding import folded, levels_db, matrix
-from cfork_cli.player.schedule import Lattice, Playhead, Step, Target, step, target
+from cfork_cli.player.schedule import Lattice, Playhead, Step, Target, ahead_seconds, step, target
 from cfork_cli.player.stem_store import StemStore
 from cfork_cli.player.take import FADE, Cut, Take, faded
 
@@ -202,7 +202,8 @@ class Work:
         return self._offset // LENGTH * LENGTH
 
     def _target(self) -> Target | None:
-        return target(self._heads(), self.store.has, self.count, flac_track.FRAGMENT_SECONDS)
+        heads, seconds = self._heads(), flac_track.FRAGMENT_SECONDS
+        return target(heads, self.store.has, self.count, seconds, ahead_seconds(self.store.holds * seconds, len(heads)))
 
     def _once(self, excerpts: Excerpts, lattice: Lattice, reader: Reader, device: str) -> bool:
         """Separate one stretch, or wait a little; return False where the network has to be opened again, or never."""

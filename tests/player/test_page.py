@@ -310,12 +310,14 @@ def test_export_shows_what_becomes_of_it(opened: Callable[..., Seen]) -> None:
     assert [body for path, body in world.posts if path == "/api/export"] == [
         {"gains": {"dialogue": 6, "music": None, "effects": 0}}
     ]
-    world.exports["1"] |= {"state": "done", "share": 1.0, "path": "/films/<b>a.cfork.mkv"}
+    world.exports["1"] |= {"state": "done", "share": 1.0, "path": "/films/<b>a.cfork.mkv", "notes": ["one <i>", "two"]}
     page.wait_for_selector("#result:visible")
+    assert page.text_content("#notes") == "one <i> · two", "what was lost is told"
     assert page.text_content("#result") == "Written: /films/<b>a.cfork.mkv"
     page.click("#export")
     page.click("#cancel")
     page.wait_for_function("() => document.getElementById('result').textContent.startsWith('Cancelled')")
+    assert page.is_hidden("#notes")
     assert ("DELETE /api/export/1", None) in world.posts
     page.click("#export")
     page.wait_for_selector("#job:visible")

@@ -104,6 +104,22 @@ def test_the_server_ends_when_its_page_is_closed(browser: Any, film: Path, tmp_p
         context.close()
 
 
+def test_the_last_piece_of_sound_is_fetched_once_however_short_it_is(browser: Any, tmp_path: Path) -> None:
+    path = numbered_film(tmp_path / "numbered.mkv", 2.3)  # 0.25 s of the last piece are film
+    with player_of(path, tmp_path / "cache") as (_, server, _):
+        context = browser.new_context(bypass_csp=True)
+        seen = Seen(context.new_page(), server.url)
+        asked: list[str] = []
+        seen.page.on("request", lambda one: asked.append(one.url.partition("/a/")[2]))
+        seen.open()
+        seen.until("feed.done.length === 1 && feed.done[0][1] === feed.film.fragments")
+        seen.until("feed.source.readyState === 'ended'")
+        seen.play()
+        seen.until("film.ended")
+        assert 1 <= len([one for one in asked if one.startswith("2?")]) <= 6, "without, then with stems"
+        context.close()
+
+
 def test_another_sound_track(browser: Any, film: Path, tmp_path: Path) -> None:
     """The page throws away what it has of the old one, and the new one plays."""
     path = tmp_path / "two.mkv"

@@ -181,6 +181,9 @@ def test_another_track_is_another_sound(player: Player) -> None:
     assert abs(client.sound(1)[:2] - first[:2]).max() > 0.05
     assert client.post("/api/track", {"audio": 0}).json["epoch"] == epoch + 2
     assert abs(client.sound(1) - first).max() == 0, "it was kept"
+    assert client.get(f"/api/state?since={state['version']}").json["levels"], "all levels of it are news"
+    found = client.get("/api/state?since=0").json
+    assert client.get(f"/api/state?since={found['version'] + 99}").json["levels"] == found["levels"]
     assert threading.active_count() < 40
     assert session.work.error is None
 
@@ -212,6 +215,22 @@ def test_the_port_is_free_and_no_thread_is_left_when_it_has_ended(tmp_path: Path
         time.sleep(0.1)
     assert not left
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mka"]
+
+
+def test_it_does_not_end_with_one_of_two_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hidden page, paused, speaks once a minute: the others close meanwhile."""
+    film = make(tmp_path / "a.mka", Sound("flac"), seconds=2, picture=None)
+    with player_of(film, tmp_path / "cache", cache_bytes=0) as (_, server, client):
+        now = [time.monotonic()]
+        monkeypatch.setattr(server.life, "_clock", lambda: now[0])
+        for page in ("hidden", "closed"):
+            client.post("/api/at", {"t": 0, "page": page})
+        client.post("/api/quit", {"closing": True, "page": "closed"})
+        now[0] += 2 * GRACE_SECONDS
+        assert not server.life.over()
+        client.post("/api/quit", {"closing": True, "page": "hidden"})
+        now[0] += 2 * GRACE_SECONDS
+        assert server.life.over()
 
 
 def test_it_lives_as_long_as_a_page_or_an_export() -> None:

@@ -10,7 +10,9 @@ import pytest
 from support.films import Sound, make
 
 from cfork_cli.media.probe import probe
-from cfork_cli.player.stem_store import IN_MEMORY, StemStore, key_of
+from cfork_cli.player import stem_store
+from cfork_cli.player.schedule import Playhead, ahead_seconds, target
+from cfork_cli.player.stem_store import ABANDONED_SECONDS, IN_MEMORY, StemStore, key_of
 from cfork_cli.player.take import FADE
 
 LEVELS = np.array([-20, -30, -40, -50], np.float32)
@@ -41,7 +43,10 @@ def test_the_next_run_finds_everything_again(tmp_path: Path) -> None:
     assert StemStore(tmp_path, "b", 10, 10**6).done() == []
 
 
-def test_it_stays_within_its_bound_and_what_was_used_last_stays(tmp_path: Path) -> None:
+def test_it_stays_within_its_bound_and_what_was_used_last_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stem_store, "IN_MEMORY", 10)  # where less fits on the disk, that many stay in memory, too
     old = StemStore(tmp_path, "old", 100, 20_000)
     for index in range(10):
         old.put(index, DATA, LEVELS)
@@ -95,7 +100,9 @@ def test_what_is_broken_on_disk_is_computed_again(tmp_path: Path) -> None:
     store.close()
     (tmp_path / "a" / "levels.npy").write_bytes(b"no levels")
     (tmp_path / "a" / "facts.json").write_text("{")
-    (tmp_path / "a" / "000002.flac.0000.part").write_bytes(b"half")
+    half = tmp_path / "a" / "000002.flac.0000.part"
+    half.write_bytes(b"half")
+    os.utime(half, (1000, 1000))
     (tmp_path / "a" / "000077.flac").write_bytes(b"beyond the end")
     again = StemStore(tmp_path, "a", 10, 10**6)
     assert again.done() == [1]
@@ -106,6 +113,42 @@ def test_what_is_broken_on_disk_is_computed_again(tmp_path: Path) -> None:
     assert again.has(1)
     assert again.get(1) is None
     assert not again.has(1)
+
+
+@pytest.mark.parametrize("most", [0, 5 * len(DATA), 200 * len(DATA)])
+@pytest.mark.parametrize("pages", [1, 3, 16])
+def test_what_is_made_does_not_chase_away_what_was_just_made(most: int, pages: int, tmp_path: Path) -> None:
+    """Else a film that stands still would be separated again and again."""
+    store = StemStore(tmp_path, "a", 6000, most)
+    heads = [Playhead(300.0 * page, 0.0, playing=False) for page in range(pages)]
+    for _ in range(500):
+        ahead = ahead_seconds(float(store.holds), pages)
+        found = target(heads, store.has, store.count, 1.0, ahead)
+        if found is None:
+            break
+        store.put(found.index, DATA, LEVELS)
+    assert found is None, "it comes to rest"
+    assert all(store.get(300 * page) == DATA for page in range(pages))
+
+
+def test_two_runs_at_once_leave_one_another_in_peace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = StemStore(tmp_path, "a", 10, 10**6)
+    write = Path.write_bytes
+
+    def beside(path: Path, data: bytes) -> int:
+        written = write(path, data)
+        monkeypatch.setattr(Path, "write_bytes", write)
+        StemStore(tmp_path, "a", 10, 10**6)  # another run of the same film begins while this one writes
+        other = StemStore(tmp_path, "b", 10, 10**6)
+        other.close()  # and one that clears up what holds no fragment
+        return written
+
+    monkeypatch.setattr(Path, "write_bytes", beside)
+    first.put(1, DATA, LEVELS)
+    assert first.note is None
+    assert (tmp_path / "a" / "000001.flac").read_bytes() == DATA
+    assert not list(tmp_path.rglob("*.part"))
+    assert ABANDONED_SECONDS > 60
 
 
 def test_news_are_told_once(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.films import CHANNELS, Sound, make
+from support.films import CHANNELS, Sound, ffmpeg, make
 from support.players import fake, samples_of, session_of, uneven
 
 from cfork_cli.flows.separator import TrackSeparator
 from cfork_cli.input.decode import decode
+from cfork_cli.media.probe import probe
 from cfork_cli.mix.downmix import stereo_matrix
 from cfork_cli.player.flac_track import FRAGMENT
 from cfork_cli.player.folding import folded, levels_db, matrix
@@ -100,6 +101,15 @@ def test_the_next_run_finds_the_fragments_and_needs_no_network(tmp_path: Path) -
         assert session.work.store.facts()["lufs"] == loudness
 
 
+def test_a_cache_of_a_few_fragments_is_enough_to_play(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mka", Sound("flac"), seconds=12, picture=None)
+    with session_of(path, tmp_path / "cache", cache_bytes=1_000_000) as session:
+        while len(session.work.store.done()) < session.work.count:
+            assert session.work.fragment(session.work.count - 1, 5) is not None or session.work.error is None
+        assert all(session.work.fragment(index) is not None for index in range(session.work.count))
+    assert sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*") if path.is_file()) <= 1_000_000
+
+
 def test_plain_sound_comes_before_any_stem(tmp_path: Path) -> None:
     path = make(tmp_path / "a.mka", Sound("flac", "5.1"), seconds=6, picture=None)
 
@@ -143,6 +153,20 @@ def test_what_goes_wrong_is_told_and_the_mixture_plays_on(tmp_path: Path) -> Non
         assert session.work.fragment(0, 250) is None
         assert "this network is broken" in session.state(0)["error"]
         assert samples_of(session.work.plain(0))[:2].any()
+
+
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame"])
+def test_a_bare_stream_is_as_long_as_it_is(codec: str, tmp_path: Path) -> None:
+    """Its bit rate at the begin, by which ffmpeg guesses, is not that of the rest."""
+    sound = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 48_000 * 12)).astype(np.float32)
+    sound[:, : 48_000 * 4] = 0
+    whole = make(tmp_path / "a.mka", Sound("flac", samples=sound), seconds=12, picture=None)
+    path = tmp_path / ("a.mp3" if codec == "libmp3lame" else "a.aac")
+    how = ("-q:a", "2", "-write_xing", "0") if codec == "libmp3lame" else ()
+    ffmpeg("-i", whole, "-c:a", codec, *how, path)
+    assert abs((probe(path).duration_seconds or 0) - 12) > 5, "ffmpeg is wrong"
+    with session_of(path, tmp_path / "cache", network=fake(uneven)) as session:
+        assert session.seconds == pytest.approx(12, abs=0.15)
 
 
 def test_a_film_longer_than_its_sound_ends_in_silence(tmp_path: Path) -> None:

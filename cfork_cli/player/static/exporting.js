@@ -16,9 +16,12 @@ export function build() {
   });
 }
 
-function tell(words) {
-  $("result").textContent = words;
-  $("result").hidden = !words;
+// notes: what the new film has lost, or has otherwise than one would think.
+function tell(words, notes = []) {
+  for (const [id, text] of [["result", words], ["notes", notes.join(" · ")]]) {
+    $(id).textContent = text;
+    $(id).hidden = !text;
+  }
 }
 
 async function start() {
@@ -55,9 +58,9 @@ function spoken(seconds) {
 
 async function watch() {
   for (;;) {
-    const { state, share, seconds_left: left, path, error } = await api.get(`/api/export/${job}`);
+    const { state, share, seconds_left: left, path, error, notes } = await api.get(`/api/export/${job}`);
     show(share ?? null, left ?? null);
-    if (state === "done") return tell(`Written: ${path}`);
+    if (state === "done") return tell(`Written: ${path}`, notes);
     if (state === "cancelled") return tell("Cancelled: nothing was written.");
     if (state === "failed") throw new Error(error);
     await new Promise((resolve) => setTimeout(resolve, LOOK));

@@ -10,6 +10,7 @@ const AHEAD = { audio: 14, video: 24 }; // s
 const MOST = { audio: 8 * MiB, video: 40 * MiB }; // bytes ahead
 const TOO_NEAR = 0.4; // s; the browser has decoded what lies nearer: it is not replaced any more
 const TICK = 250; // ms
+const TAIL = 0.1; // s of sound that the browser keeps beyond the film's end
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -37,7 +38,7 @@ class Feed extends EventTarget {
     const sound = film.audio_mimes.find((mime) => can[mime]);
     if (!sound) throw new Error("this browser cannot play FLAC: take Chromium, Chrome, Edge or Firefox");
     this.audio = new Track(source, sound);
-    this.audio.buffer.appendWindowEnd = film.duration + 0.1;
+    this.audio.buffer.appendWindowEnd = film.duration + TAIL;
     this.sounds = new Pieces();
     const picture = [video?.mime, video?.transcode_mime].find((mime) => mime && can[mime]);
     if (picture) {
@@ -122,6 +123,11 @@ class Feed extends EventTarget {
     return true;
   }
 
+  // Where a fragment ends; the browser cuts the film's last one.
+  #end(index) {
+    return Math.min((index + 1) * this.film.fragment_seconds, this.film.duration + TAIL / 2);
+  }
+
   // The fragment to fetch next; null if there is none.
   #wanted() {
     const now = this.#now();
@@ -131,7 +137,7 @@ class Feed extends EventTarget {
     const first = Math.floor(now / seconds + 1e-6);
     let missing = null;
     for (let index = first; index < after && missing === null; index += 1) {
-      if (!this.sounds.at((index + 0.5) * seconds)) missing = index;
+      if (!this.sounds.at((index * seconds + this.#end(index)) / 2)) missing = index;
     }
     const better = this.sounds.list.find(
       (one) => one.plain && one.begin >= now + TOO_NEAR && this.has(one.index),
@@ -151,10 +157,10 @@ class Feed extends EventTarget {
     const { index, plain } = wanted;
     const piece = await api.bytes(`/a/${index}?${plain ? "plain=1" : "wait=2"}`, this.abort.signal);
     if (!piece) return false;
-    const seconds = this.film.fragment_seconds;
-    const begin = index * seconds;
-    if (this.sounds.at(begin + seconds / 2)) this.replaced += 1;
-    await this.#add("audio", piece.data, { begin, end: begin + seconds, index, plain });
+    const begin = index * this.film.fragment_seconds;
+    const end = this.#end(index);
+    if (this.sounds.at((begin + end) / 2)) this.replaced += 1;
+    await this.#add("audio", piece.data, { begin, end, index, plain });
     this.dispatchEvent(new Event("sound"));
     return true;
   }
