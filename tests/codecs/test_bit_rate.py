@@ -28,7 +28,7 @@ def test_what_is_told_or_lossless_is_left(tmp_path: Path) -> None:
     assert all(with_bit_rate(film, track) is track for track in film.audio)
 
 
-@pytest.mark.parametrize("text", ["320", "fast", "-1k", "0", "90M", "k", "1e5"])
+@pytest.mark.parametrize("text", ["3 20", "fast", "-1k", "0", "90M", "k", "1e5"])
 def test_what_is_no_bit_rate(text: str) -> None:
     with pytest.raises(UsageError, match="is not a bit rate of sound"):
         parse_bit_rate(text)

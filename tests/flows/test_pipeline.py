@@ -70,7 +70,7 @@ def test_default_name_and_default_track(cfork: Command, place: Path) -> None:
     quiet = Sound(samples=noise(2, 48_000, bits=16))
     loud = Sound(samples=noise(2, 48_000, bits=16, seed=1), language="deu", default=True)
     film = make(place / "two.mkv", quiet, loud, seconds=1)
-    ran = cfork("remix", film, "--json")
+    ran = cfork("remix", film, "--music", "0", "--json")
     assert ran.code == 0
     assert ran.result["track"] == 2
     assert ran.result["language"] == "deu"

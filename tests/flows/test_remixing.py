@@ -138,7 +138,7 @@ def test_files_beside_the_film_appear_together_or_not_at_all(
         (["--sidecar", "--no-default"], 2, "goes with --keep-original"),
         (["--sidecar", "--track", "1,2", "-o", "x.mka"], 2, "one .mka file for each track"),
         (["--sidecar", "-o", "x.mkv"], 2, "one .mka file for each track"),
-        (["-o", "x.txt"], 2, "'x.txt' does not say what kind of file"),
+        (["-o", "x.txt"], 2, "'x.txt': .txt is no kind of film or sound"),
         (["-o", "x.mka"], 4, "has a picture, which does not go into a 'mka' file"),
         (["--track", "ita", "-o", "x.mkv"], 3, "no sound track in 'ita'"),
         (["--bitrate", "fast", "-o", "x.mkv"], 2, "'fast' is not a bit rate"),
@@ -224,7 +224,7 @@ def test_integers_of_32_bits_stay_as_they_are(cfork: Command, place: Path, codec
     subprocess.run(
         ["ffmpeg", "-v", "error", *raw, "-c:a", codec, *form, place / name], input=told.tobytes(), check=True
     )
-    ran = cfork("remix", name)
+    ran = cfork("remix", name, "--music", "0")
     assert (ran.code, len(ran.lines)) == (0, 1), ran.err
     new = place / f"a.cfork{Path(name).suffix}"
     assert probe(new).audio[0].codec == codec
