@@ -100,7 +100,10 @@ def _stream(stream: Any) -> dict[str, Any]:
             facts[name] = float(value * stream.time_base)
     if context is None:
         # attachments have no decoder; what PyAV calls their name is the file's
-        facts["codec_name"] = _attachment_codec(facts["tags"]) if stream.type == "attachment" else "unknown"
+        if stream.type == "attachment":
+            facts["codec_name"] = _attachment_codec(facts["tags"])
+        else:
+            facts["codec_name"] = stream.name if facts["codec_type"] == "data" else "unknown"
         return facts
     # the codec's name, not the decoder's: "dvd_subtitle", not "dvdsub"
     facts["codec_name"] = context.codec.canonical_name

@@ -18,6 +18,8 @@ from cfork_cli.remux.command import build
 from cfork_cli.remux.plan import FilmPlan
 
 _TRIAL_PACKETS = 8
+_WHOLE_ALONE = ("mxf",)
+"""Its muxer fails at the end of a few packets without sound, where it writes the whole film well."""
 
 
 def check(film: FilmPlan) -> None:
@@ -27,7 +29,7 @@ def check(film: FilmPlan) -> None:
         OutputError: they cannot be written.
     """
     media = film.media
-    if is_same_kind(film.container, media) and keeps_time_stamps(media):
+    if film.container in _WHOLE_ALONE or (is_same_kind(film.container, media) and keeps_time_stamps(media)):
         return
     why = _tried_packets(replace(film, notes=()), fingerprint(media.path))
     if why is not None:
@@ -48,7 +50,8 @@ def _tried_packets(film: FilmPlan, file: Hashable) -> str | None:
     ]  # fmt: skip
     if not early:
         return None
-    tried = replace(film, new=(new.new,) if new.new is not None else (), entries=(new, *early))
+    entries = tuple(entry for entry in film.entries if entry is new or entry in early)
+    tried = replace(film, new=(new.new,) if new.new is not None else (), entries=entries)
     with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
         command = build(tried, Path(folder) / f"trial{film.suffix}", {}, packets=_TRIAL_PACKETS)
         finished = process.run(command, stdin=b"")

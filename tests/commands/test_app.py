@@ -106,7 +106,7 @@ def test_every_option_is_explained(cfork: Command, name: str) -> None:
     [
         (["nonsense"], "no such command 'nonsense': see 'cfork --help'"),
         (["--nonsense"], "no such option: --nonsense: see 'cfork --help'"),
-        (["remix"], "missing argument 'INPUT': see 'cfork remix --help'"),
+        (["remix"], "missing argument 'INPUT|URL': see 'cfork remix --help'"),
         (["remix", "FILM", "--musik", "3"], "no such option: --musik"),
         (["remix", "FILM", "--music"], "option '--music' requires an argument: see 'cfork remix --help'"),
         (["remix", "FILM", "--track", "first"], "'first' is not a track: give a number from 1"),
@@ -244,9 +244,8 @@ def test_nothing_is_overwritten_unless_asked(
     [
         ("missing/new.mkv", "the directory 'missing' does not exist: make it first"),
         ("file/new.mkv", "'file'"),
-        (".", "is a directory: give the output a file name with -o"),
         ("/proc/new.mkv", "cannot be written"),
-        ("x" * 300 + ".mkv", "cannot be written (File name too long)"),
+        ("x" * 300 + ".mkv", "(File name too long)"),
     ],
 )
 def test_unwritable_outputs(refused: Refused, place: Path, films_here: Path, output: str, words: str) -> None:

@@ -72,8 +72,6 @@ HELPFUL = [
     ("remix movie.mkv --dialog 6 -o no/new/", 4, "'no/new' cannot be made (No such file or directory)"),
     ("separate movie.mkv -o st.zip", 2, "give a folder such as st/, or stems.mka"),
     ("separate movie.mkv -o a --stem no_dialogue", 2, "--stem dialogue --residual file"),
-    ("remix https://example.org/movie.mkv --dialog 6", 3, "yt-dlp -o - 'https://example.org/movie.mkv' | cfork"),
-    ("https://example.org/movie.mkv --dialog 6", 3, "yt-dlp -o -"),
     ("remix movie.mkv --device mps", 2, "it is auto, cpu or cuda. Apple's GPUs (mps) are not used"),
     ("remix movie.mkv --threads 1", 2, "OMP_NUM_THREADS=1"),
     ("remix movie.mkv -j 2", 2, "there is no -j: cfork uses all cores"),

@@ -152,7 +152,7 @@ def test_the_group_is_a_command_line_like_any_other(cfork: Command) -> None:
     assert all(word in ran.out for word in ("list", "pull", "info", "verify", "convert", "package"))
     assert "CFORK_CACHE" in cfork("models", "pull", "--help").out
     failed(cfork("models", "pull"), 2, "missing argument 'NAME|URL': see 'cfork models pull --help'")
-    failed(cfork("models", "nonsense"), 2, "see 'cfork models --help'")
+    failed(cfork("models", "nonsense"), 7, "no model and no file is called 'nonsense'")
     assert "cfork models info --json" in cfork("models", "--json", "info", "cfork").result["error"]
 
 

@@ -327,7 +327,7 @@ def test_files_whose_programs_did_not_know_their_size(sound: Path, told: np.ndar
         (["remix", "-", "-o", "there.mkv"], 4),
         (["remix", "-", "--music", "6", "-o", "nowhere/new.mkv"], 4),
         (["remix", "-", "--music", "6", "--model", "none-of-this-name", "-o", "new.mkv"], 7),
-        (["remix", "-", "--music", "6", "--input-lufs", "20", "-o", "new.mkv"], 2),
+        (["remix", "-", "--music", "6", "--input-lufs", "60", "-o", "new.mkv"], 2),
         (["separate", "-", "-o", "there.mkv"], 4),
         (["separate", "-", "-o", "there.mkv/stems"], 4),
         (["separate", "-", "-o", "new", "--residual", "drums"], 2),
