@@ -123,7 +123,8 @@ def test_no_suggestion_misleads(cfork: Command, word: str) -> None:
 def test_who_looks_for_a_window_is_shown_the_player() -> None:
     """There is a player, so the answer names it."""
     said = guesses.answer(["gui"], "No such command 'gui'.")
-    assert said is not None and "cfork play" in said
+    assert said is not None
+    assert "cfork play" in said
 
 
 def test_the_language_of_a_dub_is_that_of_its_new_track() -> None:
