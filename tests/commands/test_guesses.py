@@ -10,6 +10,7 @@ import pytest
 from support.commands import Ran, echo_network
 from support.films import Sound, make
 
+from cfork_cli.commands import guesses
 from cfork_cli.flows import network as networks
 
 Command = Callable[..., Ran]
@@ -115,3 +116,16 @@ def test_no_suggestion_misleads(cfork: Command, word: str) -> None:
     """In a command that knows nothing of the kind, nothing spelled a bit alike is offered."""
     message = cfork("bench", word).err
     assert not any(other in message for other in ("--device", "--output", "--quiet", "--dialogue", "--force"))
+
+
+def test_who_looks_for_a_window_is_shown_the_player() -> None:
+    """There is a player, so the answer names it."""
+    said = guesses.answer(["gui"], "No such command 'gui'.")
+    assert said is not None
+    assert "cfork play" in said
+
+
+def test_the_language_of_a_dub_is_that_of_its_new_track() -> None:
+    """`dub` has --language itself, so a guess elsewhere on the line leaves it alone."""
+    line = ["dub", "a.mkv", "b.wav", "--language", "spa", "-y"]
+    assert guesses.understood(line, ["dub"], "No such option: -y") == [*line[:-1], "--force"]
