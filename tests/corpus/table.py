@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cfork_cli.ffmpeg.find import find_ffmpeg
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from corpus.films import PROMISES, Case, Maker, variants
 from corpus.runs import Outcome, Trials, route
