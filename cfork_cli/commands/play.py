@@ -77,10 +77,12 @@ def play(
             for warning in session.warnings:
                 console.note(warning)
             with suppress(KeyboardInterrupt):  # the usual way to end it
-                console.out(server.url)
+                console.say("It ends when the page is closed, or with Ctrl-C.")
                 if open_browser and not _opened(server.url):
                     console.note("no browser could be opened: open the address by hand")
-                console.say("It ends when the page is closed, or with Ctrl-C.")
+                # Nothing is imported in this thread from here on: an interrupt in the middle of an import can leave its
+                # lock held, and the thread that imports torch would wait for it for ever.
+                console.out(server.url)
                 server.wait()
 
 

@@ -33,6 +33,8 @@ FIRST_SPEED = 6.0
 """Seconds of sound a second that the network is thought to do before anything is known."""
 
 IDLE_SECONDS = 0.5
+CLOSING_SECONDS = 30.0
+"""A thread that does not end meanwhile hangs, and ends with the program."""
 NEIGHBORS = 48  # fragments beyond the missing one, among which one that is there already is looked for
 
 
@@ -99,7 +101,8 @@ class Work:
         with self.changed:
             self.changed.notify_all()
         self._interrupt()
-        while self._thread.is_alive():
+        last = time.monotonic() + CLOSING_SECONDS
+        while self._thread.is_alive() and time.monotonic() < last:
             self._thread.join(1.0)
         with self._plain_lock:
             if self._plain is not None:
