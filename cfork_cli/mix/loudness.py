@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
+
+from cfork_cli.mix.convolver import Convolver
 
 HOPS_A_SECOND = 10
 """Blocks of 400 ms overlap by three quarters, as the norm has it: every tenth of a second one begins."""
@@ -23,7 +24,7 @@ SURROUND_WEIGHT = 1.41
 
 _OFFSET = -0.691
 _TAIL_SECONDS = 0.1  # of the weighting filter: it has fallen by 200 dB then
-_BLOCK = 1 << 15  # samples that are weighted at once
+_PART = 1 << 13  # of the convolution; costs least, see `meter`
 
 
 def channel_weights(speakers: Sequence[str] | None, channels: int) -> np.ndarray:
@@ -63,51 +64,31 @@ class LoudnessMeter:
         self.sample_rate = sample_rate
         self.peak = 0.0
         self._weights = np.asarray(weights, np.float64)
-        self._spectrum, self._taps = _weighting(sample_rate)
-        self._history = np.zeros((len(self._weights), self._taps - 1), np.float32)
-        self._waiting: list[np.ndarray] = []
-        self._count = 0  # samples that wait
+        self._convolver = Convolver(k_weighting(sample_rate)[None], len(self._weights), part=_PART)
+        self._ended = False
         self._done = 0  # samples that were weighted
         self._energies: list[float] = []  # of whole hops
         self._open = 0.0  # of the hop that is not whole yet
 
     def push(self, block: np.ndarray) -> None:
         """Take the next block, `[channels, samples]`."""
-        if not block.shape[1]:
-            return
-        self._waiting.append(np.asarray(block, np.float32))
-        self._count += block.shape[1]
-        self.peak = max(self.peak, float(np.abs(block).max()))
-        if self._count >= _BLOCK:
-            self._weigh()
+        if block.shape[1]:
+            self.peak = max(self.peak, float(np.abs(block).max()))
+            self._add(self._convolver.push(block))
 
     def powers(self) -> np.ndarray:
-        """Return the mean power of each tenth of a second so far, weighted, all channels together, `[hops]`."""
-        self._weigh()
+        """Return the mean power of each tenth of a second, weighted, all channels together, `[hops]`; after the end."""
+        if not self._ended:
+            self._ended = True
+            self._add(self._convolver.finish())
         hop = self.sample_rate / HOPS_A_SECOND
         return np.array(self._energies) / hop
 
-    def _weigh(self) -> None:
-        if not self._count:
+    def _add(self, shaped: np.ndarray) -> None:
+        """Sum the power of weighted sound up by hops, which begin at the nearest sample where the rate has no tenth."""
+        if not shaped.shape[1]:
             return
-        sound = np.concatenate([self._history, *self._waiting], axis=1)
-        self._waiting, self._count = [], 0
-        self._history = sound[:, sound.shape[1] - self._taps + 1 :]
-        step = 2 * (len(self._spectrum) - 1) - self._taps + 1
-        for start in range(0, sound.shape[1] - self._taps + 1, step):
-            piece = sound[:, start : start + step + self._taps - 1]
-            self._add(self._weighted(piece))
-
-    def _weighted(self, piece: np.ndarray) -> np.ndarray:
-        """Return the power of each sample of a piece, weighted, without the taps before it."""
-        length = 2 * (len(self._spectrum) - 1)
-        shaped = np.fft.irfft(np.fft.rfft(piece, length, axis=1) * self._spectrum, length, axis=1)
-        shaped = shaped[:, self._taps - 1 : piece.shape[1]]
-        power: np.ndarray = self._weights @ np.square(shaped)
-        return power
-
-    def _add(self, power: np.ndarray) -> None:
-        """Sum the power of samples up, hop by hop; hops begin at the nearest sample where the rate has no tenth."""
+        power = self._weights @ np.square(shaped, dtype=np.float64)
         first = self._done * HOPS_A_SECOND // self.sample_rate
         last = (self._done + len(power)) * HOPS_A_SECOND // self.sample_rate
         ends = [-(-(hop + 1) * self.sample_rate // HOPS_A_SECOND) - self._done for hop in range(first, last)]
@@ -165,14 +146,6 @@ def lufs(power: np.ndarray | float) -> np.ndarray:
     with np.errstate(divide="ignore"):
         levels: np.ndarray = _OFFSET + 10 * np.log10(power)
     return levels
-
-
-@lru_cache(4)
-def _weighting(sample_rate: int) -> tuple[np.ndarray, int]:
-    """Return the spectrum of the K-weighting's impulse response, and how many taps that has."""
-    response = k_weighting(sample_rate)
-    length = 1 << math.ceil(math.log2(_BLOCK + len(response)))
-    return np.fft.rfft(response, length), len(response)
 
 
 def k_weighting(sample_rate: int) -> np.ndarray:
