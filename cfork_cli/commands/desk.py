@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cfork_cli.commands.options import gain_option
+
 
 def _filters(stem: str, of: str) -> Any:
     return typer.Option(
@@ -43,6 +45,9 @@ PresetName = Annotated[
         autocompletion=_preset_names,
     ),
 ]
+DialogGain = Annotated[str | None, gain_option("--dialog", "--dialogue", help="Gain of the voices, in dB.")]
+MusicGain = Annotated[str | None, gain_option("--music", help="Gain of the music, in dB.")]
+EffectsGain = Annotated[str | None, gain_option("--effects", "--sfx", help="Gain of the effects and ambience, in dB.")]
 DialogFilters = Annotated[str | None, _filters("dialog", "the voices")]
 MusicFilters = Annotated[str | None, _filters("music", "the music")]
 EffectsFilters = Annotated[str | None, _filters("effects", "effects and ambience")]

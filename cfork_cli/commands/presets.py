@@ -9,17 +9,20 @@ import typer
 
 from cfork_cli.commands.desk import (
     DialogFilters,
+    DialogGain,
     DialogReverb,
     Duck,
     EffectsFilters,
+    EffectsGain,
     EffectsReverb,
     MusicFilters,
+    MusicGain,
     MusicReverb,
     Night,
     PresetName,
     SpeechBoost,
 )
-from cfork_cli.commands.options import Force, Json, Quiet, gain_option
+from cfork_cli.commands.options import Force, Json, Quiet
 from cfork_cli.console.console import Console
 from cfork_cli.errors import UsageError
 
@@ -83,11 +86,9 @@ def show(
 @presets.command()
 def save(
     name: Annotated[str, typer.Argument(metavar="NAME", help="How it is to be called.", show_default=False)],
-    dialog: Annotated[str | None, gain_option("--dialog", "--dialogue", help="Gain of the voices, in dB.")] = None,
-    music: Annotated[str | None, gain_option("--music", help="Gain of the music, in dB.")] = None,
-    effects: Annotated[
-        str | None, gain_option("--effects", "--sfx", help="Gain of the effects and ambience, in dB.")
-    ] = None,
+    dialog: DialogGain = None,
+    music: MusicGain = None,
+    effects: EffectsGain = None,
     preset: PresetName = None,
     dialog_fx: DialogFilters = None,
     music_fx: MusicFilters = None,

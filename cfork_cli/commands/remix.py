@@ -10,11 +10,14 @@ import typer
 
 from cfork_cli.commands.desk import (
     DialogFilters,
+    DialogGain,
     DialogReverb,
     Duck,
     EffectsFilters,
+    EffectsGain,
     EffectsReverb,
     MusicFilters,
+    MusicGain,
     MusicReverb,
     Night,
     PresetName,
@@ -43,7 +46,6 @@ from cfork_cli.commands.options import (
     Start,
     Tracks,
     film_output,
-    gain_option,
     piece,
 )
 from cfork_cli.console.console import Console
@@ -65,11 +67,9 @@ def remix(
             "[default: beside the input, movie.cfork.mkv for movie.mkv]",
         ),
     ] = None,
-    dialog: Annotated[str | None, gain_option("--dialog", "--dialogue", help="Gain of the voices, in dB.")] = None,
-    music: Annotated[str | None, gain_option("--music", help="Gain of the music, in dB.")] = None,
-    effects: Annotated[
-        str | None, gain_option("--effects", "--sfx", help="Gain of the effects and ambience, in dB.")
-    ] = None,
+    dialog: DialogGain = None,
+    music: MusicGain = None,
+    effects: EffectsGain = None,
     preset: PresetName = None,
     dialog_fx: DialogFilters = None,
     music_fx: MusicFilters = None,
