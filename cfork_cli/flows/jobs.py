@@ -88,6 +88,11 @@ class RemixJob:
         by_dialogue = self.loudness is not None and self.loudness.of_dialogue
         return any(self.gains_db.values()) or bool(self.processing) or by_dialogue
 
+    @property
+    def changes_loudness(self) -> bool:
+        """True if tags about the loudness of the old sound may be wrong of the new one."""
+        return self.changes or self.loudness is not None
+
 
 @dataclass(frozen=True)
 class SeparateJob:

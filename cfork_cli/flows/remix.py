@@ -130,7 +130,7 @@ def _plan_pipe(job: RemixJob, source: Source, options: PipeOptions) -> RemixPlan
         codec = choose_codec(sound, name, wanted=job.codec, bit_rate=job.bit_rate)
         written = source.written(media)
         source_track = written.audio_track(track.number)
-        new = NewTrack(source_track, sound, codec, job.title, changed=any(job.gains_db.values()))
+        new = NewTrack(source_track, sound, codec, job.title, changed=job.changes_loudness)
         film = fit.plan_film(written, [new], name, suffix="")
         target = PipeTarget(job.output or Path("-"), film, None)
     else:
@@ -168,7 +168,7 @@ def _films(job: RemixJob, source: Source, media: Media, chosen: tuple[Stream, ..
         elif job.bit_rate is None and job.codec is None:
             sound = with_bit_rate(media, track)
         codec = choose_codec(sound, sound_container(container, output.suffix), wanted=job.codec, bit_rate=job.bit_rate)
-        changed = job.changes or job.loudness is not None or sound.channels != track.channels
+        changed = job.changes_loudness or sound.channels != track.channels
         new.append(NewTrack(track, sound, codec, title, job.keep_original, changed, job.language))
     if job.sidecar:
         return [fit.plan_sidecar(media, one) for one in new]

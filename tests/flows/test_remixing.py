@@ -14,8 +14,12 @@ from support.films import Sound, make, noise
 from support.readings import packets, samples
 
 from cfork_cli.flows import network as networks
+from cfork_cli.flows.jobs import RemixJob
+from cfork_cli.flows.remix import plan_remix
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Stream
+from cfork_cli.mix.normalize import LoudnessGoal
+from cfork_cli.mix.settings import Processing
 from cfork_cli.output import destination
 
 Command = Callable[..., Ran]
@@ -259,3 +263,19 @@ def test_every_layout_and_rate_stays(cfork: Command, place: Path, echo: Any, lay
     gains = np.array([1.0 if name.startswith("LFE") else 10**0.3 for name in names])[:, None]
     middle = slice(rate // 8, -rate // 8)
     np.testing.assert_allclose(found[:, middle], (told * gains)[:, middle], atol=2e-4)
+
+
+@pytest.mark.parametrize("output", ["-", "new.mkv"])
+@pytest.mark.parametrize(
+    ("settings", "changed"),
+    [({}, False), ({"processing": Processing(night=True)}, True), ({"loudness": LoudnessGoal(-16.0)}, True)],
+)
+def test_files_and_pipes_know_alike_what_is_changed(
+    three: Path, place: Path, output: str, settings: dict[str, Any], changed: bool
+) -> None:
+    """Tags about the loudness of the old sound go by it."""
+    target = Path(output) if output == "-" else place / output
+    plan = plan_remix(RemixJob(three, target, dict.fromkeys(("dialogue", "music", "effects"), 0.0), **settings))
+    film = plan.outputs[0][1] if plan.pipe is None else plan.pipe.film
+    assert film is not None
+    assert [new.changed for new in film.new] == [changed]
