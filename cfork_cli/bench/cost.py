@@ -159,9 +159,12 @@ def tree(pid: int) -> list[int]:
     """The process and all its descendants (Linux)."""
     found = [pid]
     for parent in found:
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            with contextlib.suppress(OSError):  # that thread has just ended
-                found += map(int, children.read_text().split())
+        threads: list[str] = []
+        with contextlib.suppress(OSError):  # that process has just ended
+            threads = os.listdir(f"/proc/{parent}/task")
+        for thread in threads:
+            with contextlib.suppress(OSError):  # that thread has
+                found += map(int, Path(f"/proc/{parent}/task/{thread}/children").read_text().split())
     return found
 
 

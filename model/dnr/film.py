@@ -23,7 +23,7 @@ __all__ = ["FILM_LUFS", "FILM_PRESENCE", "FilmMixer", "FilmScenes", "MixedScenes
 
 FILM_LUFS = {"music": (-20.0, 3.5), "speech": (-19.5, 5.0), "effects": (-19.0, 3.5), "background": (-23.0, 4.0)}
 FILM_PRESENCE = {"music": 0.88, "speech": 0.9, "effects": 0.85, "background": 0.75}
-ANY_LEVEL = 0.45  # chance that a scene lies anywhere in LEVELS_DB: films have passages 20 dB under their loudness
+ANY_LEVEL = 0.15  # chance that a scene lies anywhere in LEVELS_DB: far levels are made up for before the network
 
 ROOM_SECONDS = 1.0
 VOICE_ROOM = 0.4  # chances

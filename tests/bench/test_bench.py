@@ -363,6 +363,7 @@ def test_memory_of_this_very_process() -> None:
         assert 45e6 < pss_bytes(os.getpid()) - before < 110e6
     assert os.getpid() in tree(os.getpid())
     assert pss_bytes(2**22 + 1) == 0  # nobody has that number
+    assert tree(2**22 + 1) == [2**22 + 1]
 
 
 def test_the_measured_command_s_own_errors(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -88,6 +89,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.add(self.connection)
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -165,6 +170,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     world: StandIn
 
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.connections: set[socket.socket] = set()
+
     def handle_error(self, *_: object) -> None:
         pass  # a page that went away
 
@@ -182,4 +191,7 @@ def serving(world: StandIn) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+        for connection in server.connections:  # what is open would be answered on, as by a server that is there
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         world.picture.close()

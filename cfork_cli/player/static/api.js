@@ -3,22 +3,28 @@
 export const page = crypto.randomUUID();
 export const link = new EventTarget(); // "gone" and "back"
 let isGone = false;
+let failed = 0; // when a request did last
 
-function heard(there) {
-  if (isGone === !there) return;
+// An answer to what was asked before another request failed says nothing of now.
+function heard(there, asked) {
+  if (isGone === !there || (there && asked < failed)) return;
   isGone = !there;
   link.dispatchEvent(new Event(there ? "back" : "gone"));
 }
 
 async function request(path, options) {
+  const asked = performance.now();
   let answer;
   try {
     answer = await fetch(path, options);
   } catch (error) {
-    if (error.name !== "AbortError") heard(false);
+    if (error.name !== "AbortError") {
+      failed = performance.now();
+      heard(false, asked);
+    }
     throw error;
   }
-  heard(true);
+  heard(true, asked);
   if (answer.ok) return answer;
   const told = await answer.json().catch(() => ({}));
   throw new Error(told.error || `the answer was ${answer.status}`);
