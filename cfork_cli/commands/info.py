@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cfork_cli.commands import completion
 from cfork_cli.commands.options import (
     Device,
     DeviceOption,
@@ -25,7 +26,15 @@ from cfork_cli.console.console import Console
 
 
 def info(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Films or sound files.", show_default=False)],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Films or sound files.",
+            show_default=False,
+            autocompletion=completion.films,
+        ),
+    ],
     no_loudness: Annotated[
         bool, typer.Option("--no-loudness", help="Show only what the headers say; decode nothing.")
     ] = False,
