@@ -157,7 +157,7 @@ class Console:
     def _print(self, line: str, before: str = "", style: str = "") -> None:
         from rich.text import Text
 
-        text = Text(before, style=style) + Text(printable(line))
+        text = Text(before, style=style) + Text(printable(line).rstrip())
         with contextlib.suppress(OSError):
             self.rich.print(text, soft_wrap=True)
 
