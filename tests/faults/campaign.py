@@ -2,6 +2,7 @@
 
     python -m tests.faults.campaign --minutes 60     # go on where the last one ended, then write docs/reliability.md
     python -m tests.faults.campaign --write          # try nothing, write the document again
+    python -m tests.faults.campaign --again          # the same, but first those again that had a violation
     python -m tests.faults.campaign --list           # print every violation that was seen
     python -m tests.faults.campaign --kind signals --only 17 --keep FOLDER   # one trial again, and keep its files
 
@@ -79,6 +80,7 @@ def main() -> int:
     parser.add_argument("--kind", choices=[*KINDS, *CROWDS], action="append", help="these kinds alone")
     parser.add_argument("--only", type=int, help="the trial of this number, whatever the results have")
     parser.add_argument("--keep", type=Path, help="a folder for the files of trials with a violation")
+    parser.add_argument("--again", action="store_true", help="first try those again that had a violation")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the lines of JSON")
     parser.add_argument("-o", "--output", type=Path, default=DOCUMENT, help="the document")
     parser.add_argument("--short", action="store_true", help="a few of each, in order; keep nothing, write nothing")
@@ -101,10 +103,17 @@ def main() -> int:
 def work(asked: argparse.Namespace) -> None:
     """Share the trials among processes, until the time is over."""
     asked.results.parent.mkdir(parents=True, exist_ok=True)
+    if asked.again:
+        good = [json.dumps(row, sort_keys=True) + "\n" for row in load(asked.results) if not row["violations"]]
+        part = asked.results.with_suffix(".part")
+        part.write_text("".join(good), encoding="utf-8")
+        part.replace(asked.results)
     known = {(row["seed"], row["kind"], row["number"]) for row in load(asked.results)}
     end = time.monotonic() + 60 * asked.minutes
     workers = 1 if asked.only is not None else asked.workers
     with tempfile.TemporaryDirectory(prefix="cfork-faults-store-") as store:
+        with Bench(Path(store)) as bench:
+            warm(bench)
         children = []
         for worker in range(workers):
             if (pid := os.fork()) == 0:
@@ -124,7 +133,7 @@ def _worker(
 ) -> None:
     count = 0
     with Bench(store) as bench, asked.results.open("a", encoding="utf-8") as results:
-        warm(bench)
+        running.become_foster_parent()
         for kind, number in schedule(asked.seed, asked.kind, asked.only):
             if time.monotonic() > end or count >= -(-asked.trials // workers):
                 return
@@ -171,7 +180,6 @@ def warm(bench: Bench) -> None:
     from model.networks.bandsplit import BandSplit  # noqa: F401
 
     torch.set_num_threads(1)
-    running.become_foster_parent()
     folder = bench.fresh()
     film, model = bench.put("aac.mkv", folder), str(bench.model)
     quiet = io.StringIO()
@@ -245,6 +253,7 @@ def short(seed: int) -> int:
     rows = []
     with tempfile.TemporaryDirectory(prefix="cfork-faults-store-") as store, Bench(Path(store)) as bench:
         warm(bench)
+        running.become_foster_parent()
         for kind, count in SHORT.items():
             if kind in CROWDS:
                 rows += rows_of(bench, seed, kind, 0, count=count)
