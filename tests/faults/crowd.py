@@ -1,9 +1,10 @@
 """Damaged films, models and presets through whole command lines, many in one process.
 
-The lines are those that need no ffmpeg: what is in a film and what would be done with it, what a model or a preset
-says. PyAV probes in this process and not in one of its own; all else is the command as it is, from the parser of
-arguments to the exit code. Where a library of ffmpeg crashes on a film, which the command survives because it probes in
-another process, the crowd goes on behind that film, and it is counted as such.
+The lines ask what is in a film and what would be done with it, what a model or a preset says. PyAV probes in this
+process and not in one of its own, and whoever wants ffmpeg gets it for one film in twelve: else it "could not be
+started", with which the line has to cope as well. All else is the command as it is, from the parser of arguments to the
+exit code. Where a library of ffmpeg crashes on a film, which the command survives because it probes in another process,
+the crowd goes on behind that film, and it is counted as such.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ from faults.mutants import MUTATORS, OF_MEDIA, mutated
 from faults.oracle import violations
 from faults.trial import Seen, Trial, listing
 
-MUTANTS = 60
+MUTANTS = 150
 LIMIT_SECONDS = 20
 """Of processor time for one command line."""
 MOST_BYTES = 8 << 30
 """Of address space, of which torch alone takes some."""
-CODES = frozenset({0, 1, 2, 3, 5, 7})
-LOOKS = 4
+CODES = frozenset({0, 1, 2, 3, 4, 5, 6, 7})
+FFMPEG_SHARE = 1 / 12
+LOOKS = 6
 """Sources of one crowd: to read and to damage them costs as much as the command."""
 
 
@@ -87,8 +89,9 @@ def _in_child(
 
 def _prepare() -> None:
     """Probe in this process."""
-    from cfork_cli.ffmpeg.process import Finished
-    from cfork_cli.media import late_tracks, probe, pyav_probe
+    from cfork_cli.errors import FfmpegError
+    from cfork_cli.ffmpeg.process import Child, Finished
+    from cfork_cli.media import probe, pyav_probe
 
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     null = os.open(os.devnull, os.O_RDWR)
@@ -111,12 +114,24 @@ def _prepare() -> None:
 
     probe.process.run = here
     probe.find_ffprobe = lambda: None
-    assert late_tracks
+    start = Child.__init__
+
+    def started(child: Child, arguments: Sequence[str], **options: Any) -> None:
+        if not _ffmpeg_is_there:
+            raise FfmpegError(f"'{arguments[0]}' could not be started: it is left out here")
+        start(child, arguments, **options)
+
+    Child.__init__ = started  # type: ignore[method-assign]
+
+
+_ffmpeg_is_there = True
 
 
 def _one(sources: dict[str, bytes], folder: Path, draw: random.Random, number: int) -> tuple[int, list[str]]:
     name = draw.choice((*list(sources)[:LOOKS], *list(sources)))
     is_film = name in seeds.FILMS
+    global _ffmpeg_is_there
+    _ffmpeg_is_there = draw.random() < FFMPEG_SHARE
     done, data = mutated(sources[name], draw, OF_MEDIA if is_film else MUTATORS)
     path = folder / f"file{Path(name).suffix}"
     path.write_bytes(data)

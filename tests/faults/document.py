@@ -13,7 +13,7 @@ ROWS: Mapping[str, tuple[str, str]] = {
     "crowd": (
         "mutants",
         "the same in one process, through `info --no-loudness`, `remix --dry-run`, `models info`, "
-        "`presets show`, with PyAV as the prober",
+        "`presets show`, with PyAV as the prober and mostly without an ffmpeg",
     ),
     "readers": ("mutants of readers", "damaged bytes, to our own readers alone, in one process"),
     "names": ("names", "names with line breaks, quotes, patterns, protocols, 255 bytes, no UTF-8"),

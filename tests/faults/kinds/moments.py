@@ -37,7 +37,7 @@ def _command(bench: Bench, draw: random.Random) -> tuple[str, list[str], tuple[s
 
 
 def _prepared(
-    bench: Bench, draw: random.Random, share: float = 0.35
+    bench: Bench, draw: random.Random, share: float = 0.2
 ) -> tuple[str, list[str], Path, tuple[Path, ...], bool, Callable[[], float]]:
     name, arguments, written = _command(bench, draw)
     real = draw.random() < share
@@ -77,7 +77,7 @@ def signals(bench: Bench, draw: random.Random) -> Trial:
 
 def children(bench: Bench, draw: random.Random) -> Trial:
     """An ffmpeg or ffprobe that is killed, or stands still for a while."""
-    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.2)
+    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.1)
     at = moment() * 0.9
     told = draw.choice(("SIGKILL", "SIGTERM", "SIGSEGV", "SIGSTOP"))
     number = getattr(signal, told)
@@ -109,7 +109,7 @@ def children(bench: Bench, draw: random.Random) -> Trial:
 
 def inputs(bench: Bench, draw: random.Random) -> Trial:
     """The film is deleted, cut, replaced, overwritten, or grows while it is read."""
-    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.15)
+    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.1)
     at, film = moment(), folder / "film.mkv"
     other = bench.film(draw.choice(("flac.mkv", "film.ts", "pcm16.wav")))
     told = draw.choice(("deleted", "cut", "growing", "replaced", "overwritten"))
@@ -141,9 +141,9 @@ def inputs(bench: Bench, draw: random.Random) -> Trial:
 
 def together(bench: Bench, draw: random.Random) -> Trial:
     """Two commands with one output."""
-    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.15)
+    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.1)
     while not outputs:
-        name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.15)
+        name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.1)
     after = moment() * draw.choice((0, 1))
     force = draw.random() < 0.4
     return Trial(
@@ -155,7 +155,7 @@ def together(bench: Bench, draw: random.Random) -> Trial:
 
 def vanishing(bench: Bench, draw: random.Random) -> Trial:
     """The folder of the output, or that of temporary files, goes away."""
-    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.15)
+    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.1)
     at = moment()
     if draw.random() < 0.7 and "-o" in arguments:
         place = folder / "disk"

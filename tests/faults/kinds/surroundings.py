@@ -66,24 +66,22 @@ def limits(bench: Bench, draw: random.Random) -> Trial:
 
 
 def descriptors(bench: Bench, draw: random.Random) -> Trial:
-    """Standard descriptors that are closed, full, or a directory."""
+    """Standard descriptors that are closed or full."""
     name, arguments, written = _command(bench, draw)
     folder = bench.fresh()
     film = bench.put("aac.mkv", folder, "film.mkv")
     outputs = tuple(folder / one for one in written)
-    told = draw.choice(("closed", "closed", "full", "directory"))
+    told = draw.choice(("closed", "closed", "full"))
     closed: tuple[int, ...] = ()
-    stdout = stdin = None
+    stdout = None
     codes = frozenset({0})
     if told == "closed":
         closed = draw.choice([some for count in (1, 2, 3) for some in combinations(range(3), count)])
-    elif told == "full":
-        stdout, codes = Path("/dev/full"), frozenset({0, 4})
     else:
-        stdin = folder
+        stdout, codes = Path("/dev/full"), frozenset({0, 4})
     return Trial(
         f"descriptors {closed or told}: {name}", arguments, folder, True, inputs=(film,), outputs=outputs,
-        codes=codes, closed=closed, stdout=stdout, stdin=stdin,
+        codes=codes, closed=closed, stdout=stdout,
     )  # fmt: skip
 
 
