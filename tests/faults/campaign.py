@@ -114,7 +114,7 @@ def work(asked: argparse.Namespace) -> None:
     workers = 1 if asked.only is not None else asked.workers
     with tempfile.TemporaryDirectory(prefix="cfork-faults-store-") as store:
         with Bench(Path(store)) as bench:
-            warm(bench, tuple(seeds.FILMS))
+            warm(bench, ("aac.mkv",) if asked.kind or asked.only is not None else tuple(seeds.FILMS))
         children = []
         for worker in range(workers):
             if (pid := os.fork()) == 0:
