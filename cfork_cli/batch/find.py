@@ -64,6 +64,7 @@ def find(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     output: Path | None = None,
+    repeated: bool = False,
 ) -> list[Found]:
     """Return the films that words mean, each once, in the order of the words, those of a folder in natural order.
 
@@ -77,6 +78,7 @@ def find(
         include: patterns of names, or of paths below the folder; only these are taken. They win over suffixes.
         exclude: patterns of those that are not.
         output: the folder for what is made.
+        repeated: whether a film that is named twice comes twice.
 
     Raises:
         UsageError: a word means no film at all. InputError: a list or a folder cannot be read.
@@ -84,7 +86,7 @@ def find(
     found: dict[str, Found] = {}
     for word in _words(words):
         for one in _expanded(word, recursive, include, exclude, output):
-            found.setdefault(os.path.realpath(one.path), one)
+            found.setdefault(f"{len(found)}" if repeated else os.path.realpath(one.path), one)
     if not found:
         raise UsageError("the list names no film: write one a line")
     return list(found.values())

@@ -12,6 +12,7 @@ from cfork_cli.flows import network, run
 from cfork_cli.flows.jobs import NetworkOptions, RemixJob
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.report import Report, Result, cancellable
+from cfork_cli.media.probe import probe
 
 _kept: dict[tuple[str, str, str], LoadedNetwork] = {}
 """The network that this process loaded last, by model, device and precision."""
@@ -51,17 +52,18 @@ def _as_ours(error: Exception) -> CforkError:
 def _result(film: Film, report: Report | None) -> Result:
     listener, job = cancellable(report), film.job
     if isinstance(job, RemixJob):
-        loaded = _loaded(job, listener) if job.changes else None
+        loaded = _loaded(film, job, listener) if job.changes else None
         if film.in_place is not None:
             return remix_in_place(film, job, listener, loaded)
         return run.remix(job, report=listener, loaded=loaded)
-    return run.separate(job, report=listener, loaded=_loaded(job, listener))
+    return run.separate(job, report=listener, loaded=_loaded(film, job, listener))
 
 
-def _loaded(job: NetworkOptions, report: Report) -> LoadedNetwork:
+def _loaded(film: Film, job: NetworkOptions, report: Report) -> LoadedNetwork:
     """Return the network that a job asks for; a process keeps one."""
     key = (job.model, job.device, job.precision)
     if key not in _kept:
+        probe(film.input)  # to load a network takes longer than to find out that this is no film
         _kept.clear()
         report.stage("load")
         _kept[key] = network.loaded(job)
