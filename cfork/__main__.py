@@ -21,6 +21,8 @@ def main() -> NoReturn:
     from cfork_cli.foreign import hidden_model
 
     if (hidden := hidden_model()) is not None:
+        if "_CFORK_COMPLETE" in os.environ:  # a shell asks, and whoever presses a key wants no complaint
+            sys.exit(1)
         print(f"cfork: {hidden}", file=sys.stderr)
         sys.exit(1)
     from cfork_cli.app import main as run

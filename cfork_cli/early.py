@@ -19,9 +19,9 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """Signals that end programs; Windows has no SIGHUP, and others no SIGBREAK (Ctrl-Break)."""
 
 
-def numbers() -> list[int]:
+def numbers(known: object = signal) -> list[int]:
     """Return those of `NAMES` that this system has and that nobody ignores on purpose, as nohup does."""
-    here = [int(getattr(signal, name)) for name in NAMES if hasattr(signal, name)]
+    here = [int(getattr(known, name)) for name in NAMES if hasattr(known, name)]
     return [number for number in here if signal.getsignal(number) is not signal.SIG_IGN]
 
 

@@ -33,7 +33,7 @@ _published: dict[Path, None] = {}
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGINT, SIGTERM and SIGHUP while this is open."""
+    """Raise KeyboardInterrupt on SIGINT, SIGTERM and SIGHUP while this is open; on Windows also on Ctrl-Break."""
     global _last_time
     _holding.done = False
 
@@ -59,7 +59,7 @@ def interruptible() -> Iterator[None]:
     _last_time = -math.inf
     _published.clear()
     with contextlib.ExitStack() as stack:
-        for number in early.numbers():
+        for number in early.numbers(signal):
             with contextlib.suppress(ValueError):  # not in the main thread: a program that uses cfork keeps its own
                 stack.callback(signal.signal, number, signal.signal(number, interrupt))
         stack.callback(setattr, sys, "unraisablehook", before_hook)
@@ -79,7 +79,8 @@ def exit_code() -> int:
 
 def published(path: Path) -> None:
     """Remember that an output has its name now: an interruption after that does not say that nothing was written."""
-    _published[path] = None
+    if not path.name.startswith(".cfork-"):  # an inner step, such as before a film takes the place of another
+        _published[path] = None
 
 
 def withdrawn(path: Path) -> None:

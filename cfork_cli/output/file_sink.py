@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 from cfork_cli import signals
 from cfork_cli.errors import OutputError
 from cfork_cli.leftovers import Temporary
-from cfork_cli.output.destination import check_destination, real_place
+from cfork_cli.output.destination import check_destination, give_name, real_place
 from cfork_cli.output.sink import Sink
 
 
@@ -49,7 +48,7 @@ class FileSink(Sink):
         try:
             if not self._force and self.output.exists():
                 raise OutputError(f"'{self.output}' appeared while we worked: replace it with --force")
-            os.replace(self._temporary, self._place)
+            give_name(self._temporary, self._place)
             self._appeared = True
             signals.published(self.output)
         except OSError as error:

@@ -16,7 +16,7 @@ import numpy as np
 
 from cfork_cli.codecs.choose import AudioCodec, raw_input_options
 from cfork_cli.codecs.pipe_format import _WAV_SAMPLES, PipeFormat
-from cfork_cli.errors import CforkError, OutputClosed, OutputError
+from cfork_cli.errors import CforkError, OutputClosed, OutputError, nobody_reads
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import write_failure
@@ -45,9 +45,9 @@ class PipeSink(Sink):
         try:
             while view:
                 view = view[os.write(self._descriptor, view) :]
-        except BrokenPipeError as error:
-            raise OutputClosed(f"nobody reads '{self.name}' any more") from error
         except OSError as error:
+            if nobody_reads(error):
+                raise OutputClosed(f"nobody reads '{self.name}' any more") from error
             raise OutputError(f"'{self.name}' cannot be written ({error.strerror})") from error
 
 
@@ -81,7 +81,7 @@ class FfmpegPipe(PipeSink):
     def __init__(self, descriptor: int, name: Path, command: Sequence[str], codec: AudioCodec, skipped: int) -> None:
         super().__init__(descriptor, name)
         self._codec, self._skipped = codec, skipped  # samples to leave out, see `timeline.placed`
-        self._child = process.Child(command, stdin=True, stdout=descriptor)
+        self._child = process.Child(command, stdin=True, stdout=descriptor, patient=True)
 
     def write(self, block: np.ndarray, number: int = 0) -> None:
         samples = self._codec.handed(block[:, max(0, self._skipped - self.samples) :])
