@@ -227,8 +227,9 @@ def rows_of(
         kept = keep / f"{kind}-{number}"
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(trial.folder.parent, kept, symlinks=True, ignore_dangling_symlinks=True)
+    about = trial.about.replace(str(trial.folder.parent), "..")
     yield {
-        **facts, "about": _plain(trial.about), "real": trial.real, "codes": list(seen.codes), "violations": found,
+        **facts, "about": _plain(about), "real": trial.real, "codes": list(seen.codes), "violations": found,
         "seconds": round(seen.seconds, 2), "acted": seen.acts > 0, "mounted": bool(bench.may_mount),
         "said": _plain(seen.err.decode("utf-8", "replace"))[-300:] if found else "",
     }  # fmt: skip
