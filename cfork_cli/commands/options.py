@@ -50,11 +50,21 @@ InputFile = Annotated[
         autocompletion=completion.films,
     ),
 ]
-InputOrAddress = Annotated[
-    str,
+Inputs = Annotated[
+    list[str],
     typer.Argument(
-        metavar="INPUT|URL",
-        help="The film or sound file; - is standard input; or the address of a video page, which yt-dlp fetches.",
+        metavar="INPUT...",
+        help="The film or sound file; - is standard input; or several, folders, patterns, @films.txt (one a line).",
+        show_default=False,
+        autocompletion=completion.films,
+    ),
+]
+InputsOrAddress = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...|URL",
+        help="The film or sound file; - is standard input; or several, folders, patterns, @films.txt (one a line); or "
+        "the address of a video page, which yt-dlp fetches.",
         show_default=False,
         autocompletion=completion.films,
     ),
