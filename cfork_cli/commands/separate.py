@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cfork_cli.commands import completion
 from cfork_cli.commands.desk import (
     DialogFilters,
     DialogReverb,
@@ -19,6 +21,7 @@ from cfork_cli.commands.desk import (
     PresetName,
     SpeechBoost,
 )
+from cfork_cli.commands.many import Exclude, Include, Jobs, Recursive, check_alone, films_of, run_many
 from cfork_cli.commands.options import (
     AcceptDamaged,
     Channels,
@@ -28,9 +31,9 @@ from cfork_cli.commands.options import (
     Duration,
     End,
     Force,
-    InputFile,
     InputFormat,
     InputLufs,
+    Inputs,
     Json,
     Layout,
     Model,
@@ -46,7 +49,7 @@ from cfork_cli.console.console import Console
 
 
 def separate(
-    input: InputFile,
+    inputs: Inputs,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -64,6 +67,7 @@ def separate(
             metavar="NAME",
             help="dialogue, music or effects; give it again for another. [default: all three]",
             show_default=False,
+            autocompletion=completion.stems,
         ),
     ] = None,
     format: Annotated[
@@ -72,6 +76,7 @@ def separate(
             metavar="KIND",
             help="Kind of the files: wav, flac, mka, opus, mp3, m4a, alac, ogg, ... [default: wav]",
             show_default=False,
+            autocompletion=completion.stem_formats,
         ),
     ] = None,
     bits: Annotated[
@@ -80,11 +85,17 @@ def separate(
             metavar="N",
             help="Bits of a sample: 16, 24, or 32 (float). [default: 32 in WAV, 24 elsewhere]",
             show_default=False,
+            autocompletion=completion.choices("16", "24", "32"),
         ),
     ] = None,
     codec: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Codec, instead of the usual one of that kind of file.", show_default=False),
+        typer.Option(
+            metavar="NAME",
+            help="Codec, instead of the usual one of that kind of file.",
+            show_default=False,
+            autocompletion=completion.codecs,
+        ),
     ] = None,
     purpose: Annotated[
         str | None,
@@ -94,6 +105,7 @@ def separate(
             help="asr: the dialogue (or --stem) as speech recognisers take it: WAV, mono, 16 kHz, 16 bits, with the "
             "film's times.",
             show_default=False,
+            autocompletion=completion.choices("asr"),
         ),
     ] = None,
     template: Annotated[
@@ -107,6 +119,7 @@ def separate(
             metavar="WHERE",
             help="What to do with sound that was assigned to no stem, so that all add up to the film exactly: add to "
             "stems (music,effects), to all, write a file of its own (file), or none.",
+            autocompletion=completion.residuals,
         ),
     ] = "none",
     preset: PresetName = None,
@@ -131,6 +144,10 @@ def separate(
     rate: Rate = None,
     channels: Channels = None,
     layout: Layout = None,
+    recursive: Recursive = False,
+    include: Include = None,
+    exclude: Exclude = None,
+    jobs: Jobs = 1,
     force: Force = False,
     accept_damaged: AcceptDamaged = False,
     dry_run: DryRun = False,
@@ -141,15 +158,23 @@ def separate(
 
     Effects and what follows the voice are applied to the stems; gains and loudness of a preset are not.
 
+    Of several films, a folder, a pattern, or a list (@films.txt), each gets a folder of its own (docs/folders.md).
+
     Example: cfork separate movie.mkv -o stems/ --residual music,effects
     """
 
     from cfork_cli.api.films import settings
+    from cfork_cli.batch.film import Film
+    from cfork_cli.batch.find import is_many
     from cfork_cli.commands.finish import run_or_describe
     from cfork_cli.flows import run as flow
     from cfork_cli.flows.jobs import PipeOptions, SeparateJob
+    from cfork_cli.flows.separate import check_settings
     from cfork_cli.media import pipes
 
+    input, many, asked = Path(inputs[0]), is_many(inputs), output
+    if many:
+        output = Path("films.stems")  # each film gets its own
     output = output or (Path("-") if pipes.is_input_pipe(input) else input.with_name(f"{input.stem}.stems"))
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
         made = settings(
@@ -179,6 +204,18 @@ def separate(
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout))
+        if many:
+            check_alone(input_format=input_format, rate=rate, channels=channels, layout=layout)
+            folder = None if asked is None else str(asked)
+            found = films_of(inputs, folder, recursive=recursive, include=include, exclude=exclude)
+            check_settings(job)
+            places = [one.path.parent if asked is None else one.target(asked) for one in found]
+            films = [
+                Film(replace(job, input=one.path, output=place / f"{one.path.stem}.stems"))
+                for one, place in zip(found, places, strict=True)
+            ]
+            run_many(films, console, jobs=jobs, dry_run=dry_run)
+            return
         pipes.check_terminal(None if dry_run else job.output)
         run_or_describe(
             console,

@@ -19,6 +19,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from cfork_cli.errors import nobody_reads
 from cfork_cli.text import pace, printable, seconds_left
 
 if TYPE_CHECKING:  # rich takes as long to import as all the rest, and `--help` needs none of it
@@ -91,6 +92,12 @@ class Console:
                 speed=round(pace(new, elapsed), 2), eta_seconds=None if left is None else round(left, 1),
             )  # fmt: skip
 
+    def rename(self, name: str, total: float | None) -> None:
+        """Let the stage go on under another name and with another total."""
+        self._stage, self._total = name, total
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=name, total=total or None)
+
     def end(self) -> None:
         """End the stage; the bar disappears."""
         if self._bar is not None:
@@ -116,6 +123,11 @@ class Console:
         else:
             self._print(text, "note: ", "yellow")
 
+    def failed(self, text: str) -> None:
+        """One of several things went wrong; the others go on."""
+        if not self.as_json:
+            self._print(text, "failed: ", "bold red")
+
     def say(self, *lines: str) -> None:
         """Lines about what is or was done, for people."""
         if not self.quiet and not self.as_json:
@@ -138,8 +150,11 @@ class Console:
 
     def out(self, text: str) -> None:
         """Text on stdout, now. Whoever stopped reading has seen enough."""
-        with contextlib.suppress(BrokenPipeError):
+        try:
             print(text, flush=True, file=sys.stderr if self._stdout_is_taken else sys.stdout)
+        except OSError as error:
+            if not nobody_reads(error):
+                raise
 
     def result(self, **values: Any) -> None:
         """The command's result: printed with --json only."""
@@ -158,7 +173,7 @@ class Console:
     def _print(self, line: str, before: str = "", style: str = "") -> None:
         from rich.text import Text
 
-        text = Text(before, style=style) + Text(printable(line))
+        text = Text(before, style=style) + Text(printable(line).rstrip())
         with contextlib.suppress(OSError):
             self.rich.print(text, soft_wrap=True)
 
