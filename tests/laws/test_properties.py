@@ -1,4 +1,4 @@
-"""Laws of the arithmetic, on inputs that hypothesis makes up: the same in every run, the smallest that fails is told."""
+"""Laws of the arithmetic, on inputs that hypothesis makes up: the same in every run, the smallest failure is told."""
 
 from __future__ import annotations
 
