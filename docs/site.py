@@ -14,7 +14,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("*.md", "docs/*.md", "examples/*.md", "model/*.md", "model/weights/*.md")
-BESIDE = ("LICENSE", "docs/*.png", "examples/*.*", "model/*.png", "model/weights/*.json", "model/dnr/*.csv", "benchmarks/*.py")
+BESIDE = (
+    "LICENSE",
+    "docs/*.png",
+    "examples/*.*",
+    "model/*.png",
+    "model/weights/*.json",
+    "model/dnr/*.csv",
+    "benchmarks/*.py",
+)
 LARGEST = 2_000_000
 """Bytes of a file that a site takes along; the example film is for the repository alone."""
 
