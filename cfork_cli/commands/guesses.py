@@ -50,8 +50,8 @@ ANSWERS: Mapping[str, str] = {
     "--threads": "cfork uses all cores; OMP_NUM_THREADS=1 before the command keeps it to one",
     "-j": "cfork uses all cores for one film; remix and separate have --jobs for several",
     "--jobs": "cfork uses all cores for one film; remix and separate have it for several",
-    "--verbose": "cfork says what happens anyway; --json prints everything, and CFORK_DEBUG=1 before the command shows where a "
-    "fault is",
+    "--verbose": "cfork says what happens anyway; --json prints everything, and CFORK_DEBUG=1 before the command shows "
+    "where a fault is",
     "--debug": "CFORK_DEBUG=1 before the command shows where a fault is",
     "-v": "cfork says what happens anyway; --json prints everything, and --version the version",
     "--format": "the suffix of -o says the kind of film, as in -o movie.mp4",
