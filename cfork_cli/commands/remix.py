@@ -43,6 +43,7 @@ from cfork_cli.commands.options import (
     PrecisionOption,
     Quiet,
     Rate,
+    Resume,
     Start,
     Tracks,
     film_output,
@@ -160,6 +161,7 @@ def remix(
         bool, typer.Option("--force-model", help="Take a model whose stems do not have the film's level.")
     ] = False,
     accept_damaged: AcceptDamaged = False,
+    resume: Resume = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -226,6 +228,7 @@ def remix(
             loudness=parse_loudness(made.loudness),
             processing=made.processing,
             preset=preset,
+            resume=resume,
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)

@@ -38,6 +38,7 @@ from cfork_cli.commands.options import (
     PrecisionOption,
     Quiet,
     Rate,
+    Resume,
     Start,
     Track,
     piece,
@@ -133,6 +134,7 @@ def separate(
     layout: Layout = None,
     force: Force = False,
     accept_damaged: AcceptDamaged = False,
+    resume: Resume = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -176,6 +178,7 @@ def separate(
             processing=made.processing,
             preset=preset,
             accept_damaged=accept_damaged,
+            resume=resume,
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout))

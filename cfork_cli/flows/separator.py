@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -32,18 +32,55 @@ Measure = Callable[[Callable[[float], None]], float]
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a network is asked for, by which finished pieces are known again; picklable.
+
+    Attributes:
+        model, precision, device: of the network that is loaded.
+        threads: OpenMP threads of this process: they may change the last bits.
+        stems, weights: see `TrackSeparator.run`.
+        input_gain: see `TrackSeparator`.
+    """
+
+    model: str
+    precision: str
+    device: str
+    threads: int
+    stems: tuple[str, ...]
+    weights: tuple[float, ...] | None
+    input_gain: float
+
+
+class Pieces(Protocol):
+    """Finished pieces of a separation, or those who compute them."""
+
+    @property
+    def workers(self) -> int | None:
+        """How many batches to ask for at a time, at least 2; None: as many as are computed here."""
+
+    @property
+    def each(self) -> int:
+        """How many sequences a batch has then."""
+
+    def of(self, asked: Asked) -> Any:
+        """Return what is known of batches of one track; see `model.streaming.batches.Known`."""
+
+
+@dataclass(frozen=True)
 class TrackSeparator:
     """A network ready for one track.
 
     Attributes:
         input_gain: brings the track to the level that the network expects; it is divided out of the stems.
         lufs: integrated loudness of the track; -inf for silence.
+        pieces: finished pieces of the work, or others who do it; None: all is computed here and now.
     """
 
     loaded: LoadedNetwork
     track: Stream
     input_gain: float
     lufs: float = -math.inf
+    pieces: Pieces | None = None
 
     @classmethod
     def open(
@@ -134,6 +171,10 @@ class TrackSeparator:
 
         network, device = self.loaded.network, self.loaded.device
         haste: dict[str, Any] = {}
+        if self.pieces is not None and not live:
+            haste["known"] = self.pieces.of(self.asked(stems, weights))
+            if self.pieces.workers is not None:
+                haste.update(workers=self.pieces.workers, batch_size=self.pieces.each * self.pieces.workers)
         if live:
             haste["batch_size"] = 1
             if network.window_seconds > LIVE_WINDOW_SECONDS:
@@ -149,6 +190,25 @@ class TrackSeparator:
             if not is_out_of_memory(error):
                 raise
             raise no_memory(device) from error
+
+    def asked(self, stems: Sequence[str], weights: Sequence[float] | None) -> Asked:
+        """Return what the network will be asked for; see `run`."""
+        import torch
+
+        return Asked(
+            self.loaded.model, str(getattr(self.loaded.network, "precision", "")), self.loaded.device,
+            torch.get_num_threads(), tuple(stems), None if weights is None else tuple(weights), self.input_gain,
+        )  # fmt: skip
+
+    def kept_bytes(self, stems: Sequence[str], weights: Sequence[float] | None, seconds: float) -> int:
+        """Return how much it takes to keep all that the network gives for a track of this length; at most."""
+        if not stems:
+            return 0
+        network = self.loaded.network
+        channels = (self.track.channels or 0) - len(low_frequency(self.track.layout))
+        sounds = channels * (1 if weights is not None else len(stems))
+        stride: float = network.window_seconds - 2 * network.context_seconds - network.crossfade_seconds
+        return int(4 * network.sample_rate * sounds * seconds * network.window_seconds / stride)
 
 
 def no_memory(device: str) -> CforkError:
