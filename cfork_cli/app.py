@@ -27,7 +27,7 @@ from cfork_cli.commands.remix import remix
 from cfork_cli.commands.separate import separate
 from cfork_cli.commands.train import train
 from cfork_cli.console.console import Console
-from cfork_cli.errors import CforkError, Interrupted, OutputClosed, OutputError, UsageError
+from cfork_cli.errors import CforkError, Interrupted, OutputClosed, OutputError, Told, UsageError
 from cfork_cli.flows import early_torch
 from cfork_cli.signals import interruptible
 
@@ -161,6 +161,8 @@ def _command_of(arguments: list[str]) -> list[str]:
 
 
 def _failed(arguments: list[str], error: CforkError) -> int:
+    if isinstance(error, Told):
+        return error.exit_code
     as_json = "--json" in arguments
     if as_json or not isinstance(error, OutputClosed):  # a well-behaved filter, which SIGPIPE ends, says no word
         console = Console(as_json=as_json, stdout_is_taken=_stdout_is_taken(arguments))

@@ -74,6 +74,10 @@ class Interrupted(CforkError):
     exit_code = 130
 
 
+class Told(Interrupted):
+    """Stopped by the user, who has been told already: nothing more is printed."""
+
+
 class OutputClosed(CforkError):
     """The program at the other end of our pipe has seen enough. Well-behaved filters end quietly then."""
 

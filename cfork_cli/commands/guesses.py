@@ -48,14 +48,14 @@ _STEM_WORDS = {"dialog": "--dialog", "dialogue": "--dialog", "voice": "--dialog"
 
 ANSWERS: Mapping[str, str] = {
     "--threads": "cfork uses all cores; OMP_NUM_THREADS=1 before the command keeps it to one",
-    "-j": "cfork uses all cores for one film; 'cfork remix' takes one after the other",
-    "--jobs": "cfork uses all cores for one film; 'cfork remix' takes one after the other",
+    "-j": "cfork uses all cores for one film; remix and separate have --jobs for several",
+    "--jobs": "cfork uses all cores for one film; remix and separate have it for several",
     "--verbose": "cfork says what happens anyway; --json tells all, and CFORK_DEBUG=1 before the command shows where a "
     "fault is",
     "--debug": "CFORK_DEBUG=1 before the command shows where a fault is",
     "-v": "cfork says what happens anyway; --json tells all, and --version the version",
     "--format": "the suffix of -o says the kind of film, as in -o movie.mp4",
-    "--in-place": "cfork never changes a film: write another with -o, look at it, and rename it then",
+    "--in-place": "only cfork remix has it; what else is written goes elsewhere",
     "--isolate": "cfork separate movie.mkv --stem dialogue writes the voices alone; cfork remix movie.mkv --music mute "
     "--effects mute a film with nothing else",
     "--mute": "give the part: --music mute, --dialog mute or --effects mute",
@@ -76,7 +76,7 @@ COMMAND_ANSWERS: Mapping[str, str] = {
     "demo": "cfork remix examples/night_train.mkv --dialog +6 --music -10 tries the example film",
     "preview": "cfork remix movie.mkv --dialog +6 --start 10:00 -t 30 writes half a minute to listen to",
     "gui": "cfork play movie.mkv opens a film in the browser, with sliders",
-    "batch": 'for film in *.mkv; do cfork remix "$film" --dialog +6; done takes one film after the other',
+    "batch": "cfork remix films/ -r --dialog +6 -o louder/ takes a folder; docs/folders.md tells the rest",
     "list": "cfork models lists the networks; cfork info movie.mkv the tracks of a film",
     "convert": "cfork remix movie.mkv --dialog +6 -o movie.mp4 converts along the way",
     "normalize": "cfork remix movie.mkv --loudness -16 brings a film to a loudness",
@@ -167,7 +167,7 @@ def answer(arguments: Sequence[str], complaint: str) -> str | None:
             if name in ANSWERS and f"option: {said}" in complaint:
                 return f"there is no {name}: {ANSWERS[name]}"
     extra = re.search(r"unexpected extra argument\(?s?\)? \((.*)\)", complaint)
-    if extra and first in ("remix", "separate", "dub", "plot"):
+    if extra and first in ("dub", "plot"):
         words = extra[1].split()
         if len(words) > 1 or (looks_like_a_film(words[0]) and _there(words[0])):
             return f"cfork {first} takes one film at a time, and '{extra[1]}' is left over: call it again for each"

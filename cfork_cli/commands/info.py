@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cfork_cli.commands.many import Exclude, Include, Recursive
 from cfork_cli.commands.options import (
     Device,
     DeviceOption,
@@ -25,7 +26,12 @@ from cfork_cli.console.console import Console
 
 
 def info(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Films or sound files.", show_default=False)],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Films or sound files; folders, patterns, @films.txt.", show_default=False
+        ),
+    ],
     no_loudness: Annotated[
         bool, typer.Option("--no-loudness", help="Show only what the headers say; decode nothing.")
     ] = False,
@@ -44,18 +50,22 @@ def info(
     model: Model = "cfork",
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = Precision.auto,
+    recursive: Recursive = False,
+    include: Include = None,
+    exclude: Exclude = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Show the tracks of a film, how loud they are, and what remix would do.
 
     Loudness is integrated, range (EBU R 128) and true peak, of every sound track. --track, --start, --end, --model and
-    --device go with --separate.
+    --device go with --separate. Of several films, one that fails stops no other; --json prints a line for each.
 
     Example: cfork info movie.mkv --separate
     """
+    from cfork_cli.batch.find import find, is_many
     from cfork_cli.commands.info_table import show
-    from cfork_cli.errors import UsageError
+    from cfork_cli.errors import CforkError, UsageError
     from cfork_cli.flows.checks import check_model
     from cfork_cli.flows.stem_levels import ListenJob
 
@@ -67,5 +77,16 @@ def info(
     elif any(word is not None for word in (track, start, end, duration)):
         raise UsageError("--track, --start, --end and --duration choose what is separated: add --separate")
     with Console(quiet=quiet, as_json=as_json) as console:
-        for path in inputs:
-            show(path, console, with_loudness=not no_loudness, listen=listen)
+        if not is_many(inputs):
+            show(Path(inputs[0]), console, with_loudness=not no_loudness, listen=listen)
+            return
+        failed = False
+        for one in find(inputs, recursive=recursive, include=include or (), exclude=exclude or (), repeated=True):
+            try:
+                show(one.path, console, with_loudness=not no_loudness, listen=listen)
+            except CforkError as error:
+                failed = True
+                console.failed(f"{one.path}: {error}")
+                console.result(input=str(one.path), error=str(error), exit_code=error.exit_code)
+        if failed:
+            raise typer.Exit(1)

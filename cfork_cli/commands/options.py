@@ -42,11 +42,20 @@ class Downmix(StrEnum):
 InputFile = Annotated[
     Path, typer.Argument(metavar="INPUT", help="The film or sound file; - is standard input.", show_default=False)
 ]
-InputOrAddress = Annotated[
-    str,
+Inputs = Annotated[
+    list[str],
     typer.Argument(
-        metavar="INPUT|URL",
-        help="The film or sound file; - is standard input; or the address of a video page, which yt-dlp fetches.",
+        metavar="INPUT...",
+        help="The film or sound file; - is standard input; or several, folders, patterns, @films.txt (one a line).",
+        show_default=False,
+    ),
+]
+InputsOrAddress = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...|URL",
+        help="The film or sound file; - is standard input; or several, folders, patterns, @films.txt (one a line); or "
+        "the address of a video page, which yt-dlp fetches.",
         show_default=False,
     ),
 ]

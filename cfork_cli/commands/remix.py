@@ -23,6 +23,7 @@ from cfork_cli.commands.desk import (
     PresetName,
     SpeechBoost,
 )
+from cfork_cli.commands.many import Exclude, Include, Jobs, Recursive, check_alone, check_left_over, films_of, run_many
 from cfork_cli.commands.options import (
     AcceptDamaged,
     Channels,
@@ -35,7 +36,7 @@ from cfork_cli.commands.options import (
     Force,
     InputFormat,
     InputLufs,
-    InputOrAddress,
+    InputsOrAddress,
     Json,
     Layout,
     Model,
@@ -52,11 +53,13 @@ from cfork_cli.commands.options import (
 from cfork_cli.console.console import Console
 
 if TYPE_CHECKING:
+    from cfork_cli.batch.film import Film, InPlace
+    from cfork_cli.batch.find import Found
     from cfork_cli.flows.jobs import PipeOptions, RemixJob
 
 
 def remix(
-    input: InputOrAddress,
+    inputs: InputsOrAddress,
     output: Annotated[
         str | None,
         typer.Option(
@@ -64,7 +67,7 @@ def remix(
             "-o",
             metavar="FILE|DIR|-",
             show_default=False,
-            help="The new film; its suffix says the kind; or a folder for it; - is standard output. "
+            help="The new film; its suffix says the kind; or a folder for one or many; - is standard output. "
             "[default: beside the input, movie.cfork.mkv for movie.mkv]",
         ),
     ] = None,
@@ -156,6 +159,19 @@ def remix(
             show_default=False,
         ),
     ] = None,
+    recursive: Recursive = False,
+    include: Include = None,
+    exclude: Exclude = None,
+    jobs: Jobs = 1,
+    in_place: Annotated[
+        bool,
+        typer.Option(
+            "--in-place",
+            help="Let the new film take the old one's name, once it is complete and was read back; the old one stays "
+            "as movie.mkv.bak.",
+        ),
+    ] = False,
+    no_backup: Annotated[bool, typer.Option("--no-backup", help="With --in-place: do not keep the old film.")] = False,
     force: Force = False,
     force_model: Annotated[
         bool, typer.Option("--force-model", help="Take a model whose stems do not have the film's level.")
@@ -169,13 +185,20 @@ def remix(
     """Give a film new levels of dialogue, music and effects.
 
     The picture, the other tracks, subtitles, chapters and attachments are copied as they are. Gains are in decibels,
-    from -inf (mute) to +24; 0 leaves a part exactly as it is. The input is never changed.
+    from -inf (mute) to +24; 0 leaves a part exactly as it is. The input is never changed, unless with --in-place.
+
+    Of several films, a folder, a pattern, or a list (@films.txt), each is done by itself: one that fails stops no
+    other, what is done is not done again, and the same command goes on after an interruption (docs/folders.md).
 
     Example: cfork remix movie.mkv --dialog +6 --music -10
+
+    Example: cfork remix films/ -r --dialog +6 -o louder/
 
     Example: cfork remix movie.mkv --speech-boost auto --duck music:4 --dialog-fx highpass=f=90,acompressor
     """
     from cfork_cli.api.films import settings
+    from cfork_cli.batch.film import InPlace
+    from cfork_cli.batch.find import is_many
     from cfork_cli.codecs.bit_rate import parse_bit_rate
     from cfork_cli.errors import UsageError
     from cfork_cli.flows import web
@@ -186,21 +209,27 @@ def remix(
     from cfork_cli.mix.normalize import parse_loudness
     from cfork_cli.output.stem_folder import in_folder
 
+    input, many = inputs[0], in_place or is_many(inputs)
     source, folder = Path(input), None
-    if web.is_address(input):  # what the film will be called is not known yet
+    if many:
+        target = None
+    elif web.is_address(input):  # what the film will be called is not known yet
         folder = Path(output) if output and (output.endswith(("/", "\\")) or Path(output).is_dir()) else None
         target = Path(output) if output and folder is None else None
     else:
         target = film_output(output, source) or pipes.natural_output(source)
     with (
         Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(target)) as console,
-        in_folder(output, keep=not dry_run),
+        in_folder(None if many else output, keep=not dry_run),
     ):
         effects_asked = (preset, dialog_fx, music_fx, effects_fx, dialog_reverb, music_reverb, effects_reverb)
         others = (output, codec, bitrate, downmix, loudness, title, start, end, duration, input_format)
         words = (dialog, music, effects, *effects_asked, speech_boost, duck or None, night, *others)
         asked = keep_original or sidecar or any(word is not None for word in words)
-        if not asked and not pipes.is_input_pipe(source):
+        check_left_over(inputs)
+        if no_backup and not in_place:
+            raise UsageError("--no-backup goes with --in-place")
+        if not asked and (many or not pipes.is_input_pipe(source)):
             raise UsageError("nothing is to be changed: give new levels, such as --dialog +6 --music -10")
         made = settings(
             preset, (dialog, music, effects), (dialog_fx, music_fx, effects_fx),
@@ -232,6 +261,16 @@ def remix(
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)
+        if many:
+            asked_of_pipes = {"input_format": input_format, "rate": rate, "channels": channels, "layout": layout}
+            check_alone(**asked_of_pipes, output_format=output_format)
+            found = films_of(inputs, output, recursive=recursive, include=include, exclude=exclude)
+            kept = InPlace(backup=not no_backup) if in_place else None
+            _check_many(job, output, kept)
+            check_early(replace(job, output=None))
+            films = [_film(job, one, None if output is None else one.target(Path(output)), kept) for one in found]
+            run_many(films, console, jobs=jobs, dry_run=dry_run)
+            return
         pipes.check_terminal(None if dry_run else job.output)
         if not web.is_address(input):
             _run(job, options, console, dry_run)
@@ -240,6 +279,33 @@ def remix(
         with web.local(input, existing(job.output or folder or Path()), console) as path:
             beside = (folder or Path.cwd()) / f"{path.stem}.cfork{'.mka' if sidecar else path.suffix}"
             _run(replace(job, input=path, output=job.output or beside), options, console, dry_run)
+
+
+def _check_many(job: RemixJob, output: str | None, in_place: InPlace | None) -> None:
+    """Refuse options that make no sense for many films, or for films that are replaced.
+
+    Raises:
+        UsageError: one was given.
+    """
+    from cfork_cli.errors import UsageError
+
+    if job.sidecar and (output is not None or in_place is not None):
+        raise UsageError("--sidecar writes beside the films: leave -o and --in-place away")
+    if in_place is not None and output is not None:
+        raise UsageError("--in-place replaces the film, so there is nothing for -o: take one of them")
+    if in_place is not None and not (job.start is None and job.end is None):
+        raise UsageError(
+            "--in-place would leave a piece of the film and no more: leave --start and --end away, or give -o"
+        )
+
+
+def _film(job: RemixJob, found: Found, folder: Path | None, in_place: InPlace | None) -> Film:
+    """Return a film to do: in a folder, or beside the old one, it gets the usual name."""
+    from cfork_cli.batch.film import Film
+    from cfork_cli.output.destination import beside
+
+    output = None if folder is None else beside(folder / found.path.name, f".cfork{found.path.suffix}")
+    return Film(replace(job, input=found.path, output=output), in_place)
 
 
 def _run(job: RemixJob, options: PipeOptions, console: Console, dry_run: bool) -> None:

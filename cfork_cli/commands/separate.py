@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from cfork_cli.commands.desk import (
     PresetName,
     SpeechBoost,
 )
+from cfork_cli.commands.many import Exclude, Include, Jobs, Recursive, check_alone, films_of, run_many
 from cfork_cli.commands.options import (
     AcceptDamaged,
     Channels,
@@ -28,9 +30,9 @@ from cfork_cli.commands.options import (
     Duration,
     End,
     Force,
-    InputFile,
     InputFormat,
     InputLufs,
+    Inputs,
     Json,
     Layout,
     Model,
@@ -47,7 +49,7 @@ from cfork_cli.console.console import Console
 
 
 def separate(
-    input: InputFile,
+    inputs: Inputs,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -132,6 +134,10 @@ def separate(
     rate: Rate = None,
     channels: Channels = None,
     layout: Layout = None,
+    recursive: Recursive = False,
+    include: Include = None,
+    exclude: Exclude = None,
+    jobs: Jobs = 1,
     force: Force = False,
     accept_damaged: AcceptDamaged = False,
     resume: Resume = False,
@@ -143,15 +149,23 @@ def separate(
 
     Effects and what follows the voice are applied to the stems; gains and loudness of a preset are not.
 
+    Of several films, a folder, a pattern, or a list (@films.txt), each gets a folder of its own (docs/folders.md).
+
     Example: cfork separate movie.mkv -o stems/ --residual music,effects
     """
 
     from cfork_cli.api.films import settings
+    from cfork_cli.batch.film import Film
+    from cfork_cli.batch.find import is_many
     from cfork_cli.commands.finish import run_or_describe
     from cfork_cli.flows import run as flow
     from cfork_cli.flows.jobs import PipeOptions, SeparateJob
+    from cfork_cli.flows.separate import check_settings
     from cfork_cli.media import pipes
 
+    input, many, asked = Path(inputs[0]), is_many(inputs), output
+    if many:
+        output = Path("films.stems")  # each film gets its own
     output = output or (Path("-") if pipes.is_input_pipe(input) else input.with_name(f"{input.stem}.stems"))
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
         made = settings(
@@ -182,6 +196,18 @@ def separate(
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout))
+        if many:
+            check_alone(input_format=input_format, rate=rate, channels=channels, layout=layout)
+            folder = None if asked is None else str(asked)
+            found = films_of(inputs, folder, recursive=recursive, include=include, exclude=exclude)
+            check_settings(job)
+            places = [one.path.parent if asked is None else one.target(asked) for one in found]
+            films = [
+                Film(replace(job, input=one.path, output=place / f"{one.path.stem}.stems"))
+                for one, place in zip(found, places, strict=True)
+            ]
+            run_many(films, console, jobs=jobs, dry_run=dry_run)
+            return
         pipes.check_terminal(None if dry_run else job.output)
         run_or_describe(
             console,

@@ -89,6 +89,12 @@ class Console:
                 speed=round(pace(new, elapsed), 2), eta_seconds=None if left is None else round(left, 1),
             )  # fmt: skip
 
+    def rename(self, name: str, total: float | None) -> None:
+        """Let the stage go on under another name and with another total."""
+        self._stage, self._total = name, total
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=name, total=total or None)
+
     def end(self) -> None:
         """End the stage; the bar disappears."""
         if self._bar is not None:
@@ -113,6 +119,11 @@ class Console:
             self._line(event="note", message=text)
         else:
             self._print(text, "note: ", "yellow")
+
+    def failed(self, text: str) -> None:
+        """One of several things went wrong; the others go on."""
+        if not self.as_json:
+            self._print(text, "failed: ", "bold red")
 
     def say(self, *lines: str) -> None:
         """Lines about what is or was done, for people."""

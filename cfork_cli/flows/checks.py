@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
 from cfork_cli.errors import ModelError, UsageError
 
 
@@ -17,6 +21,31 @@ def check_model(name: str) -> None:
         resolve(name)
     except WeightsError as error:
         raise ModelError(str(error)) from error
+
+
+def model_digest(name: str) -> str:
+    """Return the SHA-256 of a model's file.
+
+    Raises:
+        ModelError: there is none of that name, or it cannot be read.
+    """
+    from model.hub.weights import WeightsError, resolve
+
+    try:
+        path = resolve(name)
+        found = path.stat()
+        return _file_digest(path, found.st_size, found.st_mtime_ns)
+    except WeightsError as error:
+        raise ModelError(str(error)) from error
+    except OSError as error:
+        raise ModelError(f"the model '{name}' cannot be read ({error.strerror}): choose another --model") from error
+
+
+@lru_cache(maxsize=8)
+def _file_digest(path: Path, size: int, mtime_ns: int) -> str:
+    """Return the SHA-256 of a file as it is at that size and time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_levels(model: str, force: bool) -> tuple[str, ...]:

@@ -59,14 +59,23 @@ def check_early(job: SeparateJob) -> None:
     Raises:
         OutputError, UsageError, ModelError: see `plan_separate`.
     """
-    job = _for_purpose(job)
-    _check_words(job)
-    mixing.check_early(job.processing)
+    check_settings(job)
     if not pipes.is_output_pipe(job.output):
         if _is_file(job.output):
             check_destination(job.output, force=job.force)
         else:
             check_folder(job.output)
+
+
+def check_settings(job: SeparateJob) -> None:
+    """Check what needs neither a look at the film nor at the place of the output.
+
+    Raises:
+        UsageError, ModelError: see `plan_separate`.
+    """
+    job = _for_purpose(job)
+    _check_words(job)
+    mixing.check_early(job.processing)
     check_model(job.model)
 
 

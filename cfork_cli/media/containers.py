@@ -59,6 +59,9 @@ _BY_DEMUXER: Mapping[str, tuple[str, ...]] = {
 }
 """Names of containers when ffmpeg reads them -> names of its muxers for them, the usual one first."""
 
+_READ_ONLY_FILMS = {".rm", ".rmvb", ".dv", ".gxf", ".wtv"}
+"""Those of them that have a picture."""
+
 MOV_FAMILY = {"mp4", "mov", "ipod", "3gp", "3g2"}
 """Muxers that write QuickTime's file format."""
 
@@ -96,6 +99,19 @@ _BROADCAST_TAGS = {"description", "originator", "originator_reference", "origina
 def muxer_named(suffix: str) -> str | None:
     """ffmpeg's name for files with this suffix ("mkv" or ".mkv"); None if we do not know it."""
     return _BY_SUFFIX.get("." + suffix.lower().removeprefix("."))
+
+
+def is_known(suffix: str) -> bool:
+    """Return whether files with this suffix (".mkv") are films or sounds that ffmpeg reads."""
+    return suffix.lower() in _BY_SUFFIX or suffix.lower() in _READ_ONLY
+
+
+def is_sound(suffix: str) -> bool:
+    """Return whether files with this suffix (".mka") usually hold sound alone."""
+    muxer = muxer_named(suffix)
+    if muxer is None:
+        return suffix.lower() in _READ_ONLY - _READ_ONLY_FILMS
+    return sound_only(muxer, suffix)
 
 
 def container_for(output: Path, media: Media) -> str:

@@ -106,7 +106,7 @@ def test_every_option_is_explained(cfork: Command, name: str) -> None:
     [
         (["nonsense"], "no such command 'nonsense': see 'cfork --help'"),
         (["--nonsense"], "no such option: --nonsense: see 'cfork --help'"),
-        (["remix"], "missing argument 'INPUT|URL': see 'cfork remix --help'"),
+        (["remix"], "missing argument 'INPUT...|URL': see 'cfork remix --help'"),
         (["remix", "FILM", "--musik", "3"], "no such option: --musik"),
         (["remix", "FILM", "--music"], "option '--music' requires an argument: see 'cfork remix --help'"),
         (["remix", "FILM", "--track", "first"], "'first' is not a track: give a number from 1"),

@@ -131,14 +131,20 @@ def wait_until(true: Callable[[], bool]) -> bool:
     return True
 
 
-def main() -> None:
-    from cfork_cli import app
+def _with_echo() -> None:
     from cfork_cli.flows import network as networks
 
-    network = echo_network(seconds_each=float(os.environ[SECONDS_EACH]))
-    networks.load_network = lambda model, *_: (network, "cpu")
+    networks.load_network = lambda model, *_: (echo_network(seconds_each=float(os.environ[SECONDS_EACH])), "cpu")
+
+
+def main() -> None:
+    from cfork_cli import app
+
+    _with_echo()
     app.main()
 
 
+if __name__ == "__mp_main__":  # a worker, which imports the program that started it
+    _with_echo()
 if __name__ == "__main__":
     main()

@@ -1,0 +1,70 @@
+"""Do one film, in any process, with a network that stays loaded for the next."""
+
+from __future__ import annotations
+
+import time
+
+from cfork_cli.batch.film import Film, Outcome, Status
+from cfork_cli.batch.in_place import remix_in_place
+from cfork_cli.batch.prints import fingerprint
+from cfork_cli.errors import CforkError, Interrupted, OutputError
+from cfork_cli.flows import network, run
+from cfork_cli.flows.jobs import NetworkOptions, RemixJob
+from cfork_cli.flows.network import LoadedNetwork
+from cfork_cli.flows.report import Report, Result, cancellable
+from cfork_cli.media.probe import probe
+
+_kept: dict[tuple[str, str, str], LoadedNetwork] = {}
+"""The network that this process loaded last, by model, device and precision."""
+
+
+def do_film(film: Film, report: Report | None = None) -> Outcome:
+    """Do a film, and return what came of it; what goes wrong with it is told there, and never raised."""
+    began = time.monotonic()
+    try:
+        result = _result(film, report)
+        prints = {path: found for path in result.outputs if (found := fingerprint(path)) is not None}
+        notes = tuple(result.as_json()["notes"])
+    except Exception as error:
+        return failure(film, error, elapsed=time.monotonic() - began)
+    return Outcome(
+        film, Status.done, outputs=result.outputs, notes=notes, seconds=result.seconds, elapsed=result.elapsed,
+        facts=result.facts, prints=prints,
+    )  # fmt: skip
+
+
+def failure(film: Film, error: Exception, *, elapsed: float = 0.0) -> Outcome:
+    """Return what came of a film that went wrong."""
+    told = error if isinstance(error, CforkError) else _as_ours(error)
+    status = Status.interrupted if isinstance(told, Interrupted) else Status.failed
+    return Outcome(film, status, str(told), told.exit_code, elapsed=elapsed)
+
+
+def _as_ours(error: Exception) -> CforkError:
+    if isinstance(error, OSError):
+        place = f" '{error.filename}'" if error.filename else ""
+        return OutputError(f"cannot use{place} ({error.strerror or error}): is its disk there, with room?")
+    if isinstance(error, MemoryError):
+        return CforkError("there was not enough memory for this film: try fewer --jobs")
+    return CforkError(f"cfork itself failed ({type(error).__name__}: {error}): report it")
+
+
+def _result(film: Film, report: Report | None) -> Result:
+    listener, job = cancellable(report), film.job
+    if isinstance(job, RemixJob):
+        loaded = _loaded(film, job, listener) if job.changes else None
+        if film.in_place is not None:
+            return remix_in_place(film, job, listener, loaded)
+        return run.remix(job, report=listener, loaded=loaded)
+    return run.separate(job, report=listener, loaded=_loaded(film, job, listener))
+
+
+def _loaded(film: Film, job: NetworkOptions, report: Report) -> LoadedNetwork:
+    """Return the network that a job asks for; a process keeps one."""
+    key = (job.model, job.device, job.precision)
+    if key not in _kept:
+        probe(film.input)  # to load a network takes longer than to find out that this is no film
+        _kept.clear()
+        report.stage("load")
+        _kept[key] = network.loaded(job)
+    return _kept[key]
