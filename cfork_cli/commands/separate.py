@@ -20,7 +20,19 @@ from cfork_cli.commands.desk import (
     PresetName,
     SpeechBoost,
 )
-from cfork_cli.commands.many import Exclude, Include, Jobs, Recursive, check_alone, films_of, run_many
+from cfork_cli.commands.many import (
+    Address,
+    EngineName,
+    EngineOption,
+    Exclude,
+    Include,
+    Jobs,
+    Recursive,
+    check_alone,
+    check_engine,
+    films_of,
+    run_many,
+)
 from cfork_cli.commands.options import (
     AcceptDamaged,
     Channels,
@@ -138,6 +150,8 @@ def separate(
     include: Include = None,
     exclude: Exclude = None,
     jobs: Jobs = 1,
+    engine: EngineOption = EngineName.here,
+    address: Address = None,
     force: Force = False,
     accept_damaged: AcceptDamaged = False,
     resume: Resume = False,
@@ -206,7 +220,11 @@ def separate(
                 Film(replace(job, input=one.path, output=place / f"{one.path.stem}.stems"))
                 for one, place in zip(found, places, strict=True)
             ]
-            run_many(films, console, jobs=jobs, dry_run=dry_run)
+            run_many(films, console, jobs=jobs, dry_run=dry_run, engine=engine, address=address)
+            return
+        check_engine(engine, address, output)
+        if engine is EngineName.ray and not pipes.is_input_pipe(input):
+            run_many([Film(job)], console, jobs=jobs, dry_run=dry_run, engine=engine, address=address)
             return
         pipes.check_terminal(None if dry_run else job.output)
         run_or_describe(

@@ -29,7 +29,7 @@ from cfork_cli import __version__
 from cfork_cli.errors import CforkError, OutputError
 from cfork_cli.flows.excerpts import fingerprint
 from cfork_cli.flows.report import Report
-from cfork_cli.flows.separator import Asked
+from cfork_cli.flows.separator import Asked, Pieces
 from cfork_cli.output.destination import beside
 from cfork_cli.text import size
 
@@ -53,17 +53,30 @@ class KeptPieces:
         note: what the user should know: that no more can be written; None if all is well.
     """
 
-    workers: int | None = None  # all is computed here
-    each = 0
-
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, others: Pieces | None = None) -> None:
         self.folder = folder
+        self.others = others
         self.note: str | None = None
         self._lock = threading.Lock()
 
     def of(self, asked: Asked) -> KeptBatches:
         """Return the pieces of one track."""
-        return KeptBatches(self, _key(asked))
+        others = None if self.others is None else self.others.of(asked)
+        return KeptBatches(self, _key(self.seen(asked)), others)
+
+    def seen(self, asked: Asked) -> Asked:
+        """Return what those are asked for who compute."""
+        return asked if self.others is None else self.others.seen(asked)
+
+    @property
+    def workers(self) -> int | None:
+        """See `separator.Pieces`."""
+        return None if self.others is None else self.others.workers
+
+    @property
+    def each(self) -> int:
+        """See `separator.Pieces`."""
+        return 0 if self.others is None else self.others.each
 
     def sizes(self) -> list[int]:
         """Return the bytes of each piece that is there."""
@@ -109,15 +122,21 @@ class KeptPieces:
 class KeptBatches:
     """The pieces of one track: see `model.streaming.batches.Known`."""
 
-    def __init__(self, pieces: KeptPieces, key: bytes) -> None:
-        self._pieces, self._key = pieces, key
+    def __init__(self, pieces: KeptPieces, key: bytes, others: Any = None) -> None:
+        self._pieces, self._key, self._others = pieces, key, others
 
     def get(self, sequences: Sequence[np.ndarray]) -> np.ndarray | None:
-        """Return the stems of a batch, `[B, S, N]`; None if they are not there."""
+        """Return the stems of a batch, `[B, S, N]`; None if they are not there, and nobody else computes them."""
         data = self._pieces.read(self._name(sequences))
-        if data is None:
+        found: np.ndarray | None
+        if data is not None:
+            found = np.load(io.BytesIO(data), allow_pickle=False)
+            return found
+        if self._others is None:
             return None
-        found: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
+        found = self._others.get(sequences)
+        if found is not None:
+            self.put(sequences, found)
         return found
 
     def put(self, sequences: Sequence[np.ndarray], stems: np.ndarray) -> None:
@@ -135,17 +154,18 @@ class KeptBatches:
 
 
 @contextlib.contextmanager
-def kept_beside(output: Path, needed: int, report: Report) -> Iterator[KeptPieces]:
+def kept_beside(output: Path, needed: int, report: Report, others: Pieces | None = None) -> Iterator[KeptPieces]:
     """Keep pieces beside an output until the context ends well; if it does not, they stay and the user is told.
 
     Args:
         needed: bytes that all pieces take.
+        others: those who compute what is not kept; None: it is computed here.
 
     Raises:
         OutputError: there is no room, the folder cannot be made, or another run works there.
     """
     folder = folder_beside(output)
-    pieces = KeptPieces(folder)
+    pieces = KeptPieces(folder, others)
     lock = filelock.FileLock(folder / "lock", thread_local=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -206,14 +226,10 @@ def _left(pieces: KeptPieces, report: Report) -> None:
 
 def _key(asked: Asked) -> bytes:
     """Return a hash of all that the network's answer depends on, but for the sound."""
-    import platform
-
-    import torch
+    from model.inference.device import kind
 
     facts: dict[str, Any] = asdict(asked) | {
-        "model": fingerprint(asked.model), "cfork": __version__, "torch": torch.__version__,
-        "machine": torch.cuda.get_device_name() if asked.device.startswith("cuda")
-        else f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+        "model": fingerprint(asked.model), "cfork": __version__, "kind": kind(asked.device),
     }  # fmt: skip
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).digest()
 

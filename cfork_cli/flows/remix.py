@@ -27,7 +27,7 @@ from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.plans import PipeTarget, RemixPlan, all_words
 from cfork_cli.flows.render import Lane, losses, render
 from cfork_cli.flows.report import Report, Result
-from cfork_cli.flows.separator import TrackSeparator
+from cfork_cli.flows.separator import TrackSeparator, elsewhere
 from cfork_cli.flows.sidecar import sidecar_paths
 from cfork_cli.flows.source import Source, existing
 from cfork_cli.input.live import StreamDecoder
@@ -246,7 +246,7 @@ def _with_pieces(
         mixer = remix_mixer(plan.job, track, -math.inf)
         seconds = plan.source.seconds(plan.media, track) or 0.0
         needed += separators[new.source.index].kept_bytes(mixer.stems, mixer.weights, seconds)
-    pieces = stack.enter_context(kept_beside(plan.outputs[0][0], needed, report))
+    pieces = stack.enter_context(kept_beside(plan.outputs[0][0], needed, report, elsewhere.get()))
     return {index: replace(separator, pieces=pieces) for index, separator in separators.items()}
 
 

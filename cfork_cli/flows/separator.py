@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -37,7 +38,6 @@ class Asked:
 
     Attributes:
         model, precision, device: of the network that is loaded.
-        threads: OpenMP threads of this process: they may change the last bits.
         stems, weights: see `TrackSeparator.run`.
         input_gain: see `TrackSeparator`.
     """
@@ -45,7 +45,6 @@ class Asked:
     model: str
     precision: str
     device: str
-    threads: int
     stems: tuple[str, ...]
     weights: tuple[float, ...] | None
     input_gain: float
@@ -62,8 +61,15 @@ class Pieces(Protocol):
     def each(self) -> int:
         """How many sequences a batch has then."""
 
+    def seen(self, asked: Asked) -> Asked:
+        """Return what those are asked for who compute."""
+
     def of(self, asked: Asked) -> Any:
         """Return what is known of batches of one track; see `model.streaming.batches.Known`."""
+
+
+elsewhere: ContextVar[Pieces | None] = ContextVar("elsewhere", default=None)
+"""Those who compute the batches of the films that this thread does; None: all is computed here."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,7 @@ class TrackSeparator:
         # BS.1770 adds the power of the channels, but the network hears one at a time
         together = SHARED_LU if (track.channels or 1) > 1 else 0.0
         gain = 10 ** ((loaded.network.input_lufs - lufs + together) / 20) if math.isfinite(lufs) else 1.0
-        return cls(loaded, track, gain, lufs)
+        return cls(loaded, track, gain, lufs, elsewhere.get())
 
     def run(
         self,
@@ -193,11 +199,9 @@ class TrackSeparator:
 
     def asked(self, stems: Sequence[str], weights: Sequence[float] | None) -> Asked:
         """Return what the network will be asked for; see `run`."""
-        import torch
-
         return Asked(
             self.loaded.model, str(getattr(self.loaded.network, "precision", "")), self.loaded.device,
-            torch.get_num_threads(), tuple(stems), None if weights is None else tuple(weights), self.input_gain,
+            tuple(stems), None if weights is None else tuple(weights), self.input_gain,
         )  # fmt: skip
 
     def kept_bytes(self, stems: Sequence[str], weights: Sequence[float] | None, seconds: float) -> int:

@@ -144,13 +144,13 @@ def test_pieces_that_do_not_fit_are_not_used(cfork: Command, place: Path, power:
 
 def test_the_key_tells_everything_apart(tmp_path: Path) -> None:
     sound = [np.arange(8, dtype=np.float32)]
-    usual = Asked("cfork", "float32", "cpu", 1, ("music",), (0.5,), 1.0)
+    usual = Asked("cfork", "float32", "cpu", ("music",), (0.5,), 1.0)
     others = [
-        Asked("cfork", "bfloat16", "cpu", 1, ("music",), (0.5,), 1.0),
-        Asked("cfork", "float32", "cpu", 2, ("music",), (0.5,), 1.0),
-        Asked("cfork", "float32", "cpu", 1, ("effects",), (0.5,), 1.0),
-        Asked("cfork", "float32", "cpu", 1, ("music",), None, 1.0),
-        Asked("cfork", "float32", "cpu", 1, ("music",), (0.5,), 2.0),
+        Asked("cfork", "bfloat16", "cpu", ("music",), (0.5,), 1.0),
+        Asked("cfork", "float32", "cuda", ("music",), (0.5,), 1.0),
+        Asked("cfork", "float32", "cpu", ("effects",), (0.5,), 1.0),
+        Asked("cfork", "float32", "cpu", ("music",), None, 1.0),
+        Asked("cfork", "float32", "cpu", ("music",), (0.5,), 2.0),
     ]
     pieces = KeptPieces(tmp_path)
     stems = np.ones((1, 1, 8), np.float32)
