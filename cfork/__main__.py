@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -11,6 +12,8 @@ def main() -> NoReturn:
     from cfork_cli.foreign import hidden_model
 
     if (hidden := hidden_model()) is not None:
+        if "_CFORK_COMPLETE" in os.environ:  # a shell asks, and whoever presses a key wants no complaint
+            sys.exit(1)
         print(f"cfork: {hidden}", file=sys.stderr)
         sys.exit(1)
     from cfork_cli.app import main as run

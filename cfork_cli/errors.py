@@ -16,6 +16,8 @@ Every message is one line: what happened, and what to do. Only `app` turns it in
 from __future__ import annotations
 
 import contextlib
+import errno
+import sys
 from collections.abc import Iterator, Mapping
 
 
@@ -82,6 +84,11 @@ class OutputClosed(CforkError):
     """The program at the other end of our pipe has seen enough. Well-behaved filters end quietly then."""
 
     exit_code = 141
+
+
+def nobody_reads(error: OSError) -> bool:
+    """Return whether writing failed because the other end of a pipe is closed, for which Windows has another error."""
+    return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)
 
 
 _OF_OTHERS: Mapping[str, type[CforkError]] = {

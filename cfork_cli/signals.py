@@ -19,7 +19,7 @@ _holding = threading.local()
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGINT, SIGTERM and SIGHUP while this is open."""
+    """Raise KeyboardInterrupt on SIGINT, SIGTERM and SIGHUP while this is open; on Windows also on Ctrl-Break."""
     last = -math.inf
     _holding.done = False
 
@@ -33,8 +33,8 @@ def interruptible() -> Iterator[None]:
                 raise KeyboardInterrupt
 
     with contextlib.ExitStack() as stack:
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP, and only Windows has SIGBREAK
             # nohup and background jobs of a script ignore some of them on purpose
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 with contextlib.suppress(ValueError):  # not in the main thread: a program that uses cfork keeps its own

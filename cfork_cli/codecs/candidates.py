@@ -92,3 +92,9 @@ def candidates(track: Stream, container: str) -> Iterable[str]:
 def keeps_all(codec: str) -> bool:
     """Return whether a codec is lossless."""
     return codec.startswith("pcm_") or codec in _LOSSLESS_CODECS
+
+
+def usual() -> tuple[str, ...]:
+    """Return every codec that is chosen somewhere, the usual ones first."""
+    tables = (*_LOSSY.values(), *_LOSSLESS.values(), *ONLY.values())
+    return tuple(dict.fromkeys((*_ANY_LOSSY, *_ANY_LOSSLESS, *(codec for codecs in tables for codec in codecs))))

@@ -95,6 +95,11 @@ def subtype(format: str, bits: int | None) -> Subtype:
     return chosen
 
 
+def usual() -> tuple[str, ...]:
+    """Return the kinds of files for stems that people know by name."""
+    return (*_SUBTYPES, "mka", "opus", "mp3", "m4a", "ogg", "aiff", *_ALIASES)
+
+
 def check_words(format: str, bits: int | None, codec: str | None) -> None:
     """Find out, before any file is looked at, whether the words make sense.
 

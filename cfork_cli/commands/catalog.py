@@ -55,17 +55,42 @@ def show_facts(facts: Facts, console: Console) -> None:
         "SI-SDR gain": f"{_scores(facts.card)} (dialogue / music / effects)",
     }
     shown = {"description", "license", "si_sdr_improvement_db", "sha256"}
-    # figures stay figures, and whole tables stay in --json
     rows |= {
-        key.replace("_", " "): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        _NAMES.get(key, key.replace("_", " ")): words
         for key, value in facts.card.items()
-        if key not in shown and len(json.dumps(value)) < 400
+        # whole tables stay in --json
+        if key not in shown and (len(words := _words(value)) < 400 or isinstance(value, str))
     }
     table = Table("", "", show_header=False)
     for row in rows.items():
         table.add_row(*row)
     console.table(table)
     console.result(**{**asdict(facts), "path": str(facts.path) if facts.path else None})
+
+
+_NAMES = {"training": "last training run", "commits": "training history"}
+"""What the fields of a card are called, where their own name does not say it."""
+
+_UNITS = ("minutes", "steps", "hours")
+
+
+def _words(value: Any) -> str:
+    """Return a value of a card, which may be anything that JSON has, for people.
+
+    >>> _words({"minutes": 107.0, "steps": 2555, "seed": 6, "hours": {"music": 18.5}})
+    '107 minutes, 2,555 steps, seed 6, hours: music 18.5'
+    """
+    if isinstance(value, dict):
+        return ", ".join(
+            f"{_words(inner)} {key}" if key in _UNITS and isinstance(inner, int | float)
+            else f"{key}: {_words(inner)}" if isinstance(inner, dict | list) else f"{key} {_words(inner)}"
+            for key, inner in value.items()
+        )  # fmt: skip
+    if isinstance(value, list):
+        return ", ".join(map(_words, value))
+    if isinstance(value, bool | None):
+        return json.dumps(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}" if isinstance(value, float) else str(value)
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
@@ -78,7 +103,7 @@ def _scores(card: dict[str, Any]) -> str:
         found if isinstance(found := card.get(key), dict) else {} for key in ("si_sdr_improvement_db", "evaluation")
     )
     known = {stem: gain for stem, gain in gains.items() if isinstance(gain, int | float)}
-    scores = " / ".join(f"{known[stem]:+.1f} dB" for stem in SPOKEN_ORDER if stem in known)
+    scores = " / ".join(f"{known[stem]:+.1f}" for stem in SPOKEN_ORDER if stem in known) + " dB" if known else ""
     measured = evaluation.get("set")  # others' figures may be of other scenes than ours
     return f"{scores} on {measured}" if scores and measured else scores or "unknown"
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cfork_cli.commands import completion
 from cfork_cli.commands.options import gain_option
 
 
@@ -25,14 +26,8 @@ def _reverb(stem: str, of: str) -> Any:
         help=f"Reverb for {of}: room, hall, or a file with an impulse response; so many dB over the dry sound. "
         "[default level: -12]",
         show_default=False,
+        autocompletion=completion.choices("room", "hall"),
     )
-
-
-def _preset_names(incomplete: str) -> list[str]:
-    """Return the presets that a shell may complete to."""
-    from cfork_cli.presets.store import names
-
-    return [name for name in names() if name.startswith(incomplete)]
 
 
 PresetName = Annotated[
@@ -42,7 +37,7 @@ PresetName = Annotated[
         metavar="NAME|FILE.toml",
         help="Begin with these settings, see `cfork presets`; options beside it win.",
         show_default=False,
-        autocompletion=_preset_names,
+        autocompletion=completion.presets,
     ),
 ]
 DialogGain = Annotated[str | None, gain_option("--dialog", "--dialogue", help="Gain of the voices, in dB.")]
@@ -61,6 +56,7 @@ SpeechBoost = Annotated[
         metavar="auto[:LU]|off",
         help="Raise the voice, slowly and only where it needs it, to stand so far over the rest. [auto: 7 LU]",
         show_default=False,
+        autocompletion=completion.choices("auto", "off"),
     ),
 ]
 Duck = Annotated[
@@ -70,6 +66,7 @@ Duck = Annotated[
         metavar="STEM[:DB]|none",
         help="music:6 or effects:4: steps back by so much while somebody speaks; give it again for both.",
         show_default=False,
+        autocompletion=completion.choices("music", "effects", "none"),
     ),
 ]
 Night = Annotated[

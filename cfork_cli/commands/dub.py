@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cfork_cli.commands import completion
 from cfork_cli.commands.options import (
     Device,
     DeviceOption,
@@ -33,6 +34,7 @@ def dub(
             help="Sound files with the new voices: one for the whole film, or several, each with the time at which it "
             "begins, as in line.wav@1:02.5.",
             show_default=False,
+            autocompletion=completion.films,
         ),
     ] = None,
     output: Annotated[
@@ -47,7 +49,12 @@ def dub(
     ] = None,
     language: Annotated[
         str | None,
-        typer.Option(metavar="LANGUAGE", help="Language of the new track, such as spa or Spanish.", show_default=False),
+        typer.Option(
+            metavar="LANGUAGE",
+            help="Language of the new track, such as spa or Spanish.",
+            show_default=False,
+            autocompletion=completion.languages,
+        ),
     ] = None,
     me: Annotated[
         bool, typer.Option("--me", help="No voices: add a track of music and effects alone, for dubbing elsewhere.")
@@ -70,7 +77,12 @@ def dub(
     track: Track = None,
     codec: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Codec of the new track. [default: that of the old one]", show_default=False),
+        typer.Option(
+            metavar="NAME",
+            help="Codec of the new track. [default: that of the old one]",
+            show_default=False,
+            autocompletion=completion.codecs,
+        ),
     ] = None,
     bitrate: Annotated[
         str | None, typer.Option(metavar="RATE", help="Bit rate of the new track, such as 320k.", show_default=False)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cfork_cli.commands import completion
 from cfork_cli.commands.many import Exclude, Include, Recursive
 from cfork_cli.commands.options import (
     Device,
@@ -29,7 +30,10 @@ def info(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...", help="Films or sound files; folders, patterns, @films.txt.", show_default=False
+            metavar="INPUT...",
+            help="Films or sound files; folders, patterns, @films.txt.",
+            show_default=False,
+            autocompletion=completion.films,
         ),
     ],
     no_loudness: Annotated[

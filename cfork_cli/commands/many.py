@@ -70,7 +70,7 @@ def check_left_over(words: Sequence[str]) -> None:
     """
     from cfork_cli.errors import UsageError
 
-    if len(words) != 2 or any(mark in words[1] for mark in "*?[@"):
+    if len(words) != 2 or words[1] == "-" or any(mark in words[1] for mark in "*?[@:"):
         return
     if os.path.exists(words[0]) and not os.path.lexists(words[1]):
         raise UsageError(f"'{words[1]}' is left over: if it is the output, say -o {words[1]}")

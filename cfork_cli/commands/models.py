@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cfork_cli.commands import completion
 from cfork_cli.commands.options import Force, Json, Quiet
 from cfork_cli.console.console import Console
 from cfork_cli.errors import InputError, Interrupted, OutputError, UsageError, translated
@@ -16,7 +17,15 @@ from cfork_cli.text import megabytes
 
 models = typer.Typer(name="models", invoke_without_command=True, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A model, or a file of weights.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|PATH",
+        help="A model, or a file of weights.",
+        show_default=False,
+        autocompletion=completion.all_models,
+    ),
+]
 
 
 @models.callback()
@@ -45,7 +54,10 @@ def pull(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME|URL", help="A model of the list, or the address of a file of weights.", show_default=False
+            metavar="NAME|URL",
+            help="A model of the list, or the address of a file of weights.",
+            show_default=False,
+            autocompletion=completion.models_to_pull,
         ),
     ],
     mirror: Annotated[
@@ -146,7 +158,15 @@ def verify(name: Name, as_json: Json = False, quiet: Quiet = False) -> None:
 
 @models.command()
 def convert(
-    source: Annotated[str, typer.Argument(metavar="IN", help="A model, or a file of weights.", show_default=False)],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="IN",
+            help="A model, or a file of weights.",
+            show_default=False,
+            autocompletion=completion.models,
+        ),
+    ],
     out: Annotated[
         Path,
         typer.Argument(

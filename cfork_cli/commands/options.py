@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cfork_cli.commands import completion
+
 
 class Device(StrEnum):
     """Devices that the network can run on."""
@@ -40,7 +42,13 @@ class Downmix(StrEnum):
 
 
 InputFile = Annotated[
-    Path, typer.Argument(metavar="INPUT", help="The film or sound file; - is standard input.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="INPUT",
+        help="The film or sound file; - is standard input.",
+        show_default=False,
+        autocompletion=completion.films,
+    ),
 ]
 Inputs = Annotated[
     list[str],
@@ -48,6 +56,7 @@ Inputs = Annotated[
         metavar="INPUT...",
         help="The film or sound file; - is standard input; or several, folders, patterns, @films.txt (one a line).",
         show_default=False,
+        autocompletion=completion.films,
     ),
 ]
 InputsOrAddress = Annotated[
@@ -57,6 +66,7 @@ InputsOrAddress = Annotated[
         help="The film or sound file; - is standard input; or several, folders, patterns, @films.txt (one a line); or "
         "the address of a video page, which yt-dlp fetches.",
         show_default=False,
+        autocompletion=completion.films,
     ),
 ]
 InputFormat = Annotated[
@@ -65,12 +75,19 @@ InputFormat = Annotated[
         metavar="NAME",
         help="The input is bare samples: f32le, s16le, ..., with --rate and --channels or --layout.",
         show_default=False,
+        autocompletion=completion.bare_samples,
     ),
 ]
 Rate = Annotated[int | None, typer.Option(metavar="HZ", help="Sample rate of bare samples.", show_default=False)]
 Channels = Annotated[int | None, typer.Option(metavar="N", help="Channels of bare samples.", show_default=False)]
 Layout = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Layout of bare samples, such as 5.1.", show_default=False)
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Layout of bare samples, such as 5.1.",
+        show_default=False,
+        autocompletion=completion.layouts,
+    ),
 ]
 Track = Annotated[
     str | None,
@@ -78,6 +95,7 @@ Track = Annotated[
         metavar="N|LANGUAGE",
         help="Sound track: a number from 1, or a language such as fra. [default: the track a player would choose]",
         show_default=False,
+        autocompletion=completion.track,
     ),
 ]
 Tracks = Annotated[
@@ -88,15 +106,24 @@ Tracks = Annotated[
         help="Sound track: a number from 1, a language such as fra, several (1,3), or all. "
         "[default: the track a player would choose]",
         show_default=False,
+        autocompletion=completion.tracks,
     ),
 ]
-Model = Annotated[str, typer.Option(metavar="NAME|PATH", help="A model of `cfork models`, or a file of weights.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|PATH",
+        help="A model of `cfork models`, or a file of weights.",
+        autocompletion=completion.models,
+    ),
+]
 Models = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME|PATH",
         help="A model of `cfork models`, or a file of weights; repeat to compare several. [default: cfork]",
         show_default=False,
+        autocompletion=completion.models,
     ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Device for the network; auto takes a CUDA GPU if there is one.")]
@@ -138,7 +165,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")
 
 def gain_option(*names: str, help: str) -> Any:
     """An option that takes decibels; None is 0, or what a preset says."""
-    return typer.Option(*names, metavar="DB", help=f"{help} [default: 0]", show_default=False)
+    return typer.Option(
+        *names, metavar="DB", help=f"{help} [default: 0]", show_default=False, autocompletion=completion.gains
+    )
 
 
 _PIECE = "Seconds or h:mm:ss from the film's start."

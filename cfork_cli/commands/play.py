@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cfork_cli.commands import completion
 from cfork_cli.commands.options import (
     Device,
     DeviceOption,
@@ -29,6 +30,7 @@ def play(
             metavar="INPUT|URL",
             help="The film or sound file; or the address of a video page, which yt-dlp fetches.",
             show_default=False,
+            autocompletion=completion.films,
         ),
     ],
     open_browser: Annotated[

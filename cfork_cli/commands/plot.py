@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cfork_cli.commands import completion
 from cfork_cli.commands.options import (
     Device,
     DeviceOption,
@@ -42,7 +43,12 @@ def plot(
     dialog: Annotated[str, gain_option("--dialog", "--dialogue", help="Gain of the voices in the remix.")] = "0",
     music: Annotated[str, gain_option("--music", help="Gain of the music in the remix.")] = "0",
     effects: Annotated[str, gain_option("--effects", "--sfx", help="Gain of the effects in the remix.")] = "0",
-    theme: Annotated[str, typer.Option(metavar="light|dark", help="Colours of the picture.")] = "light",
+    theme: Annotated[
+        str,
+        typer.Option(
+            metavar="light|dark", help="Colours of the picture.", autocompletion=completion.choices("light", "dark")
+        ),
+    ] = "light",
     track: Track = None,
     start: Start = None,
     end: End = None,

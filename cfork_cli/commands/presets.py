@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cfork_cli.commands import completion
 from cfork_cli.commands.desk import (
     DialogFilters,
     DialogGain,
@@ -66,7 +67,12 @@ def show_list(as_json: Json = False) -> None:
 
 @presets.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="A preset.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE.toml", help="A preset.", show_default=False, autocompletion=completion.presets
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Print a preset as TOML, to look at, or to begin one's own with.
@@ -104,7 +110,13 @@ def save(
         typer.Option(metavar="LUFS|keep|dialogue:LUFS", help="Loudness of the new track.", show_default=False),
     ] = None,
     codec: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Codec of the new track.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Codec of the new track.",
+            show_default=False,
+            autocompletion=completion.codecs,
+        ),
     ] = None,
     bitrate: Annotated[
         str | None, typer.Option(metavar="RATE", help="Bit rate of the new track.", show_default=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cfork_cli.commands import completion
 from cfork_cli.commands.desk import (
     DialogFilters,
     DialogGain,
@@ -129,6 +130,7 @@ def remix(
             metavar="NAME",
             help="Codec of the new track, such as flac, aac or ac3. [default: that of the old one]",
             show_default=False,
+            autocompletion=completion.codecs,
         ),
     ] = None,
     bitrate: Annotated[
@@ -150,6 +152,7 @@ def remix(
             help="Loudness of the new track (BS.1770, EBU R 128), peaks held under -1 dBTP where something was raised: "
             "-16, -23, keep (as loud as before), or dialogue:-27, where the voices alone get that loudness.",
             show_default=False,
+            autocompletion=completion.choices("-16", "-23", "-14", "keep"),
         ),
     ] = None,
     start: Start = None,
@@ -170,6 +173,7 @@ def remix(
             help="Format of the sound in the pipe: wav, matroska, flac, ..., or bare f32le, s16le, ... "
             "[default: matroska for a film, wav for sound]",
             show_default=False,
+            autocompletion=completion.choices("matroska", "wav", "flac", "f32le", "s16le"),
         ),
     ] = None,
     recursive: Recursive = False,

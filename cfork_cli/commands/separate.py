@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cfork_cli.commands import completion
 from cfork_cli.commands.desk import (
     DialogFilters,
     DialogReverb,
@@ -79,6 +80,7 @@ def separate(
             metavar="NAME",
             help="dialogue, music or effects; give it again for another. [default: all three]",
             show_default=False,
+            autocompletion=completion.stems,
         ),
     ] = None,
     format: Annotated[
@@ -87,6 +89,7 @@ def separate(
             metavar="KIND",
             help="Kind of the files: wav, flac, mka, opus, mp3, m4a, alac, ogg, ... [default: wav]",
             show_default=False,
+            autocompletion=completion.stem_formats,
         ),
     ] = None,
     bits: Annotated[
@@ -95,11 +98,17 @@ def separate(
             metavar="N",
             help="Bits of a sample: 16, 24, or 32 (float). [default: 32 in WAV, 24 elsewhere]",
             show_default=False,
+            autocompletion=completion.choices("16", "24", "32"),
         ),
     ] = None,
     codec: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Codec, instead of the usual one of that kind of file.", show_default=False),
+        typer.Option(
+            metavar="NAME",
+            help="Codec, instead of the usual one of that kind of file.",
+            show_default=False,
+            autocompletion=completion.codecs,
+        ),
     ] = None,
     purpose: Annotated[
         str | None,
@@ -109,6 +118,7 @@ def separate(
             help="asr: the dialogue (or --stem) as speech recognisers take it: WAV, mono, 16 kHz, 16 bits, with the "
             "film's times.",
             show_default=False,
+            autocompletion=completion.choices("asr"),
         ),
     ] = None,
     template: Annotated[
@@ -122,6 +132,7 @@ def separate(
             metavar="WHERE",
             help="What to do with sound that was assigned to no stem, so that all add up to the film exactly: add to "
             "stems (music,effects), to all, write a file of its own (file), or none.",
+            autocompletion=completion.residuals,
         ),
     ] = "none",
     preset: PresetName = None,

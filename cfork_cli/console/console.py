@@ -17,6 +17,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from cfork_cli.errors import nobody_reads
 from cfork_cli.text import pace, printable, seconds_left
 
 if TYPE_CHECKING:  # rich takes as long to import as all the rest, and `--help` needs none of it
@@ -148,8 +149,11 @@ class Console:
 
     def out(self, text: str) -> None:
         """Text on stdout, now. Whoever stopped reading has seen enough."""
-        with contextlib.suppress(BrokenPipeError):
+        try:
             print(text, flush=True, file=sys.stderr if self._stdout_is_taken else sys.stdout)
+        except OSError as error:
+            if not nobody_reads(error):
+                raise
 
     def result(self, **values: Any) -> None:
         """The command's result: printed with --json only."""
@@ -168,7 +172,7 @@ class Console:
     def _print(self, line: str, before: str = "", style: str = "") -> None:
         from rich.text import Text
 
-        text = Text(before, style=style) + Text(printable(line))
+        text = Text(before, style=style) + Text(printable(line).rstrip())
         with contextlib.suppress(OSError):
             self.rich.print(text, soft_wrap=True)
 

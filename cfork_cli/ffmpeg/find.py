@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from functools import lru_cache
 
 from cfork_cli.errors import FfmpegError
@@ -40,9 +41,9 @@ def _values(*variables: str) -> list[str | None]:
 def _ffmpeg(named: str | None, imageio: str | None, path: str | None) -> str:
     if named:
         return _program("CFORK_FFMPEG", named)
-    found = shutil.which("ffmpeg", path=path)
+    found = _on_path("ffmpeg", path)
     if found is not None:
-        return os.path.abspath(found)
+        return found
     try:
         import imageio_ffmpeg
 
@@ -59,10 +60,20 @@ def _ffprobe(named: str | None, ffmpeg: str | None, imageio: str | None, path: s
         return _program("CFORK_FFPROBE", named)
     if ffmpeg:
         # The two must be of one version: they may disagree about start times.
-        beside = shutil.which("ffprobe", path=os.path.dirname(_ffmpeg(ffmpeg, imageio, path)))
+        beside = _on_path("ffprobe", os.path.dirname(_ffmpeg(ffmpeg, imageio, path)))
         if beside is not None:
-            return os.path.abspath(beside)
-    found = shutil.which("ffprobe", path=path)
+            return beside
+    return _on_path("ffprobe", path)
+
+
+def _on_path(name: str, path: str | None) -> str | None:
+    """Return a program on PATH. Windows would look into the current folder first: one of downloads, perhaps, where an
+    ffmpeg.exe that somebody put there must not be run."""
+    if sys.platform == "win32":
+        folders = (os.environ.get("PATH", "") if path is None else path).split(os.pathsep)
+        named = (os.path.join(folder.strip('"'), f"{name}.exe") for folder in folders)
+        return next((file for file in named if os.path.isabs(file) and os.path.isfile(file)), None)
+    found = shutil.which(name, path=path)
     return None if found is None else os.path.abspath(found)
 
 

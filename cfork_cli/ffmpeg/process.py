@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ PIPE_BYTES = 1 << 20
 """Size of the pipe to ffmpeg, the most that Linux gives without asking; the usual 64 KiB hold 0.17 s of stereo."""
 
 LAST_WORDS_SECONDS = 30.0
+STEP_SECONDS = 0.2
 LOG_BYTES = 65_536
 """Bytes that are read back of the end of ffmpeg's standard error."""
 
@@ -102,6 +104,10 @@ class Child:
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end and return its exit status (negative: the signal that killed it)."""
+        # on Windows nobody hears Ctrl-C who waits without an end
+        while timeout is None and sys.platform == "win32":
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._popen.wait(STEP_SECONDS)
         return self._popen.wait(timeout)
 
     def last_status(self) -> int:

@@ -18,6 +18,10 @@ _DIE_WITH_PARENT = (
 )
 
 
+_CREATION_FLAGS = 0x0200 | 0x0800_0000 if sys.platform == "win32" else 0
+"""On Windows a group of its own, which does not hear Ctrl-C (CREATE_NEW_PROCESS_GROUP), and no console window."""
+
+
 def start(arguments: Sequence[str], **options: Any) -> Future[subprocess.Popen[bytes]]:
     """Start a program in a session of its own, from a thread that lives as long as we do.
 
@@ -29,7 +33,11 @@ def start(arguments: Sequence[str], **options: Any) -> Future[subprocess.Popen[b
         The process to come; or the OSError that kept it from starting.
     """
     # Ctrl-C reaches us alone; we then end ffmpeg. On its own it would finish a "good" short file.
-    options |= {"start_new_session": True, "env": {**os.environ, "AV_LOG_FORCE_NOCOLOR": "1"}}
+    options |= {
+        "start_new_session": True,
+        "creationflags": _CREATION_FLAGS,
+        "env": {**os.environ, "AV_LOG_FORCE_NOCOLOR": "1"},
+    }
 
     def popen() -> subprocess.Popen[bytes]:
         return subprocess.Popen(_with_launcher(arguments), **options)

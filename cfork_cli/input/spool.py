@@ -10,7 +10,7 @@ from pathlib import Path
 
 import ffmpeg
 
-from cfork_cli.errors import OutputError
+from cfork_cli.errors import OutputError, nobody_reads
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import write_failure
@@ -69,12 +69,15 @@ def _save_raw(data: Iterable[bytes], raw: RawFormat, saved: Path, progress: Call
     graph = ffmpeg.output(sound["a:0"], "TARGET", f="wav", rf64="auto", **{"c:a": f"pcm_{kind}"}).global_args("-y")
     size = 0
     with process.Child(compile_graph(graph, {"TARGET": url(saved)}), stdin=True) as child:
-        with contextlib.suppress(BrokenPipeError):  # its exit status says why
+        try:
             for part in data:
                 child.stdin.write(part)
                 size += len(part)
                 progress(size / 1e6)
             child.stdin.close()
+        except OSError as error:
+            if not nobody_reads(error):  # else its exit status says why
+                raise
         status = child.wait()
         if status != 0:
             raise write_failure(saved, status, child.log())

@@ -96,6 +96,11 @@ _M2TS_SUFFIXES = {".m2ts", ".mts"}
 _BROADCAST_TAGS = {"description", "originator", "originator_reference", "origination_date", "time_reference", "umid"}
 
 
+def readable_suffixes() -> frozenset[str]:
+    """Return the suffixes of films and sound files, with their dots, in lower case."""
+    return frozenset({*_BY_SUFFIX, *_READ_ONLY})
+
+
 def muxer_named(suffix: str) -> str | None:
     """ffmpeg's name for files with this suffix ("mkv" or ".mkv"); None if we do not know it."""
     return _BY_SUFFIX.get("." + suffix.lower().removeprefix("."))

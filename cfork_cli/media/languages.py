@@ -72,6 +72,11 @@ _NAMES = {
 }  # fmt: skip
 
 
+def codes() -> dict[str, str]:
+    """Return the languages that we know by name: three letters -> the name in English."""
+    return {code: name.capitalize() for name, code in reversed(_NAMES.items())}
+
+
 def of_name(text: str) -> str | None:
     """Return the three letters of a language that is called by its name; None if we do not know it.
 

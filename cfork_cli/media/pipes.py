@@ -14,6 +14,9 @@ from cfork_cli.media.layouts import speakers
 
 CHUNK_BYTES = 1 << 16
 
+_BINARY = getattr(os, "O_BINARY", 0)
+"""Windows would otherwise put a carriage return before every byte that looks like the end of a line."""
+
 _STDIN = {"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"}
 _STDOUT = {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}
 _STANDARD_INPUT = Path("standard input")
@@ -143,7 +146,7 @@ def open_input(path: Path) -> int:
             if os.isatty(0):
                 raise UsageError("standard input is the terminal: pipe a film into cfork, or name a file")
             return os.dup(0)
-        return os.open(path, os.O_RDONLY)
+        return os.open(path, os.O_RDONLY | _BINARY)
     except OSError as error:
         raise InputError(f"'{display_name(path)}' cannot be read: {error.strerror}") from error
 
@@ -159,7 +162,7 @@ def open_output(path: Path) -> int:
         if os.fspath(path) in _STDOUT:
             check_terminal(path)
             return os.dup(1)
-        return os.open(path, os.O_WRONLY)
+        return os.open(path, os.O_WRONLY | _BINARY)
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written: {error.strerror}") from error
 

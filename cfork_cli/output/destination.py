@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import stat
+import sys
+import time
 from pathlib import Path
 
 from cfork_cli.errors import OutputError
@@ -28,6 +31,8 @@ def check_destination(output: Path, *, source: Path | None = None, force: bool =
     """
     folder, by = output.parent, f" with {option}" if option else ""
     named = address(output)
+    if sys.platform == "win32" and named is None and _RESERVED.search(output.name):
+        raise OutputError(f"Windows takes no file of the name '{output.name}': choose another{by}")
     try:
         if named is not None and not folder.is_dir():
             raise OutputError(f"'{named}' is a URL, and only files are written: choose a file{by}, or - for a pipe")
@@ -68,13 +73,35 @@ def write_whole(output: Path, text: str, *, force: bool = False) -> None:
     temporary = temporary_name(output)
     try:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, output)
+        give_name(temporary, output)
     except OSError as error:
         raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place with -o") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
+
+def give_name(temporary: Path, output: Path) -> None:
+    """Let a finished file appear under its name, in place of what was there.
+
+    On Windows, whoever looks at a new file (a virus scanner, an index) keeps it from being renamed for a moment.
+
+    Raises:
+        OSError: it cannot be.
+    """
+    for wait in _WAITS_SECONDS if sys.platform == "win32" else ():
+        try:
+            os.replace(temporary, output)
+            return
+        except PermissionError:
+            time.sleep(wait)
+    os.replace(temporary, output)
+
+
+_WAITS_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
+
+_RESERVED = re.compile(r"""[<>:"|?*\x00-\x1f]|[. ]$|^(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\.|$)""", re.IGNORECASE)
+"""What no file of Windows may be called. A colon would even seem to work: it makes a stream beside a file."""
 
 LONGEST_NAME_BYTES = 255
 """The longest file name that the usual file systems take."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 from cfork_cli.errors import OutputError
-from cfork_cli.output.destination import check_destination, temporary_name
+from cfork_cli.output.destination import check_destination, give_name, temporary_name
 from cfork_cli.output.sink import Sink
 
 
@@ -41,7 +40,7 @@ class FileSink(Sink):
         try:
             if not self._force and self.output.exists():
                 raise OutputError(f"'{self.output}' appeared while we worked: replace it with --force")
-            os.replace(self._temporary, self.output)
+            give_name(self._temporary, self.output)
             self._appeared = True
         except OSError as error:
             raise OutputError(f"'{self.output}' cannot be written ({error.strerror}): choose another place") from error

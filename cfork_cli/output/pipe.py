@@ -17,7 +17,7 @@ import numpy as np
 
 from cfork_cli.codecs.choose import AudioCodec, raw_input_options
 from cfork_cli.codecs.pipe_format import _WAV_SAMPLES, PipeFormat
-from cfork_cli.errors import CforkError, OutputClosed, OutputError
+from cfork_cli.errors import CforkError, OutputClosed, OutputError, nobody_reads
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import write_failure
@@ -45,9 +45,9 @@ class PipeSink(Sink):
         try:
             while view:
                 view = view[os.write(self._descriptor, view) :]
-        except BrokenPipeError as error:
-            raise OutputClosed(f"nobody reads '{self.name}' any more") from error
         except OSError as error:
+            if nobody_reads(error):
+                raise OutputClosed(f"nobody reads '{self.name}' any more") from error
             raise OutputError(f"'{self.name}' cannot be written ({error.strerror})") from error
 
 

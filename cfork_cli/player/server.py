@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 import math
+import os
 import re
 import secrets
 import socket
@@ -131,6 +132,7 @@ class Server:
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    allow_reuse_address = os.name == "posix"  # on Windows it would let two players listen on one port
     request_queue_size = 64
     owner: Server
 

@@ -238,6 +238,9 @@ def build_cases(
     return mixer.cases
 
 
+BAR = "{desc:<8} {bar:30} {n_fmt} / {total_fmt} {remaining} left"
+
+
 def write_stems(stems: np.ndarray, folder: Path) -> None:
     """Write stems [3, T] and the mix, their exact sum, as float WAV."""
     folder.mkdir(parents=True)
@@ -256,7 +259,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    with tqdm(desc="scenes", unit="scene") as bar:
+    with tqdm(desc="draw", leave=False, bar_format=BAR) as bar:  # as the bars of the command look
 
         def progress(done: int, total: int) -> None:
             bar.total = total

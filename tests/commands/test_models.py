@@ -64,8 +64,8 @@ def test_what_there_is_and_could_be(cfork: Command, bundle: Path, mirror: FileSe
     rows = [line.split() for line in ran.out.splitlines()]
     assert ["cfork", "(default)", "bundled", "bandsplit"] in [row[:4] for row in rows]
     assert ["mrx-paper", "not", "pulled", "mrx"] in [row[:4] for row in rows]
-    assert "+7.3 dB / +5.0 dB / -0.5 dB MIT" in " ".join(ran.out.split())
-    assert "+11.5 dB / +11.0 dB / +10.7 dB on DnR" in ran.out
+    assert "+7.3 / +5.0 / -0.5 dB MIT" in " ".join(ran.out.split())
+    assert "+11.5 / +11.0 / +10.7 dB on DnR" in ran.out
     assert cfork("models", "list").out == ran.out
     found = cfork("models", "--json").result["models"]
     assert found == cfork("models", "list", "--json").result["models"]
@@ -291,7 +291,7 @@ def test_info_of_our_own_file(cfork: Command, bundle: Path) -> None:
     assert "cfork (bundled)" in out
     assert "float16" in out
     assert "(as published)" in out
-    assert "+7.3 dB / +5.0 dB / -0.5 dB (dialogue / music / effects)" in out
+    assert "+7.3 / +5.0 / -0.5 dB (dialogue / music / effects)" in out
 
 
 def test_info_of_checkpoints(cfork: Command, mirror: FileServer, place: Path, checkpoint: bytes) -> None:

@@ -150,13 +150,13 @@ def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_messages_are_single_clean_lines(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console()
-    console.error("'\x1b]0;x\x07[red]\nlast \udce9' :smile: " + 200 * "long ", 3)
+    console.error("'\x1b]0;x\x07[red]\nlast \udce9' :smile: " + 200 * " long", 3)
     console.note("a\tb")
     console.say("1", "2")
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        "cfork: '\ufffd]0;x\ufffd[red] last \ufffd' :smile: " + 200 * "long ",
+        "cfork: '\ufffd]0;x\ufffd[red] last \ufffd' :smile: " + 200 * " long",
         "note: a b",
         "1",
         "2",

@@ -28,7 +28,8 @@ RANKS = {
 }  # fmt: skip
 """A file imports from lower ranks, or from its own room."""
 
-MAY_IMPORT_MODEL = ("flows", "bench", "training", "commands/models", "commands/catalog", "commands/train", "api")
+MAY_IMPORT_MODEL = ("flows", "bench", "training", "commands/models", "commands/catalog", "commands/completion",
+                    "commands/train", "api")  # fmt: skip
 MAY_IMPORT_CONSOLE = ("app", "commands", "bench", "training")
 ONLY_IN = {
     "ray": ("batch/ray_engine",),

@@ -1,0 +1,123 @@
+"""The table of what was tried, from the lines of the results."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+ROWS: Mapping[str, tuple[str, str]] = {
+    "films": ("mutants", "damaged films of every kind of the corpus, through every command"),
+    "weights": ("mutants", "damaged models: `models info`, `models verify`, `remix --model`"),
+    "presets": ("mutants", "damaged presets"),
+    "crowd": (
+        "mutants",
+        "the same in one process, through `info --no-loudness`, `remix --dry-run`, `models info`, "
+        "`presets show`, with PyAV as the prober and mostly without an ffmpeg",
+    ),
+    "readers": ("mutants of readers", "damaged bytes, to our own readers alone, in one process"),
+    "names": ("names", "names with line breaks, quotes, patterns, protocols, 255 bytes, no UTF-8"),
+    "references": ("references", "playlists and other lists that name files and addresses, with a listening counter"),
+    "downloads": ("downloads", "models from a server that misbehaves"),
+    "player": ("faults", "`cfork play`: damaged films, visitors that talk nonsense, its end"),
+    "signals": ("faults", "SIGINT (twice too), SIGTERM, SIGHUP, SIGKILL, SIGPIPE, SIGSTOP at any moment"),
+    "children": ("faults", "an ffmpeg that is killed, or stands still for a while"),
+    "inputs": ("faults", "the film is deleted, cut, replaced, overwritten or grows meanwhile"),
+    "together": ("faults", "two commands with one output"),
+    "vanishing": ("faults", "the folder of the output or of temporary files vanishes"),
+    "disks": ("faults", "no room, no inodes, read-only"),
+    "limits": ("faults", "limits of memory, descriptors, size of files, stack"),
+    "descriptors": ("faults", "closed descriptors, /dev/full"),
+    "places": ("faults", "languages, encodings, clocks"),
+}
+"""Kind -> what it counts as, and what it is."""
+
+OPENING = """# Reliability
+
+What cfork promises whatever happens to it, how that is tried, and what came of it.
+
+## What is promised
+
+- A run ends with one of the [documented exit codes](../README.md), and every failure is one line that says what
+  happened and what to do. No traceback, no control character of a foreign text.
+- The input is never changed.
+- A file has its final name when it is complete and was read back, and not before. After a failure or an interruption
+  nothing new is there: no half file, no hidden file, no temporary file, no process. After SIGKILL or a power cut hidden
+  files may be left, and the next run in that folder removes them.
+- Nothing that comes in makes cfork open another file or address.
+- Time and memory are bounded, whatever a header asks for.
+- Sound that is missing, filled or could not be decoded is told, or the film is refused.
+
+## How it is tried
+
+`python -m tests.faults.campaign --minutes 60` draws trials of all kinds below from a seed, runs the command, and lets
+one judge (`tests/faults/oracle.py`) look at every run: exit code, words, checksums of the input, all files before and
+after, processes, time, memory, and the sound of the outputs, read by another reader. It goes on where it was stopped,
+and writes this page. A few trials of each kind run with the tests. Films are a second long, in mono, with a picture of
+96x64; the network is a tiny one. Half of the runs take the system's ffmpeg, the others the bundled one, some of those
+without any program on PATH.
+
+Most trials run in a fork of a process that has imported cfork already: a process of its own, with its own signals,
+limits and children, that saves the second which an interpreter needs to start. The others are started as a user starts
+them. Both are counted. Disks without room are small file systems in memory where they may be mounted; elsewhere a limit
+of the size of files stands in for them.
+"""
+
+CLOSING = """
+A fault that came after the run had ended already is counted too: moments are drawn from the whole time that such a run
+takes. `python -m tests.faults.campaign --list` prints the violations, and `--kind KIND --only NUMBER` tries one again.
+What was found is mended and has a test of its own, see the changelog.
+"""
+
+
+def document(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the page."""
+    return "\n".join([OPENING, "## What came of it", "", *_totals(rows), "", *_table(rows), CLOSING])
+
+
+def _totals(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[ROWS[row["kind"]][0]] += row.get("tried", 1)
+    real = sum(row["real"] for row in rows)
+    broken = sum(bool(row["violations"]) for row in rows)
+    runs = sum("tried" not in row for row in rows)
+    parts = [f"{counts[name]:,} {name}" for name in dict.fromkeys(one for one, _ in ROWS.values()) if counts[name]]
+    yield f"{', '.join(parts)}. {runs:,} runs of the command, {real:,} of them started as a user does. "
+    yield f"Violations: {broken}."
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    kinds: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        kinds[row["kind"]].append(row)
+    yield "| kind | what | tried | real | done | ended otherwise: code x times | violations |"
+    yield "|---|---|---|---|---|---|---|"
+    for kind, (_, what) in ROWS.items():
+        some = kinds.get(kind, [])
+        if not some:
+            continue
+        tried = sum(row.get("tried", 1) for row in some)
+        real = sum(row["real"] for row in some)
+        broken = sum(bool(row["violations"]) for row in some)
+        if kind == "crowd":
+            counts = sum((Counter(row["counts"]) for row in some), Counter[str]())
+            others = ", ".join(f"{code} x {number:,}" for code, number in sorted(counts.items()) if code != "0")
+            yield f"| {kind} | {what} | {tried:,} | | {counts['0']:,} | {others} | {broken} |"
+            continue
+        if kind == "readers":
+            counts = sum((Counter(row["counts"]) for row in some), Counter[str]())
+            yield f"| {kind} | {what} | {tried:,} | | {counts['read']:,} | refused x {counts['refused']:,} | {broken} |"
+            continue
+        codes = Counter(code for row in some for code in row["codes"])
+        others = ", ".join(f"{code} x {count:,}" for code, count in sorted(codes.items()) if code)
+        yield f"| {kind} | {what} | {tried:,} | {real:,} | {codes[0]:,} | {others} | {broken} |"
+
+
+def listing(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the violations."""
+    for row in rows:
+        for why in row["violations"]:
+            yield f"{row['kind']} {row['number']} (seed {row['seed']}): {row['about']}: {why}"
+            if row["said"]:
+                yield f"    {row['said'].strip()}"
