@@ -66,16 +66,24 @@ class Journal:
 
     Args:
         folder: of the outputs; it need not exist yet.
+
+    Raises:
+        OutputError: it cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / NAME
         self.entries: dict[str, Entry] = {}
         self._earlier: dict[str, Entry] = {}
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError), self.path.open("rb") as file:
-            for line in file:
-                if line.endswith(b"\n"):
-                    self._read(line)
+        try:
+            with self.path.open("rb") as file:
+                for line in file:
+                    if line.endswith(b"\n"):
+                        self._read(line)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise OutputError(f"'{self.path}' cannot be read ({error.strerror}): move it away") from error
 
     def names(self) -> set[str]:
         """Return the names of all outputs in this folder that the journal knows, besides films remixed in place."""
