@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from faults.running import Running
 
-DOCUMENTED = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 130, 141})
+DOCUMENTED = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 130, 143, 129, 141})
 """Exit codes that the README and `cfork --help` explain."""
 
 Act = Callable[["Running"], bool]

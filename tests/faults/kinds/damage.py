@@ -60,7 +60,7 @@ def films(bench: Bench, draw: random.Random) -> Trial:
         f"{name} {done}: {way.name}", [*arguments, *(["--json"] if as_json else [])], folder, real,
         inputs=(path,), outputs=outputs, environment=bench.programs(draw), film_seconds=told,
         stdin=data if way.takes == "pipe" else None,
-        codes=DOCUMENTED - {2, 130, 141} | ({2} if way.name in ("other", "sidecar") else set()),
+        codes=DOCUMENTED - {2, 130, 143, 129, 141} | ({2} if way.name in ("other", "sidecar") else set()),
     )  # fmt: skip
 
 

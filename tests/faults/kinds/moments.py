@@ -15,7 +15,7 @@ from faults.bench import Bench
 from faults.running import Running
 from faults.trial import DOCUMENTED, Act, Trial
 
-FAILED = DOCUMENTED - {2, 130, 141}
+FAILED = DOCUMENTED - {2, 130, 143, 129, 141}
 """Codes of a run that something else disturbed: done all the same, or one of the failures."""
 
 
@@ -59,7 +59,7 @@ def signals(bench: Bench, draw: random.Random) -> Trial:
     told = draw.choice(("SIGINT", "SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGSTOP", "SIGINT twice"))
     number = getattr(signal, told.split()[0])
     acts: list[tuple[float, Act]] = [(at, _sends(number))]
-    codes = frozenset({0, 130})
+    codes = frozenset({0, 130, 143, 129})
     if told == "SIGKILL":
         codes = frozenset({0, -9})
     elif told == "SIGPIPE":
