@@ -56,6 +56,7 @@ Inputs = Annotated[
         metavar="INPUT...",
         help="The film or sound file; - is standard input; or several, folders, patterns, @films.txt (one a line).",
         show_default=False,
+        autocompletion=completion.films,
     ),
 ]
 InputsOrAddress = Annotated[
