@@ -59,8 +59,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     asked = parser.parse_args()
     for part in () if asked.write else (asked.only,) if asked.only else PARTS:
-        found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-        found |= {"machine": machine(), "seconds_each": SECONDS}
+        found: dict[str, Any] = {"machine": machine(), "seconds_each": SECONDS}
         with tempfile.TemporaryDirectory() as name:
             place = Path(name)
             make_folder(place / "films")
@@ -72,7 +71,8 @@ def main() -> None:
                 found["one_process"] = one_process(place)
             else:
                 found["kills"] = killed_runs(place, asked.kills, random.Random(asked.seed))
-        RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+        RESULTS.write_text(json.dumps(before | found, indent=1) + "\n", encoding="utf-8")
     write()
 
 
@@ -123,7 +123,7 @@ def killed_runs(place: Path, kills: int, dice: random.Random) -> dict[str, Any]:
     inputs, moments, twice = prints(place / "films"), [], 0
     seen: dict[Path, int] = {}
     for _ in range(kills):
-        moments.append(round(dice.uniform(2.0, 25.0), 2))
+        moments.append(round(dice.uniform(1.0, 14.0), 2))
         child = start(place, "killed", 2)
         time.sleep(moments[-1])
         os.killpg(child.pid, signal.SIGKILL)
