@@ -41,7 +41,7 @@ app = typer.Typer(
     help="Three sliders for any film: dialogue, music, effects.",
     epilog="Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 unusable input, 4 unusable output or disk full, "
     "5 damaged input, 6 ffmpeg failed, 7 model missing or damaged, 130 interrupted (143 by SIGTERM, 129 by SIGHUP), "
-    "141 nobody reads the pipe.",
+    "141 pipe closed.",
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
