@@ -35,7 +35,7 @@ Exclude = Annotated[
 ]  # fmt: skip
 Jobs = Annotated[
     int,
-    typer.Option("--jobs", "-j", metavar="N", min=1, help="How many of several films are in work at a time, each in a "
+    typer.Option("--jobs", "-j", metavar="N", min=1, help="How many films to work on at a time, each in a "
                  "process with a network of its own; cores and memory are shared out."),
 ]  # fmt: skip
 

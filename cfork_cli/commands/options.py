@@ -143,7 +143,7 @@ AcceptDamaged = Annotated[
     bool,
     typer.Option(
         "--accept-damaged",
-        help="Take what is there of a film that was cut off or cannot be decoded everywhere, and tell what is missing.",
+        help="Use what can be read of a film that is cut off or damaged, and report what is missing.",
     ),
 ]
 Resume = Annotated[
@@ -181,7 +181,7 @@ End = Annotated[
 ]  # fmt: skip
 Duration = Annotated[
     str | None,
-    typer.Option("--duration", "-t", metavar="TIME", help="End so long after --start; in place of --end.",
+    typer.Option("--duration", "-t", metavar="TIME", help="Length of the piece, instead of --end.",
                  show_default=False),
 ]  # fmt: skip
 

@@ -81,7 +81,7 @@ def remix(
             "-o",
             metavar="FILE|DIR|-",
             show_default=False,
-            help="The new film; its suffix says the kind; or a folder for one or many; - is standard output. "
+            help="The new film; its suffix sets the kind of file; or a folder for one or many; - is standard output. "
             "[default: beside the input, movie.cfork.mkv for movie.mkv]",
         ),
     ] = None,

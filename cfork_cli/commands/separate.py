@@ -78,7 +78,7 @@ def separate(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="dialogue, music or effects; give it again for another. [default: all three]",
+            help="dialogue, music or effects; may be repeated. [default: all three]",
             show_default=False,
             autocompletion=completion.stems,
         ),
