@@ -26,6 +26,7 @@ from cfork_cli.commands.presets import presets
 from cfork_cli.commands.remix import remix
 from cfork_cli.commands.separate import separate
 from cfork_cli.commands.train import train
+from cfork_cli.commands.watch import watch
 from cfork_cli.console.console import Console
 from cfork_cli.errors import CforkError, Interrupted, OutputClosed, OutputError, Told, UsageError
 from cfork_cli.flows import early_torch
@@ -60,6 +61,7 @@ def cfork(
 
 app.command()(remix)
 app.command()(separate)
+app.command()(watch)
 app.command()(play)
 app.command()(info)
 app.command()(dub)
