@@ -26,6 +26,8 @@ from cfork_cli.commands.presets import presets
 from cfork_cli.commands.remix import remix
 from cfork_cli.commands.separate import separate
 from cfork_cli.commands.train import train
+from cfork_cli.commands.watch import watch
+from cfork_cli.commands.whole_help import WholeHelp
 from cfork_cli.console.console import Console
 from cfork_cli.errors import CforkError, Interrupted, OutputClosed, OutputError, Told, UsageError
 from cfork_cli.flows import early_torch
@@ -33,6 +35,7 @@ from cfork_cli.signals import interruptible
 
 app = typer.Typer(
     name="cfork",
+    cls=WholeHelp,
     help="Three sliders for any film: dialogue, music, effects.",
     epilog="Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 unusable input, 4 unusable output or disk full, "
     "5 damaged input, 6 ffmpeg failed, 7 model missing or damaged, 130 interrupted, 141 nobody reads the pipe.",
@@ -60,6 +63,7 @@ def cfork(
 
 app.command()(remix)
 app.command()(separate)
+app.command()(watch)
 app.command()(play)
 app.command()(info)
 app.command()(dub)

@@ -223,6 +223,9 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)
+        if os.name == "nt":  # where `kill` would end this process on the spot
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(PATIENCE_SECONDS)
         os._exit(1)

@@ -9,10 +9,14 @@ from typing import Annotated
 import typer
 
 from cfork_cli.commands.options import DryRun, Json, Quiet, Split
+from cfork_cli.commands.whole_help import WholeHelp
 from cfork_cli.console.console import Console
 
 dnr = typer.Typer(
-    name="dnr", help="Scenes as in Divide and Remaster: import sources, build, measure.", no_args_is_help=True
+    name="dnr",
+    cls=WholeHelp,
+    help="Scenes as in Divide and Remaster: import sources, build, measure.",
+    no_args_is_help=True,
 )
 
 

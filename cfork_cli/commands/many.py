@@ -198,18 +198,20 @@ class _Display:
                 else:  # it takes no more time
                     self._weights[number] = self._done.get(number, 0.0)
                 self._console.rename(self._name, sum(self._weights.values()))
-            self._tell(outcome)
+            tell(outcome, self._console)
         self._console.at(sum(self._done.values()))
 
-    def _tell(self, outcome: Outcome) -> None:
-        from cfork_cli.batch.film import Status
-        from cfork_cli.commands.summary import how_fast, written
 
-        self._console.event(event="film", **outcome.as_json())
-        if outcome.status is Status.failed:
-            self._console.failed(f"{outcome.film.input}: {outcome.reason}")
-        elif outcome.status is Status.done:
-            for note in outcome.notes:
-                if not self._console.as_json:
-                    self._console.note(f"{outcome.film.input}: {note}")
-            self._console.say(f"wrote {written(outcome)} ({how_fast(outcome)})")
+def tell(outcome: Outcome, console: Console) -> None:
+    """Say what became of a film, as soon as it is known."""
+    from cfork_cli.batch.film import Status
+    from cfork_cli.commands.summary import how_fast, written
+
+    console.event(event="film", **outcome.as_json())
+    if outcome.status is Status.failed:
+        console.failed(f"{outcome.film.input}: {outcome.reason}")
+    elif outcome.status is Status.done:
+        for note in outcome.notes:
+            if not console.as_json:
+                console.note(f"{outcome.film.input}: {note}")
+        console.say(f"wrote {written(outcome)} ({how_fast(outcome)})")

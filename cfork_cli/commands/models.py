@@ -11,11 +11,12 @@ import typer
 
 from cfork_cli.commands import completion
 from cfork_cli.commands.options import Force, Json, Quiet
+from cfork_cli.commands.whole_help import WholeHelp
 from cfork_cli.console.console import Console
 from cfork_cli.errors import InputError, Interrupted, OutputError, UsageError, translated
 from cfork_cli.text import megabytes
 
-models = typer.Typer(name="models", invoke_without_command=True, rich_markup_mode=None)
+models = typer.Typer(name="models", cls=WholeHelp, invoke_without_command=True, rich_markup_mode=None)
 
 Name = Annotated[
     str,

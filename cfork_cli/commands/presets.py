@@ -24,10 +24,11 @@ from cfork_cli.commands.desk import (
     SpeechBoost,
 )
 from cfork_cli.commands.options import Force, Json, Quiet
+from cfork_cli.commands.whole_help import WholeHelp
 from cfork_cli.console.console import Console
 from cfork_cli.errors import UsageError
 
-presets = typer.Typer(name="presets", invoke_without_command=True, rich_markup_mode=None)
+presets = typer.Typer(name="presets", cls=WholeHelp, invoke_without_command=True, rich_markup_mode=None)
 
 
 @presets.callback()

@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
+import shutil
 import sys
 import time
 from functools import cached_property
@@ -136,16 +138,15 @@ class Console:
         """A table for people, on stdout because it is what was asked for."""
         if self.as_json:
             return
-        from rich import box
-        from rich.console import Console as RichConsole
+        from cfork_cli.console.tables import drawn
 
-        table.box = box.SIMPLE_HEAD
-        to_terminal = sys.stdout is not None and sys.stdout.isatty()
-        # a file or a pipe has no width: nothing is cut off to fit it
-        paper = RichConsole(highlight=False, markup=False, emoji=False, width=None if to_terminal else 200)
-        with paper.capture() as drawn:
-            paper.print(table)
-        self.out("\n".join(line.rstrip() for line in drawn.get().splitlines()).strip("\n"))
+        place = sys.stderr if self._stdout_is_taken else sys.stdout
+        terminal = place is not None and place.isatty()
+        # a file or a pipe has no width: nothing is folded to fit it
+        width = shutil.get_terminal_size().columns if terminal else None
+        bold = terminal and os.environ.get("TERM") not in ("dumb", "unknown") and "NO_COLOR" not in os.environ
+        unicode = (getattr(place, "encoding", None) or "ascii").lower().startswith("utf")
+        self.out(drawn(table, width, bold=bold, unicode=unicode))
 
     def out(self, text: str) -> None:
         """Text on stdout, now. Whoever stopped reading has seen enough."""

@@ -271,7 +271,9 @@ def _voice(
     seconds = plan.source.seconds(plan.media, track)
     if goal.keeps:
         report.stage("measure", seconds)
-        before = integrated_lufs(plan.media, track, report.at, span=plan.source.span)
+        before = integrated_lufs(
+            plan.media, track, report.at, span=plan.source.span, accept_damaged=plan.job.accept_damaged
+        )
     weights = channel_weights(speakers(delivered.layout), delivered.channels or 0)
     return LevelledTrack(lane, weights, clips, before, seconds, 10 ** (plan.job.gains_db["dialogue"] / 20))
 
