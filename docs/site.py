@@ -1,8 +1,8 @@
 """Build the documents as a site, strictly: `pip install --group docs`, then `python docs/site.py [FOLDER]`.
 
 Documents link to each other and to files as they lie in the repository, so all of them are laid out the same way in a
-temporary folder, and a link that leads nowhere is an error. Pages that the navigation of mkdocs.yml does not name come
-after the others.
+temporary folder, and a link that leads nowhere is an error. Pages that the navigation of mkdocs.yml does not name
+come last.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGES = ("*.md", "docs/*.md", "examples/*.md", "model/*.md", "model/weights/*.md")
 BESIDE = (
-    "LICENSE", "docs/*.png", "examples/*.*", "model/*.png", "model/weights/*.json", "model/dnr/*.csv",
+    "LICENSE",
+    "docs/*.png",
+    "examples/*.*",
+    "model/*.png",
+    "model/weights/*.json",
+    "model/dnr/*.csv",
     "benchmarks/*.py",
-)  # fmt: skip
+)
 LARGEST = 2_000_000
 """Bytes of a file that a site takes along; the example film is for the repository alone."""
 

@@ -88,7 +88,7 @@ def build(
         Recipe,
         typer.Option(
             help="dnr: as published. film: half a minute of stereo, dense, the voice in the middle and 12 dB under to "
-            "6 dB over the rest, as scene.json tells."
+            "6 dB over the rest, as scene.json says."
         ),
     ] = Recipe.dnr,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another seed, other scenes.")] = 0,

@@ -80,7 +80,7 @@ def pull(
         typer.Option(metavar="HEX", help="Checksum of the file behind an address.", show_default=False),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.1, max=86400, help="Give up after so many seconds without data.")
+        float, typer.Option(metavar="SECONDS", min=0.1, max=86400, help="Give up after this many seconds without data.")
     ] = 30.0,
     force: Annotated[bool, typer.Option("--force", "-f", help="Download it again even if it is there.")] = False,
     as_json: Json = False,

@@ -33,7 +33,7 @@ presets = typer.Typer(name="presets", cls=WholeHelp, invoke_without_command=True
 
 @presets.callback()
 def list_or_more(context: typer.Context, as_json: Json = False) -> None:
-    """List the presets; show or save one; print where one's own are kept.
+    """List the presets; show or save one; print where your own are kept.
 
     Without a command: list.
     """
@@ -76,7 +76,7 @@ def show(
     ],
     as_json: Json = False,
 ) -> None:
-    """Print a preset as TOML, to look at, or to begin one's own with.
+    """Print a preset as TOML, to look at, or as a start for your own.
 
     Example: cfork presets show night > mine.toml
     """
@@ -92,7 +92,7 @@ def show(
 
 @presets.command()
 def save(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="How it is to be called.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the preset.", show_default=False)],
     dialog: DialogGain = None,
     music: MusicGain = None,
     effects: EffectsGain = None,
@@ -130,7 +130,7 @@ def save(
 ) -> None:
     """Save options of `cfork remix` under a name.
 
-    With --preset, what that one sets is saved too, where no option says otherwise.
+    With --preset, its settings are saved too, unless an option overrides them.
 
     Example: cfork presets save quiet --dialog +3 --music -8 --night
     """

@@ -38,7 +38,7 @@ def drawn(table: Table, width: int | None, *, bold: bool = False, unicode: bool 
         edges = 4 + 3 * (len(heads) - 1)  # as rich draws this kind of table: two blanks outside, three between columns
         widths = _widths([heads, *rows] if table.show_header else rows, width - edges)
         if widths is None and table.show_header:
-            return "\n".join(_list(heads, rows, width))
+            return "\n".join([*_list(heads, rows, width), ""])
     if not table.show_header:
         return "\n".join(_pairs([(row[0], " ".join(row[1:])) for row in rows], "  ", width))
     for column, one in zip(table.columns, widths or itertools.repeat(None), strict=False):
