@@ -62,9 +62,9 @@ without any program on PATH.
 
 Most trials run in a fork of a process that has imported cfork already: a process of its own, with its own signals,
 limits and children, that saves the second which an interpreter needs to start. The others are started as a user starts
-them. Both are counted. Trials with a violation are tried again (`--again`) when the fault is mended, so that the table is
-of several versions of the code. Disks without room are small file systems in memory where they may be mounted; elsewhere a limit
-of the size of files stands in for them.
+them. Both are counted. Trials with a violation are tried again (`--again`) when the fault is mended, so that the table
+is of several versions of the code. Disks without room are small file systems in memory where they may be mounted;
+elsewhere a limit of the size of files stands in for them.
 """
 
 CLOSING = """
