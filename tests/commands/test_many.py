@@ -163,7 +163,7 @@ def test_in_place_of_a_folder(cfork: Command, films: Path) -> None:
         ("remix in -o out.mkv --dialog 3", "'out.mkv' is one file, and there may be several films"),
         ("remix in - --dialog 3", "'-' goes by itself"),
         ("remix in https://example.org/x --dialog 3", "goes by itself"),
-        ("remix in --dialog 3 --input-format s16le --rate 8000 --channels 1", "--input-format is for one pipe"),
+        ("remix in --dialog 3 --input-format s16le --rate 8000 --channels 1", "--input-format is for a single pipe"),
         ("remix in --dialog 3 --sidecar -o out", "--sidecar writes beside the films"),
         ("remix in --dialog 3 --in-place -o out", "--in-place replaces the film"),
         ("remix in --dialog 3 --in-place --start 1", "would leave a piece of the film"),
