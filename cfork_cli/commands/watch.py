@@ -117,7 +117,7 @@ def watch(
             raise OutputError(f"'{output}' is a file: give a folder with -o")
         words = (dialog, music, effects, preset, speech_boost, duck or None, night, loudness)
         if all(word is None for word in words):
-            raise UsageError("nothing is to be changed: give new levels, such as --dialog +6 --music -10")
+            raise UsageError("nothing to change: give new levels, such as --dialog +6 --music -10")
         made = settings(
             preset, (dialog, music, effects), (None, None, None), (None, None, None), speech_boost, duck or None, night,
             loudness, codec, bitrate,

@@ -75,7 +75,7 @@ def test_films_that_come_are_done_until_it_is_stopped(films: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["films"], 2, "nothing is to be changed"),
+        (["films"], 2, "nothing to change"),
         (["missing", "--dialog", "6"], 3, "is not a folder"),
         (["films/a.mkv", "--dialog", "6"], 3, "is not a folder"),
         (["films", "--dialog", "6", "-o", "films/a.mkv"], 4, "is a file"),
