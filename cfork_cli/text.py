@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from pathlib import Path
 
 from cfork_cli.errors import UsageError
@@ -50,6 +51,16 @@ def moment(time: float | str | None) -> float | None:
     if not 0 <= time < math.inf:  # also true of NaN
         raise UsageError(f"{time} is not a time: give seconds from the film's start")
     return float(time)
+
+
+def plain(value: float) -> str:
+    """Return a number as it is read back to the last bit, without an exponent.
+
+    >>> plain(-12.0), plain(6.0206), plain(1e-7)
+    ('-12', '6.0206', '0.0000001')
+    """
+    text = f"{Decimal(repr(float(value))):f}"
+    return text.removesuffix(".0")
 
 
 def megabytes(size: int) -> str:

@@ -146,6 +146,14 @@ AcceptDamaged = Annotated[
         help="Use what can be read of a film that is cut off or damaged, and report what is missing.",
     ),
 ]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Keep finished pieces beside the output while it is made, and go on from them where a run with --resume "
+        "was interrupted. The result is the same, bit for bit.",
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check input and output, print what would be done, write nothing.")
 ]

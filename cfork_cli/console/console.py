@@ -165,8 +165,10 @@ class Console:
         """The one line of a failure."""
         self.end()
         if self.as_json:
-            with contextlib.suppress(OSError):  # the exit code says it too
+            try:
                 self.out(_json({"error": message, "exit_code": exit_code}))
+            except OSError as error:  # a full disk: somebody may read the other stream
+                self._print(f"{message} (and standard output takes nothing: {error.strerror})", "cfork: ", "bold red")
         else:
             self._print(message, "cfork: ", "bold red")
 
