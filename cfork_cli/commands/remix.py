@@ -216,7 +216,7 @@ def remix(
         if no_backup and not in_place:
             raise UsageError("--no-backup goes with --in-place")
         if not asked and (many or not pipes.is_input_pipe(source)):
-            raise UsageError("nothing is to be changed: give new levels, such as --dialog +6 --music -10")
+            raise UsageError("nothing to change: give new levels, such as --dialog +6 --music -10")
         made = settings(
             preset, (dialog, music, effects), (dialog_fx, music_fx, effects_fx),
             (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night, loudness, codec, bitrate,

@@ -158,7 +158,7 @@ def test_in_place_of_a_folder(cfork: Command, films: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("remix in -r", "nothing is to be changed"),
+        ("remix in -r", "nothing to change"),
         ("remix in/a.mkv out.mkv --dialog 3", "say -o out.mkv"),
         ("remix in -o out.mkv --dialog 3", "'out.mkv' is one file, and there may be several films"),
         ("remix in - --dialog 3", "'-' goes by itself"),
