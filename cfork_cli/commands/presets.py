@@ -60,9 +60,8 @@ def show_list(as_json: Json = False) -> None:
                 broken.append(str(error))
         table = Table("preset", "what it does", "whose")
         for preset in found:
-            does = preset.about or ", ".join(
-                [levels(preset.all_gains_db, changed_only=True), *treatment(preset.processing)]
-            )
+            gains = [levels(preset.all_gains_db, changed_only=True)] if any(preset.gains_db.values()) else []
+            does = preset.about or ", ".join([*gains, *treatment(preset.processing)]) or preset.label
             table.add_row(preset.name, does, "cfork's" if preset.is_built_in else "yours")
         console.table(table)
         for note in broken:
