@@ -71,7 +71,10 @@ def interruptible() -> Iterator[None]:
 
 def _signal_again(number: int) -> None:
     time.sleep(AGAIN_SECONDS)
-    os.kill(os.getpid(), number)
+    if sys.platform == "win32":  # where `kill` would end this process on the spot
+        signal.raise_signal(number)
+    else:
+        os.kill(os.getpid(), number)
 
 
 def exit_code() -> int:
