@@ -35,6 +35,7 @@ from cfork_cli.console.console import Console
 from cfork_cli.errors import CforkError, Interrupted, OutputClosed, OutputError, Told, UsageError
 from cfork_cli.flows import early_torch
 from cfork_cli.signals import interruptible
+from cfork_cli.text import printable
 
 app = typer.Typer(
     name="cfork",
@@ -243,7 +244,11 @@ def _say(arguments: list[str], error: CforkError, code: int) -> None:
     as_json = "--json" in arguments
     if as_json or not isinstance(error, OutputClosed):  # a well-behaved filter, which SIGPIPE ends, says no word
         console = Console(as_json=as_json, stdout_is_taken=_stdout_is_taken(arguments))
-        console.error(str(error), code)
+        try:
+            console.error(str(error), code)
+        except Exception:  # memory so short that what draws the line cannot be imported
+            with contextlib.suppress(OSError):
+                os.write(2, f"cfork: {printable(str(error))}\n".encode("utf-8", "backslashreplace"))
 
 
 def _stdout_is_taken(arguments: list[str]) -> bool:
