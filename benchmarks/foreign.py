@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from foreign_document import document, listing
 
 from cfork_cli.media.containers import muxer_named
+from cfork_cli.media.pyav import open_film
 
 ROOT = Path(__file__).parents[1]
 RESULTS, DOCUMENT = ROOT / "benchmarks" / "results" / "foreign.jsonl", ROOT / "docs" / "foreign.md"
@@ -241,7 +242,7 @@ def decode_errors(path: Path) -> int:
     count = 0
     with (
         contextlib.suppress(av.error.FFmpegError, ValueError),
-        av.open(f"file:{path}", metadata_errors="replace") as file,
+        open_film(f"file:{path}", {}) as file,
     ):
         streams = [one for one in file.streams if one.type in ("audio", "video") and one.codec_context is not None]
         for packet in file.demux(streams):

@@ -31,7 +31,7 @@ def document(found: dict[str, dict[str, Any]]) -> str:
             "A minute of film (and three of stereo), remixed with dialogue +6 dB and music -10 dB: from the start of\n"
             "Python to the finished film, AAC to AAC (5.1: AC-3), in Matroska. `mrx` has the shape of the published\n"
             "network and random weights, which cost the same. The low-frequency channel of 5.1 passes as it is, so\n"
-            "the network hears five.\n",
+            "the network gets five.\n",
             _merged(found["models"]),
             "### Compared\n",
             "`one pass` is the whole file through the network at once, one sequence a channel, all stems, with torch's "
@@ -125,7 +125,7 @@ def _preface(found: dict[str, dict[str, Any]]) -> str:
     machines = dict.fromkeys(line for one in results for line in ["  \n".join(bench_machine.lines(one["machine"]))])
     told = "".join(f"\n{machine}\n" for machine in machines)
     return (
-        "Written by `python benchmarks/speed.py` from what `cfork bench` measures; `cfork bench` tells the same "
+        "Written by `python benchmarks/speed.py` from what `cfork bench` measures; `cfork bench` measures the same "
         f"of your machine.\n{told}"
     )
 

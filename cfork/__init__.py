@@ -11,9 +11,10 @@ Importing it is cheap: torch comes with the first film.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as in `typing`, whose import would be the longest part of `import cfork`
 if TYPE_CHECKING:
+    from typing import Any
+
     from cfork_cli import __version__
     from cfork_cli.api.dubs import dub
     from cfork_cli.api.films import Gain, Plan, plan, probe, remix, separate

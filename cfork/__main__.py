@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import os
+
+try:
+    from cfork_cli import early
+
+    early.listen()  # before all other imports: they take a second, in which somebody may change their mind
+except KeyboardInterrupt:  # even earlier
+    os.write(2, b"cfork: interrupted: nothing was written\n")
+    os._exit(130)
+
 import sys
 from typing import NoReturn
 

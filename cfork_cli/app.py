@@ -5,6 +5,9 @@ Nothing heavy is imported before a command needs it: `cfork --help` starts witho
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import os
 import sys
 import warnings
@@ -12,7 +15,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cfork_cli import __version__
+from cfork_cli import __version__, early, leftovers, signals
 from cfork_cli.commands import guesses
 from cfork_cli.commands.bench import bench
 from cfork_cli.commands.dnr import dnr
@@ -27,6 +30,7 @@ from cfork_cli.commands.remix import remix
 from cfork_cli.commands.separate import separate
 from cfork_cli.commands.train import train
 from cfork_cli.commands.watch import watch
+from cfork_cli.commands.whole_help import WholeHelp
 from cfork_cli.console.console import Console
 from cfork_cli.errors import CforkError, Interrupted, OutputClosed, OutputError, Told, UsageError
 from cfork_cli.flows import early_torch
@@ -34,15 +38,19 @@ from cfork_cli.signals import interruptible
 
 app = typer.Typer(
     name="cfork",
+    cls=WholeHelp,
     help="Three sliders for any film: dialogue, music, effects.",
     epilog="Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 unusable input, 4 unusable output or disk full, "
-    "5 damaged input, 6 ffmpeg failed, 7 model missing or damaged, 130 interrupted, 141 nobody reads the pipe.",
+    "5 damaged input, 6 ffmpeg failed, 7 model missing or damaged, 130 interrupted (143 by SIGTERM, 129 by SIGHUP), "
+    "141 pipe closed.",
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
+
+NO_MEMORY = "not enough memory: close other programs, raise the limit (ulimit -v), or choose a smaller model"
 
 app.add_typer(models)
 app.add_typer(dnr)
@@ -73,15 +81,15 @@ app.command(short_help="Measure how fast cfork is here, and where the time goes.
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point of the `cfork` command; always ends the process with a documented exit code."""
+    early.listen()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # stderr is for what concerns the user, one line each
-    code = run(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None:
-                stream.flush()
-        except OSError:  # nobody reads; the interpreter would complain about it at the very end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the encoding does not have is no failure
+    words = sys.argv[1:] if arguments is None else arguments
+    code = _flushed(words, run(words))
+    leftovers.give_all_back()
     if early_torch.running() or "torch" in sys.modules:
         # To tear torch down takes half a second, and cannot be done while it is imported. Nothing is open any more.
         os._exit(code)
@@ -91,28 +99,94 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; errors are printed, never raised.
 
-    With `CFORK_DEBUG` set, what must be a fault of cfork itself is raised.
+    With `CFORK_DEBUG` set, what must be a fault of cfork itself is raised. In the command, no signal is heard after
+    this: what is left is the way out.
     """
     try:
         with interruptible():
-            return _call(arguments)
-    except CforkError as error:
-        return _failed(arguments, error)
-    except typer.TyperException as error:
-        return _failed(arguments, _usage_error(error, arguments))
+            try:
+                code, error = _outcome(arguments)
+            except KeyboardInterrupt:  # in the midst of another failure
+                code, error = signals.exit_code(), _interrupted(arguments)
+            signals.over()
+            if error is not None:
+                _say(arguments, error, code)
+            return code
+    except KeyboardInterrupt:  # before anything began
+        signals.over()
+        _say(arguments, _interrupted(arguments), signals.exit_code())
+        return signals.exit_code()
+
+
+def _outcome(arguments: list[str]) -> tuple[int, CforkError | None]:
+    """Run one command line; returns its exit code, and what went wrong."""
+    error: CforkError
+    try:
+        return _call(arguments), None
+    except Interrupted as interrupted:
+        return signals.exit_code(), interrupted
+    except CforkError as failed:
+        error = failed
+    except typer.TyperException as wrong:
+        error = _usage_error(wrong, arguments)
     except (KeyboardInterrupt, typer.Abort):
-        nothing = "" if _stdout_is_taken(arguments) else ": nothing was written"
-        return _failed(arguments, Interrupted(f"interrupted{nothing}"))
-    except OSError as error:
-        place = f" '{error.filename}'" if error.filename else ""
-        return _failed(
-            arguments, OutputError(f"cannot use{place} ({error.strerror or error}): is its disk there, with room?")
+        return signals.exit_code(), _interrupted(arguments)
+    except OSError as failed:
+        error = _of_the_system(failed)
+    except Exception as failed:
+        error = _out_of_memory(failed) or CforkError(
+            f"cfork itself failed ({type(failed).__name__}: {failed}): report it; CFORK_DEBUG=1 shows where"
         )
-    except Exception as error:
         if os.environ.get("CFORK_DEBUG"):
             raise
-        what = f"{type(error).__name__}: {error}"
-        return _failed(arguments, CforkError(f"cfork itself failed ({what}): report it; CFORK_DEBUG=1 shows where"))
+    return error.exit_code, error
+
+
+def _interrupted(arguments: list[str]) -> CforkError:
+    # what went through a pipe went for good
+    told = "" if _stdout_is_taken(arguments) else f": {signals.what_was_written()}"
+    return Interrupted(f"interrupted{told}")
+
+
+def _of_the_system(error: OSError) -> CforkError:
+    """What the system refused to do, in words of who can do something about it."""
+    place = f" '{error.filename}'" if error.filename else ""
+    if isinstance(error, BrokenPipeError):
+        return OutputClosed("nobody reads the output any more")
+    if error.errno == errno.ENOMEM:
+        return CforkError(NO_MEMORY)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return CforkError(f"too many files are open ({error.strerror}): raise the limit, such as with 'ulimit -n 1024'")
+    if error.errno == errno.EAGAIN:
+        return CforkError("no thread or process could be started: too many run already, or a limit is set (ulimit -u)")
+    return OutputError(f"cannot use{place} ({error.strerror or error}): is its disk there, with room?")
+
+
+def _out_of_memory(error: Exception) -> CforkError | None:
+    """Return the error for what Python and its libraries say in many ways where memory is short; None for others."""
+    words = str(error)
+    short = isinstance(error, MemoryError) or any(
+        said in words
+        for said in ("not enough memory", "Cannot allocate memory", "failed to map segment", "can't start new thread",
+                     "bad_alloc", "cannot allocate memory", "out of memory")
+    )  # fmt: skip
+    return CforkError(NO_MEMORY) if short else None
+
+
+def _flushed(arguments: list[str], code: int) -> int:
+    """Hand on what is still buffered; returns the exit code, another one where a full disk takes nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError as error:  # the interpreter would complain about it at the very end
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if code == 0 and stream is sys.stdout and not isinstance(error, BrokenPipeError):
+                failed = OutputError(f"standard output cannot be written ({error.strerror}): what was printed is lost")
+                code = failed.exit_code
+                _say([word for word in arguments if word != "--json"], failed, code)
+    return code
 
 
 def _call(arguments: list[str]) -> int:
@@ -162,14 +236,13 @@ def _command_of(arguments: list[str]) -> list[str]:
     return found
 
 
-def _failed(arguments: list[str], error: CforkError) -> int:
+def _say(arguments: list[str], error: CforkError, code: int) -> None:
     if isinstance(error, Told):
-        return error.exit_code
+        return
     as_json = "--json" in arguments
     if as_json or not isinstance(error, OutputClosed):  # a well-behaved filter, which SIGPIPE ends, says no word
         console = Console(as_json=as_json, stdout_is_taken=_stdout_is_taken(arguments))
-        console.error(str(error), error.exit_code)
-    return error.exit_code
+        console.error(str(error), code)
 
 
 def _stdout_is_taken(arguments: list[str]) -> bool:

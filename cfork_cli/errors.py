@@ -7,7 +7,7 @@
     +- DamagedInputError  5   truncated, or decoding failed
     +- FfmpegError        6   ffmpeg is missing, or failed in a way we cannot explain
     +- ModelError         7   weights missing, damaged, not to be had (no network, no such file), or unfit for a remix
-    +- Interrupted      130   stopped by the user (128 + SIGINT)
+    +- Interrupted      130   stopped by the user: 128 + SIGINT; 143 by SIGTERM, 129 by SIGHUP
     +- OutputClosed     141   nobody reads the output any more (128 + SIGPIPE); no message is printed
 
 Every message is one line: what happened, and what to do. Only `app` turns it into text and an exit code.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from pathlib import Path
 
 from cfork_cli.errors import UsageError
@@ -52,6 +53,16 @@ def moment(time: float | str | None) -> float | None:
     return float(time)
 
 
+def plain(value: float) -> str:
+    """Return a number as it is read back to the last bit, without an exponent.
+
+    >>> plain(-12.0), plain(6.0206), plain(1e-7)
+    ('-12', '6.0206', '0.0000001')
+    """
+    text = f"{Decimal(repr(float(value))):f}"
+    return text.removesuffix(".0")
+
+
 def megabytes(size: int) -> str:
     """A size as people read it.
 
@@ -89,6 +100,15 @@ def printable(text: str) -> str:
         character if character.isprintable() else " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"
         for character in text
     )
+
+
+def printable_lines(text: str) -> str:
+    """Text of several lines, each as `printable` has it.
+
+    >>> printable_lines("a\\n\\x1b[2Jb") == "a\\n\\N{REPLACEMENT CHARACTER}[2Jb"
+    True
+    """
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def pace(done: float, elapsed: float) -> float:

@@ -53,7 +53,9 @@ def main() -> None:
         mp3(after, HERE / "after.mp3", "dialogue +6 dB, music -10 dB")
     picture = HERE.parent / "docs" / "before-after.png"
     cfork("plot", str(FILM), *LEVELS, "--force", "-o", str(picture))
-    Image.open(picture).convert("RGB").quantize(64).save(picture, optimize=True)  # a third of the size
+    # a quarter of the size, with the colours of the lines
+    small = Image.open(picture).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    small.save(picture, optimize=True)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,7 @@ def remix(
     input_lufs: float | None = None,
     overwrite: bool = False,
     accept_damaged: bool = False,
+    resume: bool = False,
     separator: Separator | None = None,
     progress: Callable[[Progress], object] | None = None,
     cancel: Event | None = None,
@@ -109,6 +110,8 @@ def remix(
             picture really begins.
         overwrite: whether an output that exists is replaced.
         accept_damaged: whether what is there is taken, however much of the sound is missing; `Result.losses` tells.
+        resume: whether finished pieces are kept beside the output while it is made, and found again by the next call
+            after an interruption; the result is the same, bit for bit.
         separator: a network that was loaded before, for many films; `model`, `device` and `precision` are its own then.
         progress: called in this thread, several times a second.
         cancel: once it is set, the work ends with `Interrupted`, and nothing is left behind; until the stage "finish",
@@ -131,7 +134,7 @@ def remix(
         input, made, preset, output, track, downmix=downmix, keep_original=keep_original,
         sidecar=sidecar, title=title, default=default, start=moment(start), end=moment(end),
         model=model if separator is None else separator.network.model, device=device, precision=precision,
-        input_lufs=input_lufs, force=overwrite, accept_damaged=accept_damaged,
+        input_lufs=input_lufs, force=overwrite, accept_damaged=accept_damaged, resume=resume,
     )  # fmt: skip
     return run.remix(job, report=report_to(progress, cancel), loaded=None if separator is None else separator.network)
 
@@ -220,6 +223,7 @@ def separate(
     input_lufs: float | None = None,
     overwrite: bool = False,
     accept_damaged: bool = False,
+    resume: bool = False,
     separator: Separator | None = None,
     progress: Callable[[Progress], object] | None = None,
     cancel: Event | None = None,
@@ -233,7 +237,7 @@ def separate(
         stems: "dialogue", "music", "effects"; none means all.
         purpose: "asr" writes what speech recognisers take: mono, 16 kHz, the dialogue unless other stems are named.
         residual: "none", "all", "file", or stems with commas: who gets what is missing from the sum.
-        preset, dialogue_fx, ..., night, start, end, overwrite, accept_damaged, separator, progress, cancel: see
+        preset, dialogue_fx, ..., night, start, end, overwrite, accept_damaged, resume, separator, progress, cancel: see
             `remix`; gains and loudness of a preset are left out.
 
     Raises:
@@ -251,7 +255,7 @@ def separate(
         None if track is None else str(track),
         model if separator is None else separator.network.model, device, precision, input_lufs, overwrite,
         accept_damaged, start=moment(start), end=moment(end), purpose=purpose, processing=made.processing,
-        preset=None if preset is None else os.fspath(preset),
+        preset=None if preset is None else os.fspath(preset), resume=resume,
     )  # fmt: skip
     return run.separate(
         job, report=report_to(progress, cancel), loaded=None if separator is None else separator.network

@@ -16,8 +16,8 @@ from cfork_cli.flows.jobs import PipeOptions, RemixJob
 from cfork_cli.flows.plans import RemixPlan, SeparatePlan
 from cfork_cli.flows.report import Silent
 from cfork_cli.flows.source import existing
+from cfork_cli.leftovers import Temporary
 from cfork_cli.media.probe import probe
-from cfork_cli.output.destination import temporary_name
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def forecast(film: Film) -> Forecast:
         job = film.job
         if isinstance(job, RemixJob):
             if film.in_place is not None:
-                job = replace(job, input=film.in_place.original or job.input, output=temporary_name(job.input))
+                job = replace(job, input=film.in_place.original or job.input, output=_hidden(job.input))
             with _folders_made(film), run.planned_remix(job, PipeOptions(), Silent()) as remix:
                 outputs = (film.input,) if film.in_place is not None else tuple(path for path, _ in remix.outputs)
                 return Forecast(remix.media.duration_seconds, _remix_size(remix), outputs, remix.notes)
@@ -61,6 +61,12 @@ def forecast(film: Film) -> Forecast:
             return Forecast(stems.media.duration_seconds, _stems_size(stems), stems.paths, stems.notes)
     except (CforkError, OSError) as error:
         return Forecast(refused=failure(film, error))
+
+
+def _hidden(film: Path) -> Path:
+    """Return a name as that under which a film is made that takes the place of another."""
+    with Temporary(film.parent, film.suffix) as temporary:
+        return temporary.path
 
 
 def room_left(films: Sequence[Film]) -> int | None:

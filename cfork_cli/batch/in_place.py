@@ -28,8 +28,9 @@ from cfork_cli.flows.plans import RemixPlan
 from cfork_cli.flows.report import Report, Result
 from cfork_cli.flows.run import planned_remix
 from cfork_cli.input.decode import decode
+from cfork_cli.leftovers import Temporary
 from cfork_cli.media.probe import probe
-from cfork_cli.output.destination import temporary_name
+from cfork_cli.signals import held
 
 
 def backup_of(path: Path) -> Path:
@@ -67,7 +68,11 @@ def remix_in_place(film: Film, job: RemixJob, report: Report, loaded: LoadedNetw
         CforkError: whatever went wrong; the film is what it was then.
     """
     path, settings = check_replaceable(film), film.in_place
-    new = temporary_name(path)
+    try:
+        hidden = Temporary(path.parent, path.suffix)
+    except OSError as error:
+        raise OutputError(f"'{film.input}' cannot be replaced ({error.strerror}): is its folder writable?") from error
+    new = hidden.path
     source = path if settings is None or settings.original is None else settings.original
     before = fingerprint(path)
     job = replace(job, input=source, output=new, force=False)
@@ -81,12 +86,12 @@ def remix_in_place(film: Film, job: RemixJob, report: Report, loaded: LoadedNetw
         made = fingerprint(new)
         if made is None or fingerprint(path) != before:
             raise OutputError(f"'{film.input}' was changed meanwhile, so it is not replaced: try again")
-        _swap(film, path, new, made)
+        with held():
+            _swap(film, path, new, made)
     except CforkError as error:
         raise type(error)(str(error).replace(str(new), str(film.input))) from error
     finally:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
+        hidden.remove()
     facts = {**result.facts, "input": str(film.input), "output": str(film.input)}
     return replace(result, outputs=(path,), facts=facts, done=result.done.replace(str(new), str(film.input)))
 
@@ -154,12 +159,8 @@ def _keep(path: Path, backup: Path) -> None:
     try:
         os.link(path, backup)
     except OSError:  # a disk without hard links
-        copy = temporary_name(backup)
-        try:
-            shutil.copy2(path, copy)
-            with copy.open("rb+") as file:
+        with Temporary(backup.parent, backup.suffix) as copy:
+            shutil.copy2(path, copy.path)
+            with copy.path.open("rb+") as file:
                 os.fsync(file.fileno())
-            os.replace(copy, backup)
-        finally:
-            with contextlib.suppress(OSError):
-                copy.unlink(missing_ok=True)
+            os.replace(copy.path, backup)

@@ -21,7 +21,7 @@ from cfork_cli.flows.jobs import RemixJob, SeparateJob
 EDGE_BYTES = 65_536
 """How much of a file's head and tail is hashed."""
 
-_NOT_THE_RESULT = ("input", "output", "force", "preset", "model")
+_NOT_THE_RESULT = ("input", "output", "force", "resume", "preset", "model")
 """Fields of a job that say nothing about what comes out: names of files; a preset's settings are in the job itself; of
 the model, its bytes count."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from cfork_cli.console.console import Console
 from cfork_cli.errors import UsageError
 from cfork_cli.flows import network as networks
 from cfork_cli.flows.checks import check_levels
+from cfork_cli.leftovers import TemporaryFolder
 from cfork_cli.output.destination import check_destination, write_whole
 
 FILES = (".json", ".csv", ".md")
@@ -63,10 +63,10 @@ def bench(job: BenchJob, console: Console) -> None:
     loaded = [_load(model, device, job.precision) for model in job.models for device in _devices(job)]
     found: dict[str, Any] = {"machine": machine()}
     cases = []
-    with tempfile.TemporaryDirectory(prefix="cfork-bench-") as name:
-        for film in _films(job, own, Path(name), console):
+    with TemporaryFolder() as folder:
+        for film in _films(job, own, folder.path, console):
             for one in loaded:
-                cases.append(Case(one, film, Path(name), job.runs, job.precision).measure(console, brief=job.brief))
+                cases.append(Case(one, film, folder.path, job.runs, job.precision).measure(console, brief=job.brief))
     found |= {
         "sound": str(job.input) if job.input else films.MADE,
         "gains_db": GAINS_DB, "runs": job.runs, "memory": MEMORY,

@@ -75,7 +75,7 @@ def choose_codec(
     """
     if not track.channels or not track.sample_rate:
         raise InputError(
-            f"sound track {track.number + 1} ({track}) cannot be decoded by this ffmpeg: it tells no "
+            f"sound track {track.number + 1} ({track}) cannot be decoded by this ffmpeg: it has no "
             "channels and no sample rate that make sense"
         )
     written = _wanted(track, container, wanted, bit_rate) if wanted is not None else _best(track, container, bit_rate)

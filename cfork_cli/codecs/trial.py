@@ -6,7 +6,6 @@ lets Opus in Matroska sound too early.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from cfork_cli.ffmpeg.command import compile_graph, raw_input_options, url
 from cfork_cli.ffmpeg.complaints import may_pass
 from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.ffmpeg.remember import Passing, remembered
+from cfork_cli.leftovers import TemporaryFolder
 from cfork_cli.media.containers import UNTIMED, precise_options
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Stream
@@ -123,8 +123,8 @@ def trial(
 @remembered(512)
 def _read_back(setting: _Setting) -> Stream | None:
     """Return the sound track that comes of a trial; None if there is none."""
-    with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
-        target = Path(folder) / "trial"
+    with TemporaryFolder() as folder:
+        target = folder.path / "trial"
         if not _worked(_encode(setting, target, _noise(setting), start=_TRIAL_START_SECONDS), otherwise=None):
             return None
         try:
@@ -163,8 +163,8 @@ def lateness(track: Stream, container: str, codec: AudioCodec) -> tuple[int, int
 def _lateness(setting: _Setting) -> tuple[int, int]:
     noise = _noise(setting)
     in_matroska = setting.container == "matroska"
-    with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
-        target = Path(folder) / "trial"
+    with TemporaryFolder() as folder:
+        target = folder.path / "trial"
         if not _worked(_encode(setting, target, noise, reference=in_matroska), otherwise=(0, 0)):
             return 0, 0
         late, *reference = (_lag(found, noise[:, 0]) for found in _decoded(target, 2 if in_matroska else 1))

@@ -24,11 +24,11 @@ def show_models(console: Console) -> None:
         WeightsError: a bundled file is damaged.
     """
     found = entries()
-    table = Table("name", "state", "network", "size", "SI-SDR gain (dialogue / music / effects)", "license")
+    table = Table("name", "state", "size", "SI-SDR gain of dialogue / music / effects", "license")
     for entry in found:
         name = f"{entry.name} (default)" if entry.name == DEFAULT_MODEL else entry.name
         table.add_row(
-            name, entry.state, entry.architecture or "unknown", megabytes(entry.bytes), _scores(entry.card),
+            name, entry.state, megabytes(entry.bytes), _scores(entry.card),
             str(entry.card.get("license", "unknown")),
         )  # fmt: skip
     console.table(table)

@@ -14,7 +14,7 @@ def _filters(stem: str, of: str) -> Any:
     return typer.Option(
         f"--{stem}-fx",
         metavar="CHAIN",
-        help=f"ffmpeg's audio filters for {of}, such as highpass=f=90,acompressor; none for those of a preset.",
+        help=f"ffmpeg's audio filters for {of}, such as highpass=f=90,acompressor; none removes those of a preset.",
         show_default=False,
     )
 
@@ -23,7 +23,7 @@ def _reverb(stem: str, of: str) -> Any:
     return typer.Option(
         f"--{stem}-reverb",
         metavar="ROOM[:DB]",
-        help=f"Reverb for {of}: room, hall, or a file with an impulse response; so many dB over the dry sound. "
+        help=f"Reverb for {of}: room, hall, or a file with an impulse response; DB is its level over the dry sound. "
         "[default level: -12]",
         show_default=False,
         autocompletion=completion.choices("room", "hall"),
@@ -35,7 +35,7 @@ PresetName = Annotated[
     typer.Option(
         "--preset",
         metavar="NAME|FILE.toml",
-        help="Begin with these settings, see `cfork presets`; options beside it win.",
+        help="Start from these settings, see `cfork presets`; other options override them.",
         show_default=False,
         autocompletion=completion.presets,
     ),
@@ -54,7 +54,7 @@ SpeechBoost = Annotated[
     typer.Option(
         "--speech-boost",
         metavar="auto[:LU]|off",
-        help="Raise the voice, slowly and only where it needs it, to stand so far over the rest. [auto: 7 LU]",
+        help="Raise the voice, slowly and only where it needs it, to this many LU over the rest. [auto: 7 LU]",
         show_default=False,
         autocompletion=completion.choices("auto", "off"),
     ),
@@ -64,7 +64,7 @@ Duck = Annotated[
     typer.Option(
         "--duck",
         metavar="STEM[:DB]|none",
-        help="music:6 or effects:4: steps back by so much while somebody speaks; give it again for both.",
+        help="Lower music or effects by so many dB while somebody speaks, as in music:6; may be repeated.",
         show_default=False,
         autocompletion=completion.choices("music", "effects", "none"),
     ),

@@ -9,10 +9,14 @@ from typing import Annotated
 import typer
 
 from cfork_cli.commands.options import DryRun, Json, Quiet, Split
+from cfork_cli.commands.whole_help import WholeHelp
 from cfork_cli.console.console import Console
 
 dnr = typer.Typer(
-    name="dnr", help="Scenes as in Divide and Remaster: import sources, build, measure.", no_args_is_help=True
+    name="dnr",
+    cls=WholeHelp,
+    help="Scenes as in Divide and Remaster: import sources, build, measure.",
+    no_args_is_help=True,
 )
 
 
@@ -84,7 +88,7 @@ def build(
         Recipe,
         typer.Option(
             help="dnr: as published. film: half a minute of stereo, dense, the voice in the middle and 12 dB under to "
-            "6 dB over the rest, as scene.json tells."
+            "6 dB over the rest, as scene.json says."
         ),
     ] = Recipe.dnr,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another seed, other scenes.")] = 0,

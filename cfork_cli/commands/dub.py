@@ -60,7 +60,7 @@ def dub(
         bool, typer.Option("--me", help="No voices: add a track of music and effects alone, for dubbing elsewhere.")
     ] = False,
     offset: Annotated[
-        str, typer.Option(metavar="TIME", help="Let all voices begin so much later; or earlier, as in -0.5.")
+        str, typer.Option(metavar="TIME", help="Delay of all voices, in seconds; negative, as in -0.5, begins earlier.")
     ] = "0",
     level: Annotated[
         float, typer.Option(metavar="DB", help="Level of the voices over the loudness of the old dialogue.")

@@ -50,10 +50,10 @@ ANSWERS: Mapping[str, str] = {
     "--threads": "cfork uses all cores; OMP_NUM_THREADS=1 before the command keeps it to one",
     "-j": "cfork uses all cores for one film; remix and separate have --jobs for several",
     "--jobs": "cfork uses all cores for one film; remix and separate have it for several",
-    "--verbose": "cfork says what happens anyway; --json tells all, and CFORK_DEBUG=1 before the command shows where a "
-    "fault is",
+    "--verbose": "cfork says what happens anyway; --json prints everything, and CFORK_DEBUG=1 before the command shows "
+    "where a fault is",
     "--debug": "CFORK_DEBUG=1 before the command shows where a fault is",
-    "-v": "cfork says what happens anyway; --json tells all, and --version the version",
+    "-v": "cfork says what happens anyway; --json prints everything, and --version the version",
     "--format": "the suffix of -o says the kind of film, as in -o movie.mp4",
     "--in-place": "only cfork remix has it; what else is written goes elsewhere",
     "--isolate": "cfork separate movie.mkv --stem dialogue writes the voices alone; cfork remix movie.mkv --music mute "
@@ -76,7 +76,7 @@ COMMAND_ANSWERS: Mapping[str, str] = {
     "demo": "cfork remix examples/night_train.mkv --dialog +6 --music -10 tries the example film",
     "preview": "cfork remix movie.mkv --dialog +6 --start 10:00 -t 30 writes half a minute to listen to",
     "gui": "cfork play movie.mkv opens a film in the browser, with sliders",
-    "batch": "cfork remix films/ -r --dialog +6 -o louder/ takes a folder; docs/folders.md tells the rest",
+    "batch": "cfork remix films/ -r --dialog +6 -o louder/ takes a folder; docs/folders.md explains the rest",
     "list": "cfork models lists the networks; cfork info movie.mkv the tracks of a film",
     "convert": "cfork remix movie.mkv --dialog +6 -o movie.mp4 converts along the way",
     "normalize": "cfork remix movie.mkv --loudness -16 brings a film to a loudness",

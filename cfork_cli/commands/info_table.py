@@ -43,7 +43,7 @@ def _table(info: Info) -> Table:
     for stream in info.media.streams:
         row = [
             f"{_KINDS.get(stream.kind, stream.kind)} {stream.number + 1}",
-            stream.codec if stream.profile is None else f"{stream.codec} ({stream.profile})",
+            _codec(stream),
             stream.language or "",
             stream.title or "",
             _what(stream),
@@ -95,10 +95,16 @@ def _lines(info: Info) -> list[str]:
     # a pipe was saved under a name of no interest
     name = info.plan.names if info.plan.media.path == media.path else "what -o names"
     does = (
-        f"cfork remix would write {name}: sound track {number} ({film.track}) anew in "
-        f"{film.codec.codec_name}{rate}, all else copied"
+        f"cfork remix would write {name}, with sound track {number} ({film.track}) as "
+        f"{film.codec.codec_name}{rate} and everything else copied"
     )
     return [first, does, *(f"note: {note}" for note in info.plan.notes)]
+
+
+def _codec(stream: Stream) -> str:
+    if stream.kind == "attachment" and stream.codec == "unknown":
+        return ""  # a text, for which there is no codec
+    return stream.codec if stream.profile is None else f"{stream.codec} ({stream.profile})"
 
 
 def _what(stream: Stream) -> str:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,8 +35,27 @@ Exclude = Annotated[
 ]  # fmt: skip
 Jobs = Annotated[
     int,
-    typer.Option("--jobs", "-j", metavar="N", min=1, help="How many of several films are in work at a time, each in a "
+    typer.Option("--jobs", "-j", metavar="N", min=1, help="How many films to work on at a time, each in a "
                  "process with a network of its own; cores and memory are shared out."),
+]  # fmt: skip
+
+
+class EngineName(StrEnum):
+    """Who does the work."""
+
+    here = "here"
+    ray = "ray"
+
+
+EngineOption = Annotated[
+    EngineName,
+    typer.Option("--engine", help="Who does the work: processes on this machine, or a Ray cluster, which takes several "
+                 "films at a time or the pieces of a long one (docs/scale.md)."),
+]  # fmt: skip
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="The Ray cluster of --engine ray. [default: RAY_ADDRESS, or that on this "
+                 "machine]", show_default=False),
 ]  # fmt: skip
 
 TELLING_STAGES = ("remix", "separate")
@@ -87,6 +107,20 @@ def films_of(
     return find(words, recursive=recursive, include=include or (), exclude=exclude or (), output=folder)
 
 
+def check_engine(engine: EngineName, address: str | None, output: Any = None) -> None:
+    """Refuse an address that nobody asks for, and outputs that a cluster cannot write.
+
+    Raises:
+        UsageError: one was given.
+    """
+    from cfork_cli.errors import UsageError
+
+    if engine is not EngineName.ray and address is not None:
+        raise UsageError("--address is that of a Ray cluster: give --engine ray too")
+    if engine is EngineName.ray and str(output) == "-":
+        raise UsageError("--engine ray reads and writes files: give -o a file or a folder")
+
+
 def check_alone(**options: Any) -> None:
     """Refuse options for pipes.
 
@@ -105,8 +139,19 @@ def check_alone(**options: Any) -> None:
             )
 
 
-def run_many(films: Sequence[Film], console: Console, *, jobs: int, dry_run: bool) -> None:
+def run_many(
+    films: Sequence[Film],
+    console: Console,
+    *,
+    jobs: int,
+    dry_run: bool,
+    engine: EngineName = EngineName.here,
+    address: str | None = None,
+) -> None:
     """Do films, or say what would be done, and print what came of each.
+
+    Args:
+        engine, address: see `EngineOption` and `Address`.
 
     Raises:
         typer.Exit: with 1, where a film failed.
@@ -121,11 +166,17 @@ def run_many(films: Sequence[Film], console: Console, *, jobs: int, dry_run: boo
     if dry_run:
         foretell(batch, console)
         return
+    if engine is EngineName.ray:
+        from cfork_cli.batch.ray_engine import RayEngine
+
+        with RayEngine(address) as cluster:
+            carry_out(batch, cluster, console, jobs=jobs)
+        return
     possible = possible_jobs(min(jobs, max(len(batch.to_do), 1)), free_memory())
     if possible < min(jobs, len(batch.to_do)):
         console.note(f"memory is free for {possible} film{'s' * (possible > 1)} at a time, not {jobs}")
-    with Workers(None if possible == 1 else max(1, cores() // possible)) as engine:
-        carry_out(batch, engine, console, jobs=possible)
+    with Workers(None if possible == 1 else max(1, cores() // possible)) as workers:
+        carry_out(batch, workers, console, jobs=possible)
 
 
 def carry_out(batch: Batch, engine: Engine, console: Console, *, jobs: int) -> None:
@@ -198,18 +249,20 @@ class _Display:
                 else:  # it takes no more time
                     self._weights[number] = self._done.get(number, 0.0)
                 self._console.rename(self._name, sum(self._weights.values()))
-            self._tell(outcome)
+            tell(outcome, self._console)
         self._console.at(sum(self._done.values()))
 
-    def _tell(self, outcome: Outcome) -> None:
-        from cfork_cli.batch.film import Status
-        from cfork_cli.commands.summary import how_fast, written
 
-        self._console.event(event="film", **outcome.as_json())
-        if outcome.status is Status.failed:
-            self._console.failed(f"{outcome.film.input}: {outcome.reason}")
-        elif outcome.status is Status.done:
-            for note in outcome.notes:
-                if not self._console.as_json:
-                    self._console.note(f"{outcome.film.input}: {note}")
-            self._console.say(f"wrote {written(outcome)} ({how_fast(outcome)})")
+def tell(outcome: Outcome, console: Console) -> None:
+    """Say what became of a film, as soon as it is known."""
+    from cfork_cli.batch.film import Status
+    from cfork_cli.commands.summary import how_fast, written
+
+    console.event(event="film", **outcome.as_json())
+    if outcome.status is Status.failed:
+        console.failed(f"{outcome.film.input}: {outcome.reason}")
+    elif outcome.status is Status.done:
+        for note in outcome.notes:
+            if not console.as_json:
+                console.note(f"{outcome.film.input}: {note}")
+        console.say(f"wrote {written(outcome)} ({how_fast(outcome)})")

@@ -11,11 +11,12 @@ import typer
 
 from cfork_cli.commands import completion
 from cfork_cli.commands.options import Force, Json, Quiet
+from cfork_cli.commands.whole_help import WholeHelp
 from cfork_cli.console.console import Console
 from cfork_cli.errors import InputError, Interrupted, OutputError, UsageError, translated
 from cfork_cli.text import megabytes
 
-models = typer.Typer(name="models", invoke_without_command=True, rich_markup_mode=None)
+models = typer.Typer(name="models", cls=WholeHelp, invoke_without_command=True, rich_markup_mode=None)
 
 Name = Annotated[
     str,
@@ -79,7 +80,7 @@ def pull(
         typer.Option(metavar="HEX", help="Checksum of the file behind an address.", show_default=False),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.1, max=86400, help="Give up after so many seconds without data.")
+        float, typer.Option(metavar="SECONDS", min=0.1, max=86400, help="Give up after this many seconds without data.")
     ] = 30.0,
     force: Annotated[bool, typer.Option("--force", "-f", help="Download it again even if it is there.")] = False,
     as_json: Json = False,

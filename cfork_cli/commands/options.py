@@ -143,7 +143,15 @@ AcceptDamaged = Annotated[
     bool,
     typer.Option(
         "--accept-damaged",
-        help="Take what is there of a film that was cut off or cannot be decoded everywhere, and tell what is missing.",
+        help="Use what can be read of a film that is cut off or damaged, and report what is missing.",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Keep finished pieces beside the output while it is made, and go on from them where a run with --resume "
+        "was interrupted. The result is the same, bit for bit.",
     ),
 ]
 DryRun = Annotated[
@@ -173,7 +181,7 @@ End = Annotated[
 ]  # fmt: skip
 Duration = Annotated[
     str | None,
-    typer.Option("--duration", "-t", metavar="TIME", help="End so long after --start; in place of --end.",
+    typer.Option("--duration", "-t", metavar="TIME", help="Length of the piece, instead of --end.",
                  show_default=False),
 ]  # fmt: skip
 

@@ -24,15 +24,16 @@ from cfork_cli.commands.desk import (
     SpeechBoost,
 )
 from cfork_cli.commands.options import Force, Json, Quiet
+from cfork_cli.commands.whole_help import WholeHelp
 from cfork_cli.console.console import Console
 from cfork_cli.errors import UsageError
 
-presets = typer.Typer(name="presets", invoke_without_command=True, rich_markup_mode=None)
+presets = typer.Typer(name="presets", cls=WholeHelp, invoke_without_command=True, rich_markup_mode=None)
 
 
 @presets.callback()
 def list_or_more(context: typer.Context, as_json: Json = False) -> None:
-    """List the presets; show or save one; print where one's own are kept.
+    """List the presets; show or save one; print where your own are kept.
 
     Without a command: list.
     """
@@ -47,6 +48,7 @@ def show_list(as_json: Json = False) -> None:
     """List the presets: those of cfork, and your own."""
     from rich.table import Table
 
+    from cfork_cli.flows.plans import levels, treatment
     from cfork_cli.presets import store
 
     with Console(as_json=as_json) as console:
@@ -58,7 +60,9 @@ def show_list(as_json: Json = False) -> None:
                 broken.append(str(error))
         table = Table("preset", "what it does", "whose")
         for preset in found:
-            table.add_row(preset.name, preset.about or preset.label, "cfork's" if preset.is_built_in else "yours")
+            gains = [levels(preset.all_gains_db, changed_only=True)] if any(preset.gains_db.values()) else []
+            does = preset.about or ", ".join([*gains, *treatment(preset.processing)]) or preset.label
+            table.add_row(preset.name, does, "cfork's" if preset.is_built_in else "yours")
         console.table(table)
         for note in broken:
             console.note(note)
@@ -75,7 +79,7 @@ def show(
     ],
     as_json: Json = False,
 ) -> None:
-    """Print a preset as TOML, to look at, or to begin one's own with.
+    """Print a preset as TOML, to look at, or as a start for your own.
 
     Example: cfork presets show night > mine.toml
     """
@@ -91,7 +95,7 @@ def show(
 
 @presets.command()
 def save(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="How it is to be called.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the preset.", show_default=False)],
     dialog: DialogGain = None,
     music: MusicGain = None,
     effects: EffectsGain = None,
@@ -129,7 +133,7 @@ def save(
 ) -> None:
     """Save options of `cfork remix` under a name.
 
-    With --preset, what that one sets is saved too, where no option says otherwise.
+    With --preset, its settings are saved too, unless an option overrides them.
 
     Example: cfork presets save quiet --dialog +3 --music -8 --night
     """

@@ -24,7 +24,20 @@ from cfork_cli.commands.desk import (
     PresetName,
     SpeechBoost,
 )
-from cfork_cli.commands.many import Exclude, Include, Jobs, Recursive, check_alone, check_left_over, films_of, run_many
+from cfork_cli.commands.many import (
+    Address,
+    EngineName,
+    EngineOption,
+    Exclude,
+    Include,
+    Jobs,
+    Recursive,
+    check_alone,
+    check_engine,
+    check_left_over,
+    films_of,
+    run_many,
+)
 from cfork_cli.commands.options import (
     AcceptDamaged,
     Channels,
@@ -44,6 +57,7 @@ from cfork_cli.commands.options import (
     PrecisionOption,
     Quiet,
     Rate,
+    Resume,
     Start,
     Tracks,
     film_output,
@@ -67,7 +81,7 @@ def remix(
             "-o",
             metavar="FILE|DIR|-",
             show_default=False,
-            help="The new film; its suffix says the kind; or a folder for one or many; - is standard output. "
+            help="The new film; its suffix sets the kind of file; or a folder for one or many; - is standard output. "
             "[default: beside the input, movie.cfork.mkv for movie.mkv]",
         ),
     ] = None,
@@ -132,6 +146,8 @@ def remix(
     include: Include = None,
     exclude: Exclude = None,
     jobs: Jobs = 1,
+    engine: EngineOption = EngineName.here,
+    address: Address = None,
     in_place: Annotated[
         bool,
         typer.Option(
@@ -146,6 +162,7 @@ def remix(
         bool, typer.Option("--force-model", help="Take a model whose stems do not have the film's level.")
     ] = False,
     accept_damaged: AcceptDamaged = False,
+    resume: Resume = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -165,7 +182,7 @@ def remix(
     Example: cfork remix movie.mkv --speech-boost auto --duck music:4 --dialog-fx highpass=f=90,acompressor
     """
     from cfork_cli.api.films import settings
-    from cfork_cli.batch.film import InPlace
+    from cfork_cli.batch.film import Film, InPlace
     from cfork_cli.batch.find import is_many
     from cfork_cli.codecs.bit_rate import parse_bit_rate
     from cfork_cli.errors import UsageError
@@ -195,10 +212,11 @@ def remix(
         words = (dialog, music, effects, *effects_asked, speech_boost, duck or None, night, *others)
         asked = keep_original or sidecar or any(word is not None for word in words)
         check_left_over(inputs)
+        check_engine(engine, address, target)
         if no_backup and not in_place:
             raise UsageError("--no-backup goes with --in-place")
         if not asked and (many or not pipes.is_input_pipe(source)):
-            raise UsageError("nothing is to be changed: give new levels, such as --dialog +6 --music -10")
+            raise UsageError("nothing to change: give new levels, such as --dialog +6 --music -10")
         made = settings(
             preset, (dialog, music, effects), (dialog_fx, music_fx, effects_fx),
             (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night, loudness, codec, bitrate,
@@ -225,6 +243,7 @@ def remix(
             loudness=parse_loudness(made.loudness),
             processing=made.processing,
             preset=preset,
+            resume=resume,
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)
@@ -236,9 +255,13 @@ def remix(
             _check_many(job, output, kept)
             check_early(replace(job, output=None))
             films = [film_of(job, one, None if output is None else one.target(Path(output)), kept) for one in found]
-            run_many(films, console, jobs=jobs, dry_run=dry_run)
+            run_many(films, console, jobs=jobs, dry_run=dry_run, engine=engine, address=address)
             return
         pipes.check_terminal(None if dry_run else job.output)
+        if engine is EngineName.ray and not web.is_address(input) and not pipes.is_input_pipe(source):
+            check_early(replace(job, output=None))
+            run_many([Film(job)], console, jobs=jobs, dry_run=dry_run, engine=engine, address=address)
+            return
         if not web.is_address(input):
             _run(job, options, console, dry_run)
             return
@@ -260,6 +283,8 @@ def _check_many(job: RemixJob, output: str | None, in_place: InPlace | None) -> 
         raise UsageError("--sidecar writes beside the films: leave -o and --in-place away")
     if in_place is not None and output is not None:
         raise UsageError("--in-place replaces the film, so there is nothing for -o: take one of them")
+    if in_place is not None and job.resume:
+        raise UsageError("--resume keeps pieces beside a new film: leave it or --in-place away")
     if in_place is not None and not (job.start is None and job.end is None):
         raise UsageError(
             "--in-place would leave a piece of the film and no more: leave --start and --end away, or give -o"

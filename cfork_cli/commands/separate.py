@@ -21,7 +21,19 @@ from cfork_cli.commands.desk import (
     PresetName,
     SpeechBoost,
 )
-from cfork_cli.commands.many import Exclude, Include, Jobs, Recursive, check_alone, films_of, run_many
+from cfork_cli.commands.many import (
+    Address,
+    EngineName,
+    EngineOption,
+    Exclude,
+    Include,
+    Jobs,
+    Recursive,
+    check_alone,
+    check_engine,
+    films_of,
+    run_many,
+)
 from cfork_cli.commands.options import (
     AcceptDamaged,
     Channels,
@@ -41,6 +53,7 @@ from cfork_cli.commands.options import (
     PrecisionOption,
     Quiet,
     Rate,
+    Resume,
     Start,
     Track,
     piece,
@@ -65,7 +78,7 @@ def separate(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="dialogue, music or effects; give it again for another. [default: all three]",
+            help="dialogue, music or effects; may be repeated. [default: all three]",
             show_default=False,
             autocompletion=completion.stems,
         ),
@@ -148,8 +161,11 @@ def separate(
     include: Include = None,
     exclude: Exclude = None,
     jobs: Jobs = 1,
+    engine: EngineOption = EngineName.here,
+    address: Address = None,
     force: Force = False,
     accept_damaged: AcceptDamaged = False,
+    resume: Resume = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -201,6 +217,7 @@ def separate(
             processing=made.processing,
             preset=preset,
             accept_damaged=accept_damaged,
+            resume=resume,
             **piece(start, end, duration),
         )
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout))
@@ -214,7 +231,11 @@ def separate(
                 Film(replace(job, input=one.path, output=place / f"{one.path.stem}.stems"))
                 for one, place in zip(found, places, strict=True)
             ]
-            run_many(films, console, jobs=jobs, dry_run=dry_run)
+            run_many(films, console, jobs=jobs, dry_run=dry_run, engine=engine, address=address)
+            return
+        check_engine(engine, address, output)
+        if engine is EngineName.ray and not pipes.is_input_pipe(input):
+            run_many([Film(job)], console, jobs=jobs, dry_run=dry_run, engine=engine, address=address)
             return
         pipes.check_terminal(None if dry_run else job.output)
         run_or_describe(

@@ -11,14 +11,17 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
+import shutil
 import sys
 import time
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from cfork_cli.errors import nobody_reads
-from cfork_cli.text import pace, printable, seconds_left
+from cfork_cli.errors import OutputError, nobody_reads
+from cfork_cli.signals import NOTHING, what_was_written
+from cfork_cli.text import pace, printable, printable_lines, seconds_left
 
 if TYPE_CHECKING:  # rich takes as long to import as all the rest, and `--help` needs none of it
     from rich.console import Console as RichConsole
@@ -136,24 +139,34 @@ class Console:
         """A table for people, on stdout because it is what was asked for."""
         if self.as_json:
             return
-        from rich import box
-        from rich.console import Console as RichConsole
+        from cfork_cli.console.tables import drawn
 
-        table.box = box.SIMPLE_HEAD
-        to_terminal = sys.stdout is not None and sys.stdout.isatty()
-        # a file or a pipe has no width: nothing is cut off to fit it
-        paper = RichConsole(highlight=False, markup=False, emoji=False, width=None if to_terminal else 200)
-        with paper.capture() as drawn:
-            paper.print(table)
-        self.out("\n".join(line.rstrip() for line in drawn.get().splitlines()).strip("\n"))
+        for column in table.columns:
+            column._cells = [printable_lines(str(cell)) for cell in column.cells]
+        place = sys.stderr if self._stdout_is_taken else sys.stdout
+        terminal = place is not None and place.isatty()
+        # a file or a pipe has no width: nothing is folded to fit it
+        width = shutil.get_terminal_size().columns if terminal else None
+        bold = terminal and os.environ.get("TERM") not in ("dumb", "unknown") and "NO_COLOR" not in os.environ
+        unicode = (getattr(place, "encoding", None) or "ascii").lower().startswith("utf")
+        self._put(drawn(table, width, bold=bold, unicode=unicode))
 
     def out(self, text: str) -> None:
-        """Text on stdout, now. Whoever stopped reading has seen enough."""
+        """Text on stdout, now. Whoever stopped reading has seen enough.
+
+        Raises:
+            OutputError: a full disk is behind it.
+        """
+        self._put(printable_lines(text))
+
+    def _put(self, text: str) -> None:
         try:
             print(text, flush=True, file=sys.stderr if self._stdout_is_taken else sys.stdout)
         except OSError as error:
             if not nobody_reads(error):
-                raise
+                kept = what_was_written()
+                words = f"standard output cannot be written ({error.strerror or error})"
+                raise OutputError(words if kept == NOTHING else f"{words}: {kept}") from error
 
     def result(self, **values: Any) -> None:
         """The command's result: printed with --json only."""
@@ -164,8 +177,10 @@ class Console:
         """The one line of a failure."""
         self.end()
         if self.as_json:
-            with contextlib.suppress(OSError):  # the exit code says it too
+            try:
                 self.out(_json({"error": message, "exit_code": exit_code}))
+            except OutputError:  # a full disk: somebody may read the other stream
+                self._print(message, "cfork: ", "bold red")
         else:
             self._print(message, "cfork: ", "bold red")
 

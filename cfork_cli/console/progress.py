@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cfork_cli.text import clock, pace, seconds_left
 
-EMPTY, SPEED = "bright_black", "green"
+EMPTY, DONE, FINISHED, SPEED = "bright_black", "cyan", "green", "green"
 """Colors that are seen on dark and on light terminals, and are none of those of errors and notes."""
 
 
@@ -29,7 +29,8 @@ def progress_bar(console: RichConsole, fields: Sequence[str] = ()) -> Progress:
     if fields:
         told = [TextColumn(f"{{task.fields[{name}]}}", table_column=column()) for name in fields]
     name = TextColumn("{task.description:<8}", table_column=column())
-    return Progress(name, BarColumn(30, style=EMPTY), *told, console=console, transient=True)
+    bar = BarColumn(30, style=EMPTY, complete_style=DONE, finished_style=FINISHED, pulse_style=DONE)
+    return Progress(name, bar, *told, console=console, transient=True)
 
 
 class PositionColumn(ProgressColumn):

@@ -7,23 +7,26 @@ that nobody reads stops ffmpeg after 64 KB), and, on Linux, killed by the kernel
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import IO
+from typing import IO, cast
 
 from cfork_cli.errors import FfmpegError, OutputError
-from cfork_cli.ffmpeg import spawn
+from cfork_cli.ffmpeg import spawn, watch
 from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.ffmpeg.find import find_ffmpeg
 
 PIPE_BYTES = 1 << 20
 """Size of the pipe to ffmpeg, the most that Linux gives without asking; the usual 64 KiB hold 0.17 s of stereo."""
 
+READ_BYTES = 1 << 16
 LAST_WORDS_SECONDS = 30.0
 STEP_SECONDS = 0.2
 LOG_BYTES = 65_536
@@ -43,13 +46,16 @@ def _widen(pipe: IO[bytes]) -> None:
 class Child:
     """A running ffmpeg. A context manager: on leaving, it is killed if it still runs, and all is closed."""
 
-    def __init__(self, arguments: Sequence[str], *, stdin: bool | int = False, stdout: bool | int = False) -> None:
+    def __init__(
+        self, arguments: Sequence[str], *, stdin: bool | int = False, stdout: bool | int = False, patient: bool = False
+    ) -> None:
         """Start it.
 
         Args:
             arguments: the program (an absolute path) and its arguments.
             stdin: whether we write to it (else its standard input is empty), or the open file that it reads.
             stdout: whether we read from it, or the open file that it writes to (else it is thrown away).
+            patient: whether it waits for what is not ours, such as the user's pipe, which may take as long as it likes.
 
         Raises:
             FfmpegError: the program cannot be started.
@@ -78,6 +84,14 @@ class Child:
         # Not the other way: some kernels do not wake whoever waits to write into a pipe that grows meanwhile.
         if self._popen.stdin is not None:
             _widen(self._popen.stdin)
+        self.patient, self.moved, self.at_pipe = patient, 0, False
+        self.waiting = not stdin and not stdout  # nobody has to give it anything, or take anything
+        self._name, self._stalled, self._ended = os.path.basename(arguments[0]), False, False
+        if isinstance(self._popen.stdin, io.BufferedWriter):
+            self._popen.stdin = io.BufferedWriter(cast("io.FileIO", watch.Pipe(self._popen.stdin.detach(), self)))
+        if isinstance(self._popen.stdout, io.BufferedReader):
+            self._popen.stdout = io.BufferedReader(watch.Pipe(self._popen.stdout.detach(), self), READ_BYTES)
+        watch.begin(self)
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -100,15 +114,53 @@ class Child:
 
     def running(self) -> bool:
         """Return whether it has not ended yet."""
-        return self._popen.poll() is None
+        return not self._has_ended(self._popen.poll())
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end and return its exit status (negative: the signal that killed it)."""
+        """Wait for its end and return its exit status (negative: the signal that killed it).
+
+        Raises:
+            FfmpegError: it had stopped, and was ended for that.
+            subprocess.TimeoutExpired: it runs on.
+        """
+        before, self.waiting = self.waiting, True
+        try:
+            status = self._wait(timeout)
+        finally:
+            self.waiting = before
+        self._has_ended(status)
+        if self._stalled:
+            raise FfmpegError(
+                f"{self._name} did nothing for {watch.limit_seconds():g} s: is a disk or a network share hanging? "
+                f"{watch.VARIABLE} sets how long is waited, 0 without end"
+            )
+        return status
+
+    def _wait(self, timeout: float | None) -> int:
         # on Windows nobody hears Ctrl-C who waits without an end
         while timeout is None and sys.platform == "win32":
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return self._popen.wait(STEP_SECONDS)
         return self._popen.wait(timeout)
+
+    def stall(self) -> None:
+        """End it because it has stopped: see `watch`."""
+        self._stalled = True
+        self._kill_session()
+
+    def _has_ended(self, status: int | None) -> bool:
+        if status is not None and not self._ended:
+            self._ended = True
+            self._kill_session()  # what a wrapper started, and left
+        return status is not None
+
+    def _kill_session(self) -> None:
+        """End it and what it has started: it is the first of a session and group of its own. On Windows, it alone."""
+        with contextlib.suppress(OSError):
+            if hasattr(os, "killpg"):
+                os.killpg(self._popen.pid, signal.SIGKILL)
+            else:
+                self._popen.kill()
 
     def last_status(self) -> int:
         """Return the exit status of a child that has closed its end of our pipe: it is about to end, and has said why.
@@ -139,7 +191,7 @@ class Child:
     def kill(self) -> None:
         """End it at once."""
         if self.running():
-            self._popen.kill()
+            self._kill_session()
 
     def close(self) -> None:
         """End it if it still runs, and give everything back."""
@@ -148,7 +200,9 @@ class Child:
             if pipe is not None:
                 with contextlib.suppress(OSError):  # what was still buffered cannot be delivered to the dead
                     pipe.close()
-        self._popen.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # what hangs in the kernel dies when that lets it go
+            self._has_ended(self._popen.wait(LAST_WORDS_SECONDS))
+        watch.end(self)
         self._log.close()
 
     def __enter__(self) -> Child:

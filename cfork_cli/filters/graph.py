@@ -49,10 +49,10 @@ class Graph:
         self._graph.threads = 1  # with more of them the order of sums is nobody's
         with _own_words(filters):
             last = self._graph.add_abuffer(
-                sample_rate=sample_rate, format="fltp", layout=self._layout, time_base=Fraction(1, sample_rate)
+                sample_rate=sample_rate, format="flt", layout=self._layout, time_base=Fraction(1, sample_rate)
             )
             # the last one brings the rate back, where a filter changed it
-            for one in (*filters, Filter("aformat", f"sample_fmts=fltp:sample_rates={sample_rate}")):
+            for one in (*filters, Filter("aformat", f"sample_fmts=flt:sample_rates={sample_rate}")):
                 node = self._graph.add(one.name, one.arguments or None)
                 last.link_to(node)
                 last = node
@@ -63,7 +63,9 @@ class Graph:
         """Send a frame `[channels, up to FRAME]` in, and yield what comes out."""
         from av import AudioFrame
 
-        sent = AudioFrame.from_ndarray(np.ascontiguousarray(frame, np.float32), format="fltp", layout=self._layout)
+        # interleaved: PyAV counts one plane too many where there are eight (7.1)
+        interleaved = np.ascontiguousarray(frame.T, np.float32).reshape(1, -1)
+        sent = AudioFrame.from_ndarray(interleaved, format="flt", layout=self._layout)
         sent.sample_rate, sent.time_base, sent.pts = self._rate, Fraction(1, self._rate), self._place
         self._place += frame.shape[1]
         self._graph.push(sent)
@@ -91,7 +93,7 @@ class Graph:
                     f"the filters make {_channels(frame.layout.nb_channels)} of {self._channels}: "
                     f"bring them back at the end, for example with pan={self._layout}|..."
                 )
-            yield frame.to_ndarray()
+            yield frame.to_ndarray().reshape(-1, frame.layout.nb_channels).T
 
 
 def check_options(filters: Sequence[Filter]) -> None:

@@ -55,6 +55,7 @@ class RemixJob:
         language: of the new tracks; None keeps that of the old ones.
         processing: what is done to the stems besides gains.
         preset: name of the preset that gains, processing, loudness and codec began with; None for none.
+        resume: whether finished pieces are kept beside the output while it is made, and found again.
     """
 
     input: Path
@@ -81,6 +82,7 @@ class RemixJob:
     language: str | None = None
     processing: Processing = field(default_factory=Processing)
     preset: str | None = None
+    resume: bool = False
 
     @property
     def changes(self) -> bool:
@@ -114,6 +116,7 @@ class SeparateJob:
             16 bits; None writes the film's own rate and channels.
         processing: what is done to the stems before they are written.
         preset: name of the preset that the processing began with; None for none.
+        resume: see `RemixJob`.
     """
 
     input: Path
@@ -137,3 +140,4 @@ class SeparateJob:
     purpose: str | None = None
     processing: Processing = field(default_factory=Processing)
     preset: str | None = None
+    resume: bool = False

@@ -23,6 +23,7 @@ from cfork_cli.flows.render import Lane, render
 from cfork_cli.flows.report import Report
 from cfork_cli.input.loudness import Loudness
 from cfork_cli.input.spooled import SpooledBlocks
+from cfork_cli.leftovers import TemporaryFolder
 from cfork_cli.mix.loudness import LoudnessMeter, integrated_lufs
 from cfork_cli.mix.normalize import TRUE_PEAK_DBTP, LevelMixer, LoudnessGoal, TappedMixer
 from cfork_cli.output.meter_sink import SpoolSink
@@ -271,11 +272,11 @@ def spool_folder(needed: float, beside: Path | None, report: Report) -> Iterator
             )
         if needed > LARGE_BYTES:
             report.note(f"the new sound ({size(needed)}) is kept in '{place}' until its loudness is known")
-        folder = tempfile.TemporaryDirectory(prefix=".cfork-", dir=place)
+        folder = TemporaryFolder(place)
     except OSError as error:
         raise OutputError(f"no temporary folder could be made ({error.strerror}): free some space") from error
-    with folder as name:
-        yield Path(name)
+    with folder:
+        yield folder.path
 
 
 def _figure(value: float) -> float | None:

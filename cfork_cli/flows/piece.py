@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from cfork_cli.errors import OutputError, UsageError
 from cfork_cli.flows.report import Report
 from cfork_cli.flows.source import Piece, Source, called, existing, without_lengths
+from cfork_cli.leftovers import TemporaryFolder
 from cfork_cli.media.containers import container_for
 from cfork_cli.media.keyframes import key_frame_before, landed
 from cfork_cli.media.pipes import is_output_pipe
@@ -80,11 +80,11 @@ def cut_out(
     container = container_for(Path(f"x{media.path.suffix}"), media)
     beside = None if is_output_pipe(output) else existing(output or media.path)
     try:
-        folder = tempfile.TemporaryDirectory(prefix=".cfork-", dir=beside)
+        folder = TemporaryFolder(beside)
     except OSError as error:
         raise OutputError(f"a piece of '{media.path}' cannot be saved ({error.strerror}): choose another -o") from error
-    with folder as place:
-        path = Path(place) / media.path.name
+    with folder:
+        path = folder.path / media.path.name
         with called(path, media.path):
             report.stage("cut", is_sound=False)
             seek = key.seek_seconds if key is not None else span.begin

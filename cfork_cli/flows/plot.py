@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cfork_cli.errors import OutputError, UsageError
+from cfork_cli.errors import UsageError
 from cfork_cli.flows.checks import check_levels, check_model
 from cfork_cli.flows.jobs import PipeOptions
 from cfork_cli.flows.network import LoadedNetwork
@@ -20,7 +20,7 @@ from cfork_cli.flows.stem_levels import ListenJob, stem_levels
 from cfork_cli.media.pipes import is_output_pipe
 from cfork_cli.mix.gains import weight
 from cfork_cli.mix.spectrum import Spectrogram
-from cfork_cli.output.destination import check_destination, temporary_name
+from cfork_cli.output.destination import check_destination, write_whole_bytes
 from cfork_cli.text import SPOKEN_ORDER
 
 KINDS = (".png", ".svg", ".pdf")
@@ -79,7 +79,7 @@ def plot(job: PlotJob, report: Report | None = None, *, loaded: LoadedNetwork | 
     name = f"remix: {levels(job.gains_db, changed_only=True)}" if changed else "dialogue alone"
     start = span.begin if span is not None else 0.0
     listener.stage("draw")
-    _write(draw(Drawn(title, found, before, after, name, start), job.theme, output.suffix), output)
+    write_whole_bytes(output, draw(Drawn(title, found, before, after, name, start), job.theme, output.suffix))
     listener.end()
     long = len(found.powers["dialogue"]) / 10
     facts = {"input": str(job.input), "output": str(output), "theme": job.theme, **found.facts()}
@@ -100,14 +100,3 @@ def _check(job: PlotJob, output: Path) -> None:
     check_model(job.listen.model)
     check_levels(job.listen.model, not any(job.gains_db.values()))
     check_destination(output, source=job.input, force=job.force)
-
-
-def _write(picture: bytes, output: Path) -> None:
-    temporary = temporary_name(output)
-    try:
-        temporary.write_bytes(picture)
-        temporary.replace(output)
-    except OSError as error:
-        raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place with -o") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from cfork_cli.codecs.pipe_format import check_format, pipe_format, takes_pictur
 from cfork_cli.errors import UsageError
 from cfork_cli.flows.checks import check_levels, check_lufs, check_model
 from cfork_cli.flows.jobs import PipeOptions, RemixJob
+from cfork_cli.flows.kept import kept_beside
 from cfork_cli.flows.levelled import Levelled, LevelledTrack, render_levelled
 from cfork_cli.flows.mixing import check_early as check_early_processing
 from cfork_cli.flows.mixing import check_processing, remix_mixer, remix_stems
@@ -26,7 +27,7 @@ from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.plans import PipeTarget, RemixPlan, all_words
 from cfork_cli.flows.render import Lane, losses, render
 from cfork_cli.flows.report import Report, Result
-from cfork_cli.flows.separator import TrackSeparator
+from cfork_cli.flows.separator import TrackSeparator, elsewhere
 from cfork_cli.flows.sidecar import sidecar_paths
 from cfork_cli.flows.source import Source, existing
 from cfork_cli.input.live import StreamDecoder
@@ -44,6 +45,7 @@ from cfork_cli.output.pipe import FilmPipe, sound_sink
 from cfork_cli.output.sink import Sink
 from cfork_cli.remux import fit
 from cfork_cli.remux.plan import FilmPlan, NewTrack
+from model.stems import STEMS
 
 
 def check_early(job: RemixJob) -> None:
@@ -67,6 +69,8 @@ def _check_words(job: RemixJob) -> None:
             raise UsageError("a pipe carries the new sound alone: leave --keep-original, --sidecar and --downmix away")
         if not job.default:
             raise UsageError("a pipe carries the new sound alone: leave --no-default away")
+        if job.resume:
+            raise UsageError("what went into a pipe cannot be resumed: write a file with -o, or leave --resume away")
     if job.loudness is not None and job.loudness.of_dialogue and job.gains_db["dialogue"] == -math.inf:
         raise UsageError("the dialogue is muted, so it has no loudness to go by: give --loudness another goal")
     if job.sidecar and not (job.start is None and job.end is None):
@@ -223,11 +227,28 @@ def open_lanes(
         separators = TrackSeparator.open_all(
             plan.job, plan.media, plan.tracks, report, loaded=loaded, mixes_back=mixes_back, span=plan.source.span
         )  # fmt: skip
+        separators = _with_pieces(plan, separators, report, stack)
     return [
         _lane(plan, film, number, separators.get(new.source.index), stack)
         for _, film in plan.outputs
         for number, new in enumerate(film.new)
     ]
+
+
+def _with_pieces(
+    plan: RemixPlan, separators: dict[int, TrackSeparator], report: Report, stack: contextlib.ExitStack
+) -> dict[int, TrackSeparator]:
+    """Let finished pieces be kept beside the first output, if that is wanted."""
+    if not plan.job.resume or not plan.outputs:
+        return separators
+    needed, goal = 0, plan.goal
+    sounds = len(STEMS) if plan.job.processing or (goal is not None and goal.of_dialogue) else 1
+    for new in (new for _, film in plan.outputs for new in film.new):
+        track = plan.media.audio_track(new.source.number)
+        seconds = plan.source.seconds(plan.media, track) or 0.0
+        needed += separators[new.source.index].kept_bytes(sounds, seconds)
+    pieces = stack.enter_context(kept_beside(plan.outputs[0][0], needed, report, elsewhere.get()))
+    return {index: replace(separator, pieces=pieces) for index, separator in separators.items()}
 
 
 def open_sinks(plan: RemixPlan, stack: contextlib.ExitStack) -> tuple[list[Sink], list[tuple[Sink, int]]]:
@@ -271,7 +292,9 @@ def _voice(
     seconds = plan.source.seconds(plan.media, track)
     if goal.keeps:
         report.stage("measure", seconds)
-        before = integrated_lufs(plan.media, track, report.at, span=plan.source.span)
+        before = integrated_lufs(
+            plan.media, track, report.at, span=plan.source.span, accept_damaged=plan.job.accept_damaged
+        )
     weights = channel_weights(speakers(delivered.layout), delivered.channels or 0)
     return LevelledTrack(lane, weights, clips, before, seconds, 10 ** (plan.job.gains_db["dialogue"] / 20))
 

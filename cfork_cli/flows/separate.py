@@ -20,6 +20,7 @@ from cfork_cli.errors import UsageError
 from cfork_cli.flows import mixing
 from cfork_cli.flows.checks import check_lufs, check_model
 from cfork_cli.flows.jobs import PipeOptions, SeparateJob
+from cfork_cli.flows.kept import kept_beside
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.plans import PipeTarget, SeparatePlan
 from cfork_cli.flows.render import Lane, losses, render
@@ -83,6 +84,8 @@ def _check_words(job: SeparateJob) -> None:
     stems = stem_names(job.stems)
     residual_takers(job.residual, stems)
     into_pipe = pipes.is_output_pipe(job.output)
+    if into_pipe and job.resume:
+        raise UsageError("what went into a pipe cannot be resumed: write files with -o, or leave --resume away")
     if into_pipe and (len(stems) != 1 or job.mixture or job.residual.strip().lower() != "none"):
         raise UsageError("a pipe carries one sound: choose one --stem, and leave --mixture and --residual away")
     if not into_pipe:
@@ -180,6 +183,10 @@ def separate(plan: SeparatePlan, report: Report, *, loaded: LoadedNetwork | None
     )  # fmt: skip
     total = plan.source.seconds(plan.media, plan.track)
     with contextlib.ExitStack() as stack:
+        if plan.job.resume:
+            needed = separator.kept_bytes(len(mixer_of(plan).stems), total or 0.0)
+            pieces = stack.enter_context(kept_beside(plan.job.output, needed, report, separator.pieces))
+            separator = replace(separator, pieces=pieces)
         blocks = stack.enter_context(plan.source.decoder(plan.media, plan.track))
         sinks, targets = _sinks(plan, stack)
         lane = Lane(blocks, mixer_of(plan, separator.lufs), targets, separator)

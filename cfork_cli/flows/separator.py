@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -32,18 +33,60 @@ Measure = Callable[[Callable[[float], None]], float]
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a network is asked for, by which finished pieces are known again; picklable.
+
+    Attributes:
+        model, precision, device: of the network that is loaded.
+        stems, weights: see `TrackSeparator.run`.
+        input_gain: see `TrackSeparator`.
+    """
+
+    model: str
+    precision: str
+    device: str
+    stems: tuple[str, ...]
+    weights: tuple[float, ...] | None
+    input_gain: float
+
+
+class Pieces(Protocol):
+    """Finished pieces of a separation, or those who compute them."""
+
+    @property
+    def workers(self) -> int | None:
+        """How many batches to ask for at a time, at least 2; None: as many as are computed here."""
+
+    @property
+    def each(self) -> int:
+        """How many sequences a batch has then."""
+
+    def seen(self, asked: Asked) -> Asked:
+        """Return what those are asked for who compute."""
+
+    def of(self, asked: Asked) -> Any:
+        """Return what is known of batches of one track; see `model.streaming.batches.Known`."""
+
+
+elsewhere: ContextVar[Pieces | None] = ContextVar("elsewhere", default=None)
+"""Those who compute the batches of the films that this thread does; None: all is computed here."""
+
+
+@dataclass(frozen=True)
 class TrackSeparator:
     """A network ready for one track.
 
     Attributes:
         input_gain: brings the track to the level that the network expects; it is divided out of the stems.
         lufs: integrated loudness of the track; -inf for silence.
+        pieces: finished pieces of the work, or others who do it; None: all is computed here and now.
     """
 
     loaded: LoadedNetwork
     track: Stream
     input_gain: float
     lufs: float = -math.inf
+    pieces: Pieces | None = None
 
     @classmethod
     def open(
@@ -110,7 +153,7 @@ class TrackSeparator:
         # BS.1770 adds the power of the channels, but the network hears one at a time
         together = SHARED_LU if (track.channels or 1) > 1 else 0.0
         gain = 10 ** ((loaded.network.input_lufs - lufs + together) / 20) if math.isfinite(lufs) else 1.0
-        return cls(loaded, track, gain, lufs)
+        return cls(loaded, track, gain, lufs, elsewhere.get())
 
     def run(
         self,
@@ -134,6 +177,10 @@ class TrackSeparator:
 
         network, device = self.loaded.network, self.loaded.device
         haste: dict[str, Any] = {}
+        if self.pieces is not None and not live:
+            haste["known"] = self.pieces.of(self.asked(stems, weights))
+            if self.pieces.workers is not None:
+                haste.update(workers=self.pieces.workers, batch_size=self.pieces.each * self.pieces.workers)
         if live:
             haste["batch_size"] = 1
             if network.window_seconds > LIVE_WINDOW_SECONDS:
@@ -149,6 +196,24 @@ class TrackSeparator:
             if not is_out_of_memory(error):
                 raise
             raise no_memory(device) from error
+
+    def asked(self, stems: Sequence[str], weights: Sequence[float] | None) -> Asked:
+        """Return what the network will be asked for; see `run`."""
+        return Asked(
+            self.loaded.model, str(getattr(self.loaded.network, "precision", "")), self.loaded.device,
+            tuple(stems), None if weights is None else tuple(weights), self.input_gain,
+        )  # fmt: skip
+
+    def kept_bytes(self, sounds: int, seconds: float) -> int:
+        """Return how much it takes to keep all that the network gives for a track of this length; at most.
+
+        Args:
+            sounds: how many stems it gives; 1 where it gives their sum.
+        """
+        network = self.loaded.network
+        channels = (self.track.channels or 0) - len(low_frequency(self.track.layout))
+        stride: float = network.window_seconds - 2 * network.context_seconds - network.crossfade_seconds
+        return int(4 * network.sample_rate * sounds * channels * seconds * network.window_seconds / stride)
 
 
 def no_memory(device: str) -> CforkError:

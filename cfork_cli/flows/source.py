@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cfork_cli.codecs.pipe_format import check_format, takes_picture
-from cfork_cli.errors import CforkError, UsageError
+from cfork_cli.errors import CforkError, InputError, Interrupted, OutputClosed, UsageError
 from cfork_cli.flows.jobs import PipeOptions
 from cfork_cli.flows.report import Report
 from cfork_cli.input import live
@@ -157,7 +157,8 @@ def source_of(
     if wanted is not None and not into_pipe:
         raise UsageError("--output-format is for pipes: the suffix of -o says what a file is")
     if options.raw is None and not pipes.is_input_pipe(path):
-        yield Source(path)
+        with blaming_changes(path):
+            yield Source(path)
         return
     redirected = pipes.redirected_file(path)
     if redirected is not None and options.raw is None:
@@ -179,6 +180,37 @@ def source_of(
         saved = stack.enter_context(spooled(descriptor, head.data, options.raw, name, beside, report.at))
         with called(saved, name):
             yield Source(saved)
+
+
+@contextlib.contextmanager
+def blaming_changes(path: Path) -> Iterator[None]:
+    """Let errors say so where the film was removed, replaced or cut while it was read: nothing else explains them then.
+
+    A recording that grows is not what makes a run fail.
+
+    Raises:
+        InputError: in place of an error that came after such a change.
+    """
+    before = _identity(path)
+    try:
+        yield
+    except (UsageError, Interrupted, OutputClosed):
+        raise
+    except CforkError as error:
+        after = _identity(path)
+        if before is None or (after is not None and after[:2] == before[:2] and after[2] >= before[2]):
+            raise
+        what = "removed" if after is None else "replaced or cut"
+        raise InputError(f"'{path}' was {what} while it was read: try again when it is complete") from error
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Return disk, number and size in bytes of a file; None if it is not there."""
+    try:
+        facts = path.stat()
+    except (OSError, ValueError):
+        return None
+    return facts.st_dev, facts.st_ino, facts.st_size
 
 
 def existing(output: Path) -> Path:

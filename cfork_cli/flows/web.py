@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from cfork_cli.errors import InputError, OutputError, UsageError
 from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.flows.report import Report, cancellable
+from cfork_cli.leftovers import TemporaryFolder
 
 
 def is_address(word: str) -> bool:
@@ -37,11 +37,11 @@ def local(word: str, folder: Path, report: Report) -> Iterator[Path]:
         yield Path(word)
         return
     try:
-        temporary = tempfile.TemporaryDirectory(prefix=".cfork-", dir=folder, ignore_cleanup_errors=True)
+        temporary = TemporaryFolder(folder)
     except OSError as error:
         raise OutputError(f"nothing can be saved in '{folder}' ({error.strerror}): choose another folder") from error
-    with temporary as name:
-        yield _fetched(word, Path(name), report)
+    with temporary:
+        yield _fetched(word, temporary.path, report)
 
 
 def _fetched(address: str, folder: Path, report: Report) -> Path:

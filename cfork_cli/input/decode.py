@@ -52,7 +52,7 @@ class Decoder(Blocks):
         if not track.channels or not track.sample_rate:
             raise InputError(
                 f"sound track {track.number + 1} of '{media.path}' ({track}) cannot be decoded by this ffmpeg: "
-                "it tells no channels and no sample rate that make sense"
+                "its channels and sample rate make no sense"
             )
         super().__init__(track.channels, track.sample_rate)
         self.media = media

@@ -19,6 +19,7 @@ from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.input.loudness import integrated_lufs, lufs_of
+from cfork_cli.media.pyav import open_film
 from cfork_cli.media.timeline import Frames
 from cfork_cli.media.types import Media, Stream
 
@@ -87,8 +88,7 @@ def opened(media: Media) -> Iterator[Any]:
     """
     av = _av()
     try:
-        options = dict(GUARD)
-        container = av.open(url(media.path), options=options, metadata_errors="replace")
+        container = open_film(url(media.path), GUARD)
     except av.error.FFmpegError as error:
         raise DamagedInputError(f"'{media.path}' cannot be read ({error.strerror})") from error
     with container:

@@ -193,7 +193,7 @@ class StreamDecoder(Blocks):
 
     def _decoded(self) -> Iterator[np.ndarray]:
         placer = Placer(self.sample_rate, self.channels)
-        self._child = child = process.Child(self._command(), stdin=True, stdout=True)
+        self._child = child = process.Child(self._command(), stdin=True, stdout=True, patient=True)
         # The feeder has a descriptor of its own, which nobody closes behind its back; it ends when ffmpeg does, or with
         # the program while it waits for input that never comes.
         threading.Thread(target=self._feed, args=(os.dup(child.stdin.fileno()),), daemon=True).start()

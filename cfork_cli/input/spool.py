@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -14,6 +13,7 @@ from cfork_cli.errors import OutputError, nobody_reads
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import write_failure
+from cfork_cli.leftovers import TemporaryFolder
 from cfork_cli.media.pipes import RawFormat, chunks
 
 
@@ -39,11 +39,11 @@ def spooled(
         OutputError: there is no room for it.
     """
     try:
-        folder = tempfile.TemporaryDirectory(prefix=".cfork-", dir=beside)
+        folder = TemporaryFolder(beside)
     except OSError as error:
         raise OutputError(f"'{name}' cannot be saved to be read twice ({error.strerror}): set TMPDIR") from error
-    with folder as place:
-        saved = Path(place) / name.name
+    with folder:
+        saved = folder.path / name.name
         data = chain([head] if head else [], chunks(descriptor))
         if raw is None:
             _save(data, saved, progress)

@@ -8,6 +8,7 @@ from typing import Any
 
 from cfork_cli.errors import DamagedInputError
 from cfork_cli.ffmpeg.demuxers import GUARD
+from cfork_cli.media.pyav import open_film
 from cfork_cli.media.timeline import film_zero
 from cfork_cli.media.types import Media
 
@@ -57,9 +58,8 @@ def key_frame_before(media: Media, seconds: float) -> KeyFrame | None:
         return None
     start = media.start_seconds  # as the ffmpeg that cuts has it; PyAV's may be another
     zero = film_zero(media)
-    options = dict(GUARD)
     try:
-        with av.open(f"file:{media.path}", options=options, metadata_errors="replace") as container:
+        with open_film(f"file:{media.path}", GUARD) as container:
             stream = container.streams[picture.index]
             base = float(stream.time_base or 0)
             for step in _STEPS_SECONDS:
@@ -113,15 +113,14 @@ def landed(media: Media, piece: Media, key: KeyFrame) -> float:
     picture, cut = media.picture, piece.picture
     if picture is None or cut is None or key.digest is None:
         return key.seconds
-    options = dict(GUARD)
     try:
-        with av.open(f"file:{piece.path}", options=options, metadata_errors="replace") as container:
+        with open_film(f"file:{piece.path}", GUARD) as container:
             packets = container.demux(container.streams[cut.index])
             first = next((_digest(packet) for packet in packets if packet.size), None)
         if first in (None, key.digest):
             return key.seconds
         zero, reach = film_zero(media), max(0.0, key.seconds - _STEPS_SECONDS[-1])
-        with av.open(f"file:{media.path}", options=options, metadata_errors="replace") as container:
+        with open_film(f"file:{media.path}", GUARD) as container:
             stream = container.streams[picture.index]
             base, found = float(stream.time_base or 0), None
             container.seek(int((zero + reach) * av.time_base), backward=True)

@@ -29,6 +29,9 @@ TIMEOUT_SECONDS = 60.0
 MOST_CHANNELS = 64
 """More are no sound but a damaged header; a second of 20,000 channels is 4 GB."""
 
+MOST_HERTZ = 6_000_000
+"""The same for the sample rate: half a second at 2 GHz, to try a codec, is 4 GB. DSD1024 has 5.6 MHz."""
+
 _PLAYLISTS = {"hls", "dash", "concat", "concatf", "sdp", "rtsp", "imf"}
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat version", b"v=0\n", b"v=0\r\n")
 _NOT_TOLD = {"", "unknown", "N/A", None}
@@ -147,7 +150,7 @@ def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
         disposition=disposition,
         channels=count if (count := _integer(entry.get("channels")) or 0) in range(1, MOST_CHANNELS + 1) else None,
         layout=_layout(entry.get("channel_layout")),
-        sample_rate=_integer(entry.get("sample_rate")),
+        sample_rate=rate if (rate := _integer(entry.get("sample_rate")) or 0) in range(1, MOST_HERTZ + 1) else None,
         # not what mkvmerge once noted in a tag (BPS): it stays when the sound is replaced, see `codecs.bit_rate`
         bit_rate=_integer(entry.get("bit_rate")),
         sample_format=None if entry.get("sample_fmt") in _NOT_TOLD else entry["sample_fmt"],

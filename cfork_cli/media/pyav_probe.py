@@ -162,8 +162,10 @@ def _opened(url: str, options: dict[str, str], log: list[tuple[int, str, str]]) 
     """Open a file; PermissionError where it takes a demuxer that is not allowed, of which libavformat tells the log."""
     import av.error
 
+    from cfork_cli.media.pyav import open_film
+
     try:
-        return av.open(url, options=options, metadata_errors="replace")
+        return open_film(url, options)
     except av.error.FFmpegError:
         if any("not on whitelist" in message for _, _, message in log):
             raise PermissionError("Format not on whitelist") from None

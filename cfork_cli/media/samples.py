@@ -14,6 +14,23 @@ RAW: Mapping[str, str] = {
 """Raw samples that we write, ffmpeg's name -> numpy's type; 24 bits are cut out of 32."""
 
 
+LOUDEST = 1e4
+"""80 dB over full scale. Samples beyond, and those that are no numbers, are broken: the network does not hear them
+(`model.streaming.separator`), no level follows them, and nothing is turned down for them."""
+
+
+def unbroken(block: np.ndarray) -> np.ndarray:
+    """Return the block with silence in place of broken samples; the very block if it has none.
+
+    >>> unbroken(np.array([0.5, np.nan, -np.inf, 1e30, -2.0])).tolist()
+    [0.5, 0.0, 0.0, 0.0, -2.0]
+    """
+    if not block.size or (block.min() >= -LOUDEST and block.max() <= LOUDEST):  # both false for NaN
+        return block
+    mended: np.ndarray = np.where(np.abs(block) <= LOUDEST, block, 0)
+    return mended
+
+
 def over_full_scale(block: np.ndarray) -> int:
     """Return how many single samples are over full scale, where integers cut them off."""
     return int(np.count_nonzero(np.abs(block) > 1))

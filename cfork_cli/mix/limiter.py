@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from cfork_cli.media.samples import unbroken
 from cfork_cli.mix.true_peak import CONTEXT, TruePeaks
 
 LOOK_AHEAD_SECONDS = 0.005
@@ -88,12 +89,13 @@ class PeakGuard:
         """`[samples]`: the part of the level that must go, 0 where all is well."""
         if self._between is not None:
             return self._needed(self._between.push(remixed), None)
-        return self._needed(np.abs(remixed).max(axis=0, initial=0.0).astype(np.float64), mixture)
+        # a broken sample must not drag its neighbors down
+        return self._needed(np.abs(unbroken(remixed)).max(axis=0, initial=0.0).astype(np.float64), mixture)
 
     def _needed(self, peak: np.ndarray, mixture: np.ndarray | None) -> np.ndarray:
         """The part of the level that must go where the magnitudes are `[samples]`; `mixture` may stay as it is."""
         reduction = np.zeros(len(peak))
-        over = (peak > self._ceiling) & (peak < np.inf)  # a broken sample must not drag its neighbors down
+        over = peak > self._ceiling
         if over.any():
             own = 0.0 if mixture is None else np.abs(mixture[:, over]).max(axis=0)
             allowed = np.maximum(own, self._ceiling)
@@ -132,7 +134,7 @@ class PeakGuard:
         # d[n] = max(ahead[n], decay * d[n-1]), without a loop: a running maximum of d * decay^-n
         growth = np.exp(-self._log_decay * np.arange(1, _FRAME + 1))
         released = np.maximum.accumulate(np.concatenate(([self._held], ahead * growth)))[1:] / growth
-        released[released < _NEGLIGIBLE] = 0.0
+        released[(released < _NEGLIGIBLE) & (ahead == 0)] = 0.0  # what is needed is never negligible
         self._held = float(released[-1])
         reductions = np.concatenate((self._tail, released))
         self._tail = reductions[-self._ahead :]

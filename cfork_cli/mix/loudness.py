@@ -7,10 +7,12 @@ tenth of a LU that ffmpeg prints.
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
 
+from cfork_cli.media.samples import unbroken
 from cfork_cli.mix.convolver import Convolver
 
 HOPS_A_SECOND = 10
@@ -23,6 +25,7 @@ RANGE_GATE_LU = -20.0  # EBU Tech 3342
 SURROUND_WEIGHT = 1.41
 
 _OFFSET = -0.691
+_SHELF_HZ, _HIGH_PASS_HZ = 1681.974450955533, 38.13547087602444  # corners of the weighting filters
 _TAIL_SECONDS = 0.1  # of the weighting filter: it has fallen by 200 dB then
 _PART = 1 << 13  # of the convolution; costs least, see `meter`
 
@@ -67,12 +70,13 @@ class LoudnessMeter:
         self._convolver = Convolver(k_weighting(sample_rate)[None], len(self._weights), part=_PART)
         self._ended = False
         self._done = 0  # samples that were weighted
-        self._energies: list[float] = []  # of whole hops
+        self._energies = array("d")  # of whole hops
         self._open = 0.0  # of the hop that is not whole yet
 
     def push(self, block: np.ndarray) -> None:
-        """Take the next block, `[channels, samples]`."""
+        """Take the next block, `[channels, samples]`; broken samples count as silence."""
         if block.shape[1]:
+            block = unbroken(block)
             self.peak = max(self.peak, float(np.abs(block).max()))
             self._add(self._convolver.push(block))
 
@@ -98,7 +102,7 @@ class LoudnessMeter:
         ]  # fmt: skip
         whole = [float(one) for one in sums]
         whole[0] += self._open
-        self._energies += whole[:-1]
+        self._energies.extend(whole[:-1])
         self._open = whole[-1]
 
 
@@ -152,13 +156,16 @@ def k_weighting(sample_rate: int) -> np.ndarray:
     """Return the impulse response of the norm's two filters, `[taps]`.
 
     The norm gives coefficients for 48 kHz; other rates take the analogue filters from which those come (as libebur128).
+    A filter whose corner no sound of such a rate reaches is left out: beyond half of the rate it would be another one,
+    and an unstable one.
     """
     taps = max(64, math.ceil(_TAIL_SECONDS * sample_rate))
     impulse = np.zeros(taps)
     impulse[0] = 1.0
     response = impulse.tolist()
-    for numerator, denominator in (_shelf(sample_rate), _high_pass(sample_rate)):
-        response = _filtered(response, numerator, denominator)
+    for corner, section in ((_SHELF_HZ, _shelf), (_HIGH_PASS_HZ, _high_pass)):
+        if 2 * corner < sample_rate:
+            response = _filtered(response, *section(sample_rate))
     return np.array(response)
 
 
@@ -167,8 +174,8 @@ Section = tuple[tuple[float, float, float], tuple[float, float]]
 
 def _shelf(sample_rate: int) -> Section:
     """The head, as a shelf of +4 dB."""
-    frequency, gain_db, quality = 1681.974450955533, 3.999843853973347, 0.7071752369554196
-    k = math.tan(math.pi * frequency / sample_rate)
+    gain_db, quality = 3.999843853973347, 0.7071752369554196
+    k = math.tan(math.pi * _SHELF_HZ / sample_rate)
     high = 10 ** (gain_db / 20)
     middle = high**0.4996667741545416
     a0 = 1 + k / quality + k * k
@@ -182,8 +189,8 @@ def _shelf(sample_rate: int) -> Section:
 
 def _high_pass(sample_rate: int) -> Section:
     """The ear's deafness for the lowest tones."""
-    frequency, quality = 38.13547087602444, 0.5003270373238773
-    k = math.tan(math.pi * frequency / sample_rate)
+    quality = 0.5003270373238773
+    k = math.tan(math.pi * _HIGH_PASS_HZ / sample_rate)
     a0 = 1 + k / quality + k * k
     return (1.0, -2.0, 1.0), (2 * (k * k - 1) / a0, (1 - k / quality + k * k) / a0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cfork_cli.media.samples import unbroken
 from cfork_cli.mix.convolver import Convolver
 from cfork_cli.mix.loudness import k_weighting, lufs
 
@@ -34,8 +35,11 @@ class Meter:
         self._waiting = np.zeros((len(self._heard), 0), np.float32)
 
     def push(self, block: np.ndarray) -> list[float]:
-        """Take a block `[channels, samples]` and return the powers of the steps that are ready, full scale being 1."""
-        heard = block[self._heard]
+        """Take a block `[channels, samples]` and return the powers of the steps that are ready, full scale being 1.
+
+        Broken samples count as silence: one of them would be heard in the gains of many seconds.
+        """
+        heard = unbroken(block[self._heard])
         return self._steps(heard if self._convolver is None else self._convolver.push(heard))
 
     def finish(self) -> list[float]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cfork_cli.errors import UsageError
+from cfork_cli.media.samples import LOUDEST, unbroken
 from cfork_cli.mix.mixer import Mixer
 
 QUIETEST_LUFS, LOUDEST_LUFS = -50.0, -5.0
@@ -110,10 +111,23 @@ class TappedMixer(Mixer):
 
 
 class LevelMixer(Mixer):
-    """All of a sound moved by one gain. At 0 dB the samples pass bit for bit."""
+    """All of a sound moved by one gain. At 0 dB the samples pass bit for bit.
+
+    Broken samples become silence: whoever measures what is written would hear nothing else.
+    """
 
     def __init__(self, gain_db: float) -> None:
         self._gain = np.float32(10 ** (gain_db / 20))
+        self._broken = 0
 
     def mix(self, mixture: np.ndarray, stems: np.ndarray) -> np.ndarray:
-        return (mixture if self._gain == 1 else mixture * self._gain)[None]
+        sound = unbroken(mixture)
+        if sound is not mixture:
+            self._broken += int(np.count_nonzero(~(np.abs(mixture) <= LOUDEST)))
+        return (sound if self._gain == 1 else sound * self._gain)[None]
+
+    def notes(self) -> tuple[str, ...]:
+        if not self._broken:
+            return ()
+        what, are = ("1 sample was", "is") if self._broken == 1 else (f"{self._broken} samples were", "are")
+        return (f"{what} no number, or 80 dB over full scale, and {are} silent now",)

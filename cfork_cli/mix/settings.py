@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cfork_cli.errors import UsageError
+from cfork_cli.text import plain
 
 SPACES = ("room", "hall")
 """Rooms whose echo is made here; any other word names a file."""
@@ -84,7 +85,7 @@ class Reverb:
     wet_db: float = WET_DB
 
     def __str__(self) -> str:
-        return f"{self.space}:{self.wet_db:g}"
+        return f"{self.space}:{plain(self.wet_db)}"
 
     @property
     def is_file(self) -> bool:

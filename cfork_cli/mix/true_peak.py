@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from cfork_cli.media.samples import unbroken
+
 OVERSAMPLING = 4
 CONTEXT = 12
 """Samples that are looked at on either side of a moment."""
@@ -14,6 +16,8 @@ _BOUND = 3.0
 
 class TruePeaks:
     """Finds the magnitude of a stream at and around each sample; what comes out is `CONTEXT` samples late.
+
+    Broken samples count as silence.
 
     Shape:
         `push`: `[channels, samples]` -> `[samples that are known]`, over all channels; `finish` -> the rest.
@@ -36,7 +40,7 @@ class TruePeaks:
     def push(self, block: np.ndarray) -> np.ndarray:
         if self._kept is None:
             self._kept = np.zeros((block.shape[0], CONTEXT), np.float32)
-        sound = np.concatenate((self._kept, block), axis=1)
+        sound = np.concatenate((self._kept, unbroken(block)), axis=1)
         known = sound.shape[1] - 2 * CONTEXT
         if known <= 0:
             self._kept = sound
@@ -53,7 +57,7 @@ class TruePeaks:
         """Return the magnitudes of all but the context at both ends."""
         samples = np.abs(sound).max(axis=0).astype(np.float64)
         found: np.ndarray = samples[CONTEXT:-CONTEXT].copy()
-        if not float(samples.max()) * _BOUND > self._floor or not np.isfinite(sound).all():
+        if not float(samples.max()) * _BOUND > self._floor:
             return found
         for channel in sound:
             neighbours = np.lib.stride_tricks.sliding_window_view(channel, 2 * CONTEXT)

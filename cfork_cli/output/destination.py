@@ -5,16 +5,16 @@ What was there before stays until that moment; after a failure or an abort nothi
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import secrets
 import stat
 import sys
 import time
 from pathlib import Path
 
 from cfork_cli.errors import OutputError
+from cfork_cli.leftovers import Temporary
+from cfork_cli.signals import held, published
 from cfork_cli.text import address
 
 
@@ -45,6 +45,11 @@ def check_destination(output: Path, *, source: Path | None = None, force: bool =
             mode = output.stat().st_mode
         except FileNotFoundError:
             mode = None
+            if output.is_symlink():
+                raise OutputError(
+                    f"'{output}' is a link to '{os.readlink(output)}', which is not there: is its disk mounted? "
+                    f"remove the link, or choose another name{by}"
+                ) from None
         if mode is not None and stat.S_ISDIR(mode):
             raise OutputError(f"'{output}' is a directory: give the output a file name{by}")
         if mode is not None and not stat.S_ISREG(mode):  # the rename would put a film in place of /dev/null
@@ -54,9 +59,9 @@ def check_destination(output: Path, *, source: Path | None = None, force: bool =
         if mode is not None and not force:
             raise OutputError(f"'{output}' exists already: choose another name{by}, or replace it with --force")
         # Permission bits do not show read-only disks or network shares; trying does.
-        trial = temporary_name(output)
-        trial.touch(exist_ok=False)
-        trial.unlink()
+        with Temporary(real_place(output).parent, output.suffix) as trial:
+            trial.path.touch(exist_ok=False)
+        _check_sticky(output, mode, by)
     except OSError as error:
         raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place{by}") from error
     except ValueError as error:  # a NUL in the name
@@ -70,15 +75,23 @@ def write_whole(output: Path, text: str, *, force: bool = False) -> None:
         OutputError: see `check_destination`.
     """
     check_destination(output, force=force)
-    temporary = temporary_name(output)
+    write_whole_bytes(output, text.encode())
+
+
+def write_whole_bytes(output: Path, data: bytes) -> None:
+    """Write a file that appears only when it is complete, in place of what was there.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    place = real_place(output)
     try:
-        temporary.write_text(text, encoding="utf-8")
-        give_name(temporary, output)
+        with Temporary(place.parent, output.suffix) as temporary, held():
+            temporary.path.write_bytes(data)
+            give_name(temporary.path, place)
+            published(output)
     except OSError as error:
         raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place with -o") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def give_name(temporary: Path, output: Path) -> None:
@@ -120,6 +133,18 @@ def beside(film: Path, ending: str) -> Path:
     return film.with_name(stem + ending)
 
 
-def temporary_name(output: Path) -> Path:
-    """Return a new name beside the output, short and hidden, with its suffix (by which some muxers choose a format)."""
-    return output.with_name(f".cfork-{secrets.token_hex(6)}{output.suffix}")
+def real_place(output: Path) -> Path:
+    """Return where a file of that name really lies. A link stays, and what it leads to is replaced: so do cp and
+    ffmpeg. Other hard links of a file that is replaced keep what they had.
+    """
+    return Path(os.path.realpath(output)) if output.is_symlink() else output
+
+
+def _check_sticky(output: Path, mode: int | None, by: str) -> None:
+    """Find out whether a file of somebody else's would be in the way, in a folder where only owners replace files."""
+    if mode is None or not hasattr(os, "geteuid") or os.geteuid() == 0:
+        return
+    place = real_place(output)
+    folder = place.parent.stat()
+    if folder.st_mode & stat.S_ISVTX and os.geteuid() not in (folder.st_uid, place.stat().st_uid):
+        raise OutputError(f"'{output}' belongs to another user, who alone may replace it: choose another name{by}")

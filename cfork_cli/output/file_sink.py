@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from cfork_cli import signals
 from cfork_cli.errors import OutputError
-from cfork_cli.output.destination import check_destination, give_name, temporary_name
+from cfork_cli.leftovers import Temporary
+from cfork_cli.output.destination import check_destination, give_name, real_place
 from cfork_cli.output.sink import Sink
 
 
@@ -29,22 +31,28 @@ class FileSink(Sink):
         self._force = force
         self._replaces = output.exists()
         self._appeared = False
-        self._temporary = temporary_name(output)
+        self._place = real_place(output)
+        try:
+            self._hidden = Temporary(self._place.parent, output.suffix)
+        except OSError as error:
+            raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place") from error
+        self._temporary = self._hidden.path
 
     def withdraw(self) -> None:
         if self._appeared and not self._replaces:
             with contextlib.suppress(OSError):
                 self.output.unlink(missing_ok=True)
+            signals.withdrawn(self.output)
 
     def _appear(self) -> None:
         try:
             if not self._force and self.output.exists():
                 raise OutputError(f"'{self.output}' appeared while we worked: replace it with --force")
-            give_name(self._temporary, self.output)
+            give_name(self._temporary, self._place)
             self._appeared = True
+            signals.published(self.output)
         except OSError as error:
             raise OutputError(f"'{self.output}' cannot be written ({error.strerror}): choose another place") from error
 
     def _discard(self) -> None:
-        with contextlib.suppress(OSError):
-            self._temporary.unlink(missing_ok=True)
+        self._hidden.remove()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from cfork_cli.codecs.choose import AudioCodec, choose_codec, is_lossless
 from cfork_cli.errors import CforkError, FfmpegError, OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.complaints import write_error, write_failure
+from cfork_cli.leftovers import TemporaryFolder
 from cfork_cli.media import timeline, truncation
 from cfork_cli.media.containers import container_for, sound_container
 from cfork_cli.media.probe import probe
@@ -83,12 +83,12 @@ class FilmSink(FileSink):
         try:
             # made by us, with the permissions that the user's umask gives to any new file
             self._temporary.touch(exist_ok=False)
-            files = remux.extract(self.plan, Path(self._folder.name))
+            files = remux.extract(self.plan, self._folder.path)
             arguments = remux.build(self.plan, self._temporary, files, starts=starts)
             self._child = process.Child(arguments, stdin=True)
         except BaseException as error:
             self._discard()
-            self._folder.cleanup()
+            self._folder.remove()
             if isinstance(error, OSError):
                 raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place") from error
             raise
@@ -153,13 +153,15 @@ class FilmSink(FileSink):
 
     def _stop(self) -> None:
         self._child.close()
-        self._folder.cleanup()
+        self._folder.remove()
 
     def _failure(self, status: int) -> CforkError:
         return write_failure(self.output, status, self._child.log())
 
     def _check(self) -> None:
         """Read the new film's headers back: all streams there, and the right length."""
+        if not self._temporary.exists():
+            raise OutputError(f"the new film was removed before it was complete ('{self.output}'): nothing was written")
         try:
             new = probe(self._temporary)
         except CforkError as error:
@@ -234,8 +236,8 @@ def _shape(streams: Iterable[Stream]) -> tuple[list[str], int]:
     return [stream.kind for stream in kept if not stream.is_cover], sum(stream.is_cover for stream in kept)
 
 
-def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+def _temporary_folder() -> TemporaryFolder:
     try:
-        return tempfile.TemporaryDirectory(prefix="cfork-")
+        return TemporaryFolder()
     except OSError as error:
         raise OutputError(f"no temporary folder could be made ({error.strerror}): free some space") from error

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from cfork_cli.errors import CforkError, OutputClosed, OutputError, nobody_reads
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import write_failure
+from cfork_cli.leftovers import TemporaryFolder
 from cfork_cli.media import timeline, wav
 from cfork_cli.media.samples import packed
 from cfork_cli.media.types import Stream
@@ -81,7 +81,7 @@ class FfmpegPipe(PipeSink):
     def __init__(self, descriptor: int, name: Path, command: Sequence[str], codec: AudioCodec, skipped: int) -> None:
         super().__init__(descriptor, name)
         self._codec, self._skipped = codec, skipped  # samples to leave out, see `timeline.placed`
-        self._child = process.Child(command, stdin=True, stdout=descriptor)
+        self._child = process.Child(command, stdin=True, stdout=descriptor, patient=True)
 
     def write(self, block: np.ndarray, number: int = 0) -> None:
         samples = self._codec.handed(block[:, max(0, self._skipped - self.samples) :])
@@ -118,20 +118,20 @@ class FilmPipe(FfmpegPipe):
 
     def __init__(self, descriptor: int, name: Path, film: FilmPlan, begin: int) -> None:
         skipped, start = timeline.placed(begin, film.codec.late, film.codec.shift)
-        self._folder = tempfile.TemporaryDirectory(prefix="cfork-")
+        self._folder = TemporaryFolder()
         try:
-            target = Path(self._folder.name) / "out"
-            files = remux.extract(film, Path(self._folder.name))
+            target = self._folder.path / "out"
+            files = remux.extract(film, self._folder.path)
             command = remux.build(film, target, files, starts=[start])
             to_pipe = ["pipe:1" if word == url(target) else word for word in command]
             super().__init__(descriptor, name, to_pipe, film.codec, skipped)
         except BaseException:
-            self._folder.cleanup()
+            self._folder.remove()
             raise
 
     def _stop(self) -> None:
         super()._stop()
-        self._folder.cleanup()
+        self._folder.remove()
 
 
 def sound_sink(descriptor: int, name: Path, form: PipeFormat, track: Stream) -> PipeSink:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cfork_cli.errors import DamagedInputError, InputError
 from cfork_cli.ffmpeg.demuxers import GUARD
+from cfork_cli.media.pyav import open_film
 from cfork_cli.media.timeline import film_zero
 from cfork_cli.media.types import Media
 from cfork_cli.player import fmp4, pictures
@@ -93,7 +94,7 @@ class CopiedPicture:
             return None
         with contextlib.ExitStack() as stack:
             try:
-                opened = av.open(f"file:{media.path}", options=dict(GUARD), metadata_errors="replace")
+                opened = open_film(f"file:{media.path}", GUARD)
                 container = stack.enter_context(opened)
                 made = cls(container, container.streams[picture.index], media, seconds)
             except InputError:

@@ -20,7 +20,7 @@ from cfork_cli.mix.settings import (
     parse_reverb,
     parse_speech_boost,
 )
-from cfork_cli.text import SPOKEN_ORDER, printable
+from cfork_cli.text import SPOKEN_ORDER, plain, printable
 
 _TEXTS = ("label", "about", "loudness", "codec", "bitrate")
 _TOP = (*_TEXTS, "speech-boost", "duck", "night", "gains", *SPOKEN_ORDER)
@@ -262,9 +262,9 @@ def write(preset: Preset) -> str:
     if preset.about:
         table["about"] = preset.about
     if processing.speech_boost_lu is not None:
-        table["speech-boost"] = f"auto:{processing.speech_boost_lu:g}"
+        table["speech-boost"] = f"auto:{plain(processing.speech_boost_lu)}"
     if processing.duck_db:
-        table["duck"] = [f"{stem}:{depth:g}" for stem, depth in processing.duck_db.items()]
+        table["duck"] = [f"{stem}:{plain(depth)}" for stem, depth in processing.duck_db.items()]
     if processing.night:
         table["night"] = True
     table |= {

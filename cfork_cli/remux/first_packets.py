@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Hashable
 from dataclasses import replace
-from pathlib import Path
 
 from cfork_cli.errors import OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.complaints import complaint, may_pass
 from cfork_cli.ffmpeg.remember import Passing, fingerprint, remembered
+from cfork_cli.leftovers import TemporaryFolder
 from cfork_cli.media.containers import is_same_kind
 from cfork_cli.media.timeline import keeps_time_stamps
 from cfork_cli.remux.command import build
@@ -52,8 +51,8 @@ def _tried_packets(film: FilmPlan, file: Hashable) -> str | None:
         return None
     entries = tuple(entry for entry in film.entries if entry is new or entry in early)
     tried = replace(film, new=(new.new,) if new.new is not None else (), entries=entries)
-    with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
-        command = build(tried, Path(folder) / f"trial{film.suffix}", {}, packets=_TRIAL_PACKETS)
+    with TemporaryFolder() as folder:
+        command = build(tried, folder.path / f"trial{film.suffix}", {}, packets=_TRIAL_PACKETS)
         finished = process.run(command, stdin=b"")
     # what is written at the very end may fail with status 0
     if finished.status == 0 and not re.search("Error writing trailer|av_interleaved_write_frame", finished.log):

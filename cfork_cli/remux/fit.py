@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from cfork_cli.errors import CforkError, OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.complaints import complaint, may_pass
 from cfork_cli.ffmpeg.remember import Passing, fingerprint, remembered
+from cfork_cli.leftovers import TemporaryFolder
 from cfork_cli.media.containers import MOV_FAMILY, elsewhere, sound_only
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Media, Stream
@@ -246,10 +246,10 @@ def _lost_rotation(film: FilmPlan) -> Iterator[str]:
     turns = turned(entry.stream for entry in film.entries)
     if film.container in MOV_FAMILY or not any(turns):
         return
-    with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
-        _write_headers(film, Path(folder))
+    with TemporaryFolder() as folder:
+        _write_headers(film, folder.path)
         try:
-            kept = turned(probe(_trial_file(film, Path(folder))).streams)
+            kept = turned(probe(_trial_file(film, folder.path)).streams)
         except CforkError:
             kept = []
     if kept != turns:
@@ -270,8 +270,8 @@ def _refusal(film: FilmPlan) -> str | None:
 
 @remembered(256)
 def _tried(film: FilmPlan, file: Hashable) -> str | None:
-    with tempfile.TemporaryDirectory(prefix="cfork-") as folder:
-        finished = _write_headers(film, Path(folder))
+    with TemporaryFolder() as folder:
+        finished = _write_headers(film, folder.path)
     if finished.status == 0:
         return None
     why = complaint(finished.log) or "no reason given"

@@ -74,7 +74,7 @@ def left_out(film: FilmPlan) -> Iterator[str]:
         found = [key for key in dict.fromkeys([*new.source.tags, *of_film]) if _ABOUT_THE_LEVEL.match(key)]
         if new.changed and found:
             yield (
-                f"sound track {new.source.number + 1}: {_listed(found)} told how loud the old sound was, "
+                f"sound track {new.source.number + 1}: {_listed(found)} said how loud the old sound was, "
                 "so the new one goes without"
             )
 

@@ -164,7 +164,7 @@ def _sources_named(job: BuildJob) -> str:
     if job.annots and (job.scenes or job.split):
         raise UsageError("--annots says which scenes to make: leave out --scenes and --split")
     if job.annots and job.recipe != "dnr":
-        raise UsageError("--annots tells scenes of Divide and Remaster: leave out --recipe")
+        raise UsageError("--annots describes scenes of Divide and Remaster: leave out --recipe")
     return named[0]
 
 

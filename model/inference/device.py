@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import torch
 
 
@@ -25,3 +27,15 @@ def choose_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise DeviceError("there is no CUDA device that torch can use: leave --device away, or install torch with CUDA")
     return name
+
+
+def kind(device: str) -> str:
+    """Return what decides about the last bits of a result besides network and sound: torch, threads, instructions.
+
+    Args:
+        device: "cpu" or "cuda".
+    """
+    machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    if device.startswith("cuda") and torch.cuda.is_available():
+        machine = torch.cuda.get_device_name()
+    return f"torch {torch.__version__}, {torch.get_num_threads()} threads, {machine}"

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from math import ceil
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -32,6 +32,20 @@ BATCH_SIZE = 8  # sequences at a time, of all workers together, for a network th
 CUDA_BATCH_SIZE = 64  # the steps of a recurrent network take a GPU as long for many sequences as for one
 CUDA_WORKERS = 2
 MOST_WORKERS = 8  # each takes the memory of a batch; more cores are shared among these
+
+
+class Known(Protocol):
+    """What became of batches before, or becomes of them elsewhere. Asked by several threads at once.
+
+    What is known must be what the network gives for the very same batch: bits may depend on how many sequences are
+    computed together.
+    """
+
+    def get(self, sequences: Sequence[Audio]) -> Audio | None:
+        """Return the stems `[B, S, N]` of a batch of sequences `[N]`, as they came to `put`; None: not known."""
+
+    def put(self, sequences: Sequence[Audio], stems: Audio) -> None:
+        """Take the stems `[B, S, N]` of a batch that was just computed here."""
 
 
 class Cancelled(Exception):
@@ -81,6 +95,7 @@ class Batches:
         workers: threads that compute; 1 is the calling thread itself, with as many OpenMP threads as it has. None: one
             for each core, at most `MOST_WORKERS` (they share the cores), on CUDA `CUDA_WORKERS`.
         most: no more workers than that are of use. Only for the default.
+        known: is asked for each batch before it is computed, and told afterwards; None is nobody.
     """
 
     def __init__(
@@ -94,6 +109,7 @@ class Batches:
         size: int | None = None,
         workers: int | None = None,
         most: int = MOST_WORKERS,
+        known: Known | None = None,
     ) -> None:
         if device is None:
             first = next(iter(network.parameters()), None)
@@ -107,6 +123,7 @@ class Batches:
         self.stems = stems
         self.weights = None if weights is None else dict(zip(stems, weights, strict=True))
         self.level = level
+        self.known = known
         cuda = self.device.type == "cuda"
         available = cores()
         asked = workers
@@ -205,7 +222,7 @@ class Batches:
             while left:
                 parts = ceil(len(left) / self.size)
                 now = left[: ceil(len(left) / parts)]
-                stems = self._try([task.samples for task in now])
+                stems = self._found([task.samples for task in now])
                 if stems is None:
                     self.size = min(self.size, max(1, len(now) // 2))
                     continue
@@ -217,6 +234,26 @@ class Batches:
                 task.finish(None, error)
             if self._here:
                 raise
+
+    def compute(self, sequences: Sequence[Audio]) -> Audio:
+        """Return the stems `[B, S, N]` of one batch of sequences `[N]` of equal length, in parts if memory is short.
+
+        Raises:
+            RuntimeError, MemoryError: not even a single sequence fits the device.
+        """
+        batch = [Task(samples) for samples in sequences]
+        self._do(batch)
+        return np.stack([task.result() for task in batch])
+
+    def _found(self, sequences: list[Audio]) -> Audio | None:
+        """One batch, `[B, S, N]`, known or computed; None if it was too large for the device."""
+        stems = self.known.get(sequences) if self.known is not None else None
+        if stems is not None:
+            return stems
+        stems = self._try(sequences)
+        if stems is not None and self.known is not None:
+            self.known.put(sequences, stems)
+        return stems
 
     def _try(self, sequences: list[Audio]) -> Audio | None:
         """One batch, `[B, S, N]`, or None if it was too large for the device."""

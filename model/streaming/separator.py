@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..networks.protocol import Network
 from ..stems import STEMS, positions
-from .batches import MOST_WORKERS, Batches, Task
+from .batches import MOST_WORKERS, Batches, Known, Task
 from .input_level import InputLevel
 from .resample import TAIL, Delay, resample
 from .stereo import is_centered, to_left_and_right, to_middle_and_side
@@ -49,6 +49,7 @@ def separate(
     workers: int | None = None,
     window_seconds: float | None = None,
     context_seconds: float | None = None,
+    known: Known | None = None,
 ) -> Iterator[tuple[Audio, Audio]]:
     """Separate a stream: yield stems, each piece beside the samples of the mixture that it belongs to.
 
@@ -82,6 +83,7 @@ def separate(
             computations and are closer to a pass over the whole, but take memory in proportion, and output
             waits for a whole window.
         context_seconds: what it hears beyond either end of what is kept; None means its own choice.
+        known: what became of batches before, so that they need not be computed again; see `batches.Known`.
 
     Yields:
         mixture `[C, N]` and stems `[S, C, N]` (`[1, C, N]` with weights), float32, at `sample_rate`. N varies, up
@@ -132,7 +134,7 @@ def separate(
     level = InputLevel(input_gain, network.input_lufs if follows_level else None, network.sample_rate)
     batches = Batches(
         network, tuple(stems), weights=weights, level=level, device=device, size=batch_size, workers=workers,
-        most=channels - len(set(untouched)) if live else MOST_WORKERS,
+        most=channels - len(set(untouched)) if live else MOST_WORKERS, known=known,
     )  # fmt: skip
     return _separate(
         checked, batches, live, grid, sample_rate, network.sample_rate, channels, list(untouched), list(pairs)

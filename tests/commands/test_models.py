@@ -62,8 +62,8 @@ def test_what_there_is_and_could_be(cfork: Command, bundle: Path, mirror: FileSe
     ran = cfork("models")
     assert (ran.code, ran.err) == (0, "")
     rows = [line.split() for line in ran.out.splitlines()]
-    assert ["cfork", "(default)", "bundled", "bandsplit"] in [row[:4] for row in rows]
-    assert ["mrx-paper", "not", "pulled", "mrx"] in [row[:4] for row in rows]
+    assert ["cfork", "(default)", "bundled"] in [row[:3] for row in rows]
+    assert ["mrx-paper", "not", "pulled"] in [row[:3] for row in rows]
     assert "+7.3 / +5.0 / -0.5 dB MIT" in " ".join(ran.out.split())
     assert "+11.5 / +11.0 / +10.7 dB on DnR" in ran.out
     assert cfork("models", "list").out == ran.out

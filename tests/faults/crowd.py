@@ -157,14 +157,18 @@ def _seen(trial: Trial, checksum: str, path: Path) -> Seen:
     from cfork_cli.app import run
 
     os.chdir(trial.folder)
-    used = int(sum(os.times()[:2]))
+    used, before = int(sum(os.times()[:2])), _peak_bytes()
     resource.setrlimit(resource.RLIMIT_CPU, (used + LIMIT_SECONDS, resource.RLIM_INFINITY))
     out, err, began, cpu = io.StringIO(), io.StringIO(), time.monotonic(), time.process_time()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run(list(trial.arguments))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform == "linux" else 1)
+    peak = after if (after := _peak_bytes()) > before else 0  # it never falls: that of an earlier line is not ours
     words = [text.getvalue().encode("utf-8", "surrogateescape") for text in (out, err)]
     return Seen(
         (code,), words[0], words[1], time.monotonic() - began, time.process_time() - cpu, peak,
         {path.name: checksum}, listing(trial.folder),
     )  # fmt: skip
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform == "linux" else 1)

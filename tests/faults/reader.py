@@ -41,9 +41,11 @@ def heard(path: Path) -> dict[str, float | str | int]:
 def _heard(path: Path) -> dict[str, float | str | int]:
     import av
 
+    from cfork_cli.media.pyav import open_film
+
     av.logging.set_level(None)
     try:
-        with av.open(f"file:{path}", metadata_errors="replace") as file:
+        with open_film(f"file:{path}", {}) as file:
             tracks = list(file.streams.audio)
             errors, lengths = 0, dict.fromkeys((one.index for one in tracks), 0.0)
             for packet in file.demux(tracks):

@@ -27,6 +27,8 @@ GRACE_SECONDS = 10.0
 STEP_SECONDS = 0.01
 MOST_BYTES = 8 << 20
 """Of output that is kept."""
+ADDRESS_SPACE_BYTES = 12 << 30
+"""That any run and its children may have, so that no film takes the machine away from others."""
 
 
 @dataclass
@@ -143,7 +145,7 @@ def start(trial: Trial, number: int = 0) -> int:
         os.closerange(3, 256)
         for place in trial.closed:
             os.close(place)
-        for name, most in trial.limits.items():
+        for name, most in {"RLIMIT_AS": ADDRESS_SPACE_BYTES, **trial.limits}.items():
             resource.setrlimit(getattr(resource, name), (most, most))
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for name in ("SIGTERM", "SIGHUP"):
@@ -154,6 +156,9 @@ def start(trial: Trial, number: int = 0) -> int:
         code = _command(trial, given)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
+    except KeyboardInterrupt:  # before or after the command itself: what happens there only a real process shows
+        os.write(2, b"cfork: interrupted\n")
+        code = 130
     finally:
         os._exit(code)
 

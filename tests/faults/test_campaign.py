@@ -21,4 +21,4 @@ def test_no_promise_is_broken_in_the_short_form() -> None:
         timeout=280,
     )
     assert done.returncode == 0, done.stdout.partition("## What came of it")[2] + done.stderr
-    assert "Violations: 0." in done.stdout
+    assert "Trials with a violation: 0." in done.stdout

@@ -115,13 +115,16 @@ def test_times_count_from_the_first_sample() -> None:
 
 
 @pytest.mark.parametrize(
-    ("channels", "layout"), [(1, "mono"), (1, None), (6, "5.1(side)"), (6, None), (3, "2.1"), (5, "?")]
-)
+    ("channels", "layout"), [(1, "mono"), (1, None), (6, "5.1(side)"), (6, None), (3, "2.1"), (5, "?"),
+     (7, "6.1"), (8, "7.1"), (8, None), (16, "hexadecagonal"), (24, "22.2")],
+)  # fmt: skip
 def test_layouts(channels: int, layout: str | None) -> None:
-    sound = np.repeat(SOUND[:1, :9000], channels, axis=0)
+    """Every channel is filtered by itself, and stays in its place."""
+    sound = SOUND[:1, :9000] * np.linspace(1, 0.1, channels, dtype=np.float32)[:, None]
     found = through("highpass=f=300", sound, layout=layout)
     assert found.shape == sound.shape
-    np.testing.assert_allclose(found[-1], through("highpass=f=300", SOUND[:1, :9000], layout="mono")[0], atol=1e-6)
+    alone = np.concatenate([through("highpass=f=300", one[None], layout="mono") for one in sound])
+    np.testing.assert_allclose(found, alone, atol=1e-6)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 4095, 4096, 4097])

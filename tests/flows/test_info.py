@@ -61,7 +61,7 @@ def test_the_table(cfork: Command, film: Path) -> None:
     assert any("sound 1" in line and "eng" in line and "-20.0" in line and "dBTP" in line for line in lines)
     assert any("sound 2" in line and "Nothing" in line and "silent" in line for line in lines)
     assert any("cover" in line for line in lines)
-    assert lines[-1].startswith(f"cfork remix would write {film.parent}/film.cfork.mkv: sound track 1 (pcm_s24le")
+    assert lines[-1].startswith(f"cfork remix would write {film.parent}/film.cfork.mkv, with sound track 1 (pcm_s24le")
     quick = cfork("info", film, "--no-loudness")
     assert "LUFS" not in quick.out
     assert all("loudness" not in stream for stream in cfork("info", film, "--no-loudness", "--json").result["streams"])

@@ -15,7 +15,7 @@ from support.readings import packets, samples
 
 from cfork_cli.errors import UsageError
 from cfork_cli.flows import network as networks
-from cfork_cli.input.loudness import Loudness, lufs_of, measure
+from cfork_cli.input.loudness import Loudness, integrated_lufs, lufs_of, measure
 from cfork_cli.media.probe import probe
 from cfork_cli.mix.normalize import parse_loudness
 
@@ -148,3 +148,38 @@ def test_muted_dialogue_is_no_anchor(cfork: Command, place: Path) -> None:
     ran = cfork("remix", "a.wav", "--dialog", "mute", "--loudness", "dialogue:-27")
     assert ran.code == 2
     assert "the dialogue is muted" in ran.err
+
+
+def test_a_damaged_film_is_kept_as_loud_as_before(cfork: Command, place: Path) -> None:
+    """The measurement of the old sound takes what is there, as all the rest does."""
+    make(place / "whole.mkv", Sound("flac", samples=swelling(2, 6)), seconds=6)
+    data = (place / "whole.mkv").read_bytes()
+    (place / "a.mkv").write_bytes(data[: len(data) * 2 // 3])
+    asked = ("remix", "a.mkv", "--music", "-6", "--loudness", "keep", "-o", "new.mkv")
+    assert cfork(*asked).code != 0
+    assert cfork(*asked, "--accept-damaged").code == 0
+    assert heard(place / "new.mkv").integrated_lufs == pytest.approx(heard_of(place / "a.mkv"), abs=0.2)
+
+
+def heard_of(path: Path) -> float:
+    media = probe(path)
+    return integrated_lufs(media, media.audio[0], accept_damaged=True)
+
+
+@pytest.mark.parametrize(
+    ("bad", "options"),
+    [(np.nan, ["--speech-boost=auto:12"]), (np.inf, ["--night", "--duck=music:6", "--loudness=keep"])],
+)
+def test_one_broken_sample_spoils_nothing(cfork: Command, place: Path, bad: float, options: list[str]) -> None:
+    """Float films have them; what follows levels once made silence of ten seconds around."""
+    found = []
+    for name, value in (("a", 0.0), ("b", bad)):
+        sound = noise(2, 3 * RATE, level=0.05)
+        sound[0, RATE] = value
+        make(place / f"{name}.wav", Sound("pcm_f32le", samples=sound), picture=None, seconds=3)
+        ran = cfork("remix", f"{name}.wav", "--music=-3", *options, "-o", f"new-{name}.wav", "--json")
+        assert ran.code == 0, ran.err
+        found.append(samples(place / f"new-{name}.wav"))
+    away = np.ones(3 * RATE, bool)
+    away[RATE - 500 : RATE + 500] = False  # the encoder and the network may smear it
+    np.testing.assert_allclose(found[1][:, away], found[0][:, away], atol=1e-3)

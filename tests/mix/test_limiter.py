@@ -128,6 +128,30 @@ def test_odd_numbers_do_no_harm() -> None:
     assert np.isfinite(out[1]).all()
 
 
+@pytest.mark.parametrize("between", [False, True])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e30])
+def test_a_broken_sample_changes_nothing_around_it(bad: float, between: bool) -> None:
+    """And peaks beside it, or in another channel of the same instant, are held all the same."""
+    mixture = material(9000)
+    remixed = mixture.copy()
+    remixed[1, 5000:5100] = 1.5
+    silent = remixed.copy()
+    silent[0, 5050] = 0
+    remixed[0, 5050] = bad
+    out = [guarded(one, mixture, between=between) for one in (silent, remixed)]
+    assert np.array_equal(np.delete(out[0], 5050, axis=1), np.delete(out[1], 5050, axis=1))
+    assert np.array_equal(out[0][1], out[1][1])
+    assert np.abs(out[1][1]).max() <= 1
+
+
+def test_a_hair_over_the_ceiling_is_over() -> None:
+    """What is cut off by integers would be told, however little it is."""
+    remixed = material(9000)
+    for peak in np.float32(1) + np.float32(2.0**-23) * np.arange(1, 12, dtype=np.float32):
+        remixed[0, 4000] = peak
+        assert np.abs(guarded(remixed, np.zeros_like(remixed))).max() <= 1
+
+
 def test_the_generator_is_the_same_guard() -> None:
     mixture = material(20_000)
     remixed = mixture * np.float32(6)

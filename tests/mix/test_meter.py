@@ -6,7 +6,7 @@ import numpy as np
 import pyloudnorm
 import pytest
 
-from cfork_cli.mix.loudness import channel_weights, k_weighting
+from cfork_cli.mix.loudness import LoudnessMeter, channel_weights, k_weighting
 from cfork_cli.mix.meter import Meter, level_lufs, step_samples
 
 
@@ -64,3 +64,29 @@ def test_block_lengths_leave_no_trace(lengths: list[int]) -> None:
 def test_nothing_of_the_weighting_is_cut_off() -> None:
     response = k_weighting(48_000)
     assert np.square(response[-480:]).sum() < 1e-12 * np.square(response).sum()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+def test_a_broken_sample_counts_as_silence(bad: float) -> None:
+    """A NaN would be heard in every power of a convolution, and in the gains of many seconds."""
+    sound = np.random.default_rng(0).standard_normal((2, 30_000)).astype(np.float32)
+    silent = sound.copy()
+    silent[0, 12_345] = 0
+    broken = sound.copy()
+    broken[0, 12_345] = bad
+    levels = []
+    for one in (silent, broken):
+        meter, whole = Meter(8000, np.ones(2)), LoudnessMeter(8000, np.ones(2))
+        whole.push(one)
+        levels.append([*meter.push(one), *meter.finish(), *whole.powers(), whole.peak])
+    assert levels[0] == levels[1]
+    assert broken[0, 12_345] == bad or np.isnan(bad)  # the sound itself is left alone
+
+
+@pytest.mark.parametrize("rate", [50, 1000, 2000, 3000, 3363, 3365, 8000, 384_000])
+def test_the_weighting_is_stable_at_any_rate(rate: int) -> None:
+    """Above half of the rate a corner would fold back, and the filter grow without end."""
+    response = k_weighting(rate)
+    assert np.isfinite(response).all()
+    assert np.abs(response).sum() < 6
+    assert np.abs(response[-len(response) // 10 :]).max() < 1e-2

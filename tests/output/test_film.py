@@ -270,7 +270,7 @@ def test_a_full_disk_is_called_by_its_name(
     fake = script(
         tmp_path / "ffmpeg",
         f"import os, sys\nreal = {find_ffmpeg()!r}\n"
-        f"if not any('.cfork-' in a and a.endswith('.mkv') for a in sys.argv): os.execv(real, [real, *sys.argv[1:]])\n"
+        f"if not any('/out/.cfork-' in a and '.mkv' in a for a in sys.argv): os.execv(real, [real, *sys.argv[1:]])\n"
         f"if {late}: sys.stdin.buffer.read()\n"
         "print('[matroska @ 0x55] Error writing trailer of x: No space left on device', file=sys.stderr)\n"
         "sys.exit(0 if " + str(late) + " else 228)\n",
@@ -466,7 +466,7 @@ def test_sound_files_that_cannot_be(out: Path) -> None:
 def test_an_aborted_sound_file_leaves_nothing(out: Path) -> None:
     sink = SoundFileSink(out.with_name("a.wav"), sample_rate=48_000, channels=2)
     sink.write(SECOND)
-    assert len(os.listdir(out.parent)) == 1
+    assert os.listdir(out.parent)
     sink.abort()
     sink.abort()
     assert os.listdir(out.parent) == []

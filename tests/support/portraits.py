@@ -16,6 +16,8 @@ from typing import Any
 import av
 import numpy as np
 
+from cfork_cli.media.pyav import open_film
+
 # fmt: off
 FLAGS = (
     "default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired", "visual_impaired",
@@ -93,7 +95,7 @@ class Film:
 def look(path: Path) -> Film:
     """Read a film."""
     found: dict[int, list[Packet]] = {}
-    with av.open("file:" + str(path), metadata_errors="replace") as file:
+    with open_film("file:" + str(path), {}) as file:
         for packet in file.demux():
             if packet.size and packet.stream is not None:
                 found.setdefault(packet.stream_index, []).append(_packet(packet))
@@ -128,7 +130,7 @@ def sound(path: Path, track: int = 0) -> tuple[np.ndarray, float, int]:
     pieces: list[tuple[int, np.ndarray]] = []
     place: int | None = None
     rate = 0
-    with av.open("file:" + str(path), metadata_errors="replace") as file:
+    with open_film("file:" + str(path), {}) as file:
         stream = file.streams.audio[track]
         for frame in file.decode(stream):
             block = frame.to_ndarray()
@@ -217,7 +219,7 @@ def _layout(layout: av.AudioLayout) -> str:
 
 def _first_picture(path: Path, index: int) -> dict[str, Any]:
     """What the decoder finds beside the first picture, the container's own data included."""
-    with av.open("file:" + str(path), metadata_errors="replace") as file, warnings.catch_warnings():
+    with open_film("file:" + str(path), {}) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         frame = next(iter(file.decode(file.streams[index])), None)
         if frame is None:

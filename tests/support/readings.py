@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
+
+from cfork_cli.media.pyav import open_film
 
 KINDS = {"v": "video", "a": "audio", "s": "subtitle", "d": "data", "t": "attachment"}
 
@@ -43,7 +44,7 @@ def digest(path: Path) -> str:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    with av.open(f"file:{path}", metadata_errors="replace") as file:
+    with open_film(f"file:{path}", {}) as file:
         yield file
 
 

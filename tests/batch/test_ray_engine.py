@@ -1,0 +1,154 @@
+"""Films on a real Ray cluster of three nodes on this machine: the first has no cores, two do the work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.commands import Ran
+from support.films import Sound, make
+from support.readings import samples
+
+from cfork_cli.batch.film import Film, Finished, Moved, Outcome, Started, Status
+from cfork_cli.batch.one import do_film
+from cfork_cli.batch.ray_engine import RayEngine, RayPieces, Slots, slots_of
+from cfork_cli.errors import UsageError
+from cfork_cli.flows.jobs import RemixJob
+from cfork_cli.flows.report import Report
+
+ROOT = Path(__file__).parents[2]
+STORE_BYTES = 80 << 20  # hardly more than the least that Ray takes
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]  # warnings are Ray's own
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'cfork[cluster]'")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # it kills workers for what others on the machine take
+        folder = tempfile.mkdtemp(prefix="cfork-", dir="/tmp")  # sockets have short names
+        patch.setenv("RAY_TMPDIR", folder)
+        import ray
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False}
+        found = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            found.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+            found.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+            ray.init(address=found.address, log_to_driver=False, logging_level="ERROR", namespace="cfork")
+            yield found
+        finally:
+            ray.shutdown()
+            found.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def job(place: Path, name: str, model: Path, output: str) -> RemixJob:
+    gains_db = {"dialogue": 6.0, "music": -12.0, "effects": 0.0}
+    return RemixJob(place / name, place / output, gains_db, model=str(model), device="cpu")
+
+
+def outcomes(events: list[Any]) -> dict[int, Outcome]:
+    """What came of each film; each began once, and has one outcome."""
+    ends = [event for event in events if isinstance(event, Finished)]
+    assert sorted(event.number for event in ends) == sorted(e.number for e in events if isinstance(e, Started))
+    return {event.number: event.outcome for event in ends}
+
+
+def test_films_and_their_pieces(cluster: Any, tmp_path: Path, tiny_model: Path) -> None:
+    """One after the other on one cluster, as it takes long to begin."""
+    _pieces_are_those_of_one_machine(tmp_path, tiny_model)
+    _many_films_a_poison_and_a_lost_node(cluster, tmp_path, tiny_model)
+
+
+def _pieces_are_those_of_one_machine(place: Path, model: Path) -> None:
+    """A film of several windows, by two workers: bit for bit what this process makes of it."""
+    make(place / "long.mkv", Sound("flac", "stereo", sample_rate=44_100), seconds=50, picture=None)
+    here = do_film(Film(job(place, "long.mkv", model, "here.mkv")))
+    assert here.status is Status.done, here.reason
+    there = Film(replace(job(place, "long.mkv", model, "there.mkv"), resume=True))
+    events = list(RayEngine().run([there], do_film))
+    outcome = outcomes(events)[0]
+    assert outcome.status is Status.done, outcome.reason
+    assert outcome.film == there
+    assert any(isinstance(event, Moved) and event.stage == "remix" for event in events)
+    np.testing.assert_array_equal(samples(place / "there.mkv"), samples(place / "here.mkv"))
+    assert sorted(os.listdir(place)) == ["here.mkv", "long.mkv", "there.mkv"]
+
+
+def _many_films_a_poison_and_a_lost_node(cluster: Any, place: Path, model: Path) -> None:
+    names = [f"film{number}.mkv" for number in range(4)]
+    for name in names:
+        make(place / name, Sound("flac", "mono"), seconds=2, picture=None)
+    (place / "bad.mkv").write_text("no film")
+    films = [Film(job(place, name, model, f"new.{name}")) for name in (*names, "bad.mkv", "poison.mkv")]
+
+    def do(film: Film, report: Report | None) -> Outcome:
+        if film.input.name == "poison.mkv":
+            os._exit(1)
+        return do_film(film, report)
+
+    node, events = next(iter(cluster.worker_nodes)), []
+    for event in RayEngine().run(films, do):
+        events.append(event)
+        if node is not None and isinstance(event, Moved):  # somebody works
+            cluster.remove_node(node, allow_graceful=False)
+            node = None
+    assert node is None
+    found = outcomes(events)
+    assert [found[number].status for number in range(4)] == [Status.done] * 4, [one.reason for one in found.values()]
+    assert found[4].status is Status.failed
+    assert found[4].exit_code == 3
+    assert "3 workers were lost" in found[5].reason
+    assert all(samples(place / f"new.{name}", channels=1).shape[1] == 2 * 48_000 for name in names)
+
+
+def test_what_a_machine_can_take_depends_on_what_it_has() -> None:
+    gpus = {"CPU": 16.0, "GPU": 2.0, "memory": 1e9}
+    assert slots_of(gpus, "auto") == slots_of(gpus, "cuda") == Slots(2, 0)
+    assert slots_of(gpus, "cpu") == Slots(0, 16)
+    assert slots_of({"CPU": 4.0}, "auto") + slots_of(gpus, "auto") == Slots(2, 4)
+    assert slots_of({"CPU": 4.0}, "cuda") == slots_of({}, "auto") == Slots(0, 0)
+    on_gpu, on_cores = RayPieces("auto", True, 2), RayPieces("auto", False, 3)
+    assert (on_gpu.workers, on_gpu.each) == (4, 32)
+    assert (on_cores.workers, on_cores.each) == (3, 1)
+
+
+def test_a_cluster_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'cfork[cluster]'")
+
+    def refused(**options: Any) -> None:
+        raise ConnectionError("no such cluster")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refused)
+    film = Film(RemixJob(Path("a.mkv"), None, {"dialogue": 1.0, "music": 0.0, "effects": 0.0}))
+    with pytest.raises(UsageError, match="no Ray cluster at nowhere:1"):
+        list(RayEngine("nowhere:1").run([film], do_film))
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "words"),
+    [("remix", ["--address", "head:6379"], "give --engine ray too"),
+     ("separate", ["--address", "head:6379"], "give --engine ray too"),
+     ("remix", ["--engine", "ray", "-o", "-"], "reads and writes files")],
+)  # fmt: skip
+def test_what_a_cluster_cannot_do_is_refused(
+    cfork: Callable[..., Ran], place: Path, command: str, options: list[str], words: str
+) -> None:
+    levels = ["--dialog", "+6"] if command == "remix" else []
+    ran = cfork(command, "movie.mkv", *levels, *options)
+    assert ran.code == 2
+    assert words in ran.err
