@@ -65,6 +65,16 @@ def test_a_step_that_lasts_is_followed_and_jitter_is_not(off: int) -> None:
     assert len(placed(stepped)[0]) == 20 * FRAME + off
 
 
+def test_a_step_is_believed_after_eight_packets_and_not_after_seven() -> None:
+    steady = [FRAME * number for number in range(40)]
+    stepped = [stamp + 12 * (stamp >= 10 * FRAME) for stamp in steady]
+    found, tally = placed(stepped)
+    assert lengths(found)[:19] == [*((number, 80) for number in range(1, 18)), (0, 12), (18, 80)]
+    assert tally == Tally(filled=12)
+    interrupted = [stamp + 12 * (number >= 10 and number % 8 != 1) for number, stamp in enumerate(steady)]
+    assert len(placed(interrupted)[0]) == 40 * FRAME
+
+
 def test_nothing_comes_after_the_end_that_is_wanted() -> None:
     assert lengths(placed([0, 4000], end=1000)[0]) == [(1, 80), (0, 920)]
     assert len(placed([0, 80, 160], end=100)[0]) == 100
