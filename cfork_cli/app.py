@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import sys
 import warnings
@@ -83,6 +84,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     early.listen()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # stderr is for what concerns the user, one line each
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the encoding does not have is no failure
     words = sys.argv[1:] if arguments is None else arguments
     code = _flushed(words, run(words))
     leftovers.give_all_back()

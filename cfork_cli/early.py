@@ -30,6 +30,9 @@ def exit_code(number: int) -> int:
     return 128 + (int(signal.SIGINT) if number == getattr(signal, "SIGBREAK", None) else number)
 
 
+WORKER = "--multiprocessing-fork" in sys.orig_argv
+"""Whether this is a worker process of another, which tells what happened."""
+
 over = False
 """Whether all is done or told, and only the way out is left: no signal is heard any more."""
 
@@ -47,6 +50,8 @@ def _leave(number: int, _frame: object) -> None:
     if over:
         return
     words, code = "interrupted: nothing was written", exit_code(number)
+    if WORKER:
+        os._exit(code)
     to, text = 2, f"cfork: {words}\n"
     if "--json" in sys.argv:
         to, text = 1, f'{{"error": "{words}", "exit_code": {code}}}\n'

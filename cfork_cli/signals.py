@@ -26,6 +26,8 @@ one from its terminal) must not disturb the cleaning up after the first."""
 AGAIN_SECONDS = 0.02
 """After an interruption that came where none can be raised, such as in a callback of the garbage collector."""
 
+NOTHING = "nothing was written"
+
 _holding = threading.local()
 _last_number, _last_time = int(signal.SIGINT), -math.inf
 _published: dict[Path, None] = {}
@@ -69,7 +71,10 @@ def interruptible() -> Iterator[None]:
 
 def _signal_again(number: int) -> None:
     time.sleep(AGAIN_SECONDS)
-    os.kill(os.getpid(), number)
+    if sys.platform == "win32":  # where `kill` would end this process on the spot
+        signal.raise_signal(number)
+    else:
+        os.kill(os.getpid(), number)
 
 
 def exit_code() -> int:
@@ -91,10 +96,10 @@ def withdrawn(path: Path) -> None:
 def what_was_written() -> str:
     """Return what an interruption leaves, in words: "nothing was written", or the files that have their names."""
     if not _published:
-        return "nothing was written"
-    if len(_published) > 2:
-        return f"{len(_published)} files were complete before, and stay"
-    return f"{' and '.join(repr(str(path)) for path in _published)} complete before, and kept"
+        return NOTHING
+    if len(_published) == 1:
+        return f"'{next(iter(_published))}' was complete before, and stays"
+    return f"{len(_published)} files were complete before, and stay"
 
 
 @contextlib.contextmanager

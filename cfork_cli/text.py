@@ -102,6 +102,15 @@ def printable(text: str) -> str:
     )
 
 
+def printable_lines(text: str) -> str:
+    """Text of several lines, each as `printable` has it.
+
+    >>> printable_lines("a\\n\\x1b[2Jb") == "a\\n\\N{REPLACEMENT CHARACTER}[2Jb"
+    True
+    """
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
 def pace(done: float, elapsed: float) -> float:
     """Seconds of sound a second, since the stage began."""
     return done / elapsed if elapsed > 0 else 0.0

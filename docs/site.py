@@ -1,8 +1,7 @@
 """Build the documents as a site, strictly: `pip install --group docs`, then `python docs/site.py [FOLDER]`.
 
 Documents link to each other and to files as they lie in the repository, so all of them are laid out the same way in a
-temporary folder, and a link that leads nowhere is an error. Pages that the navigation of mkdocs.yml does not name
-come last.
+temporary folder, and a link that leads nowhere is an error. Pages that mkdocs.yml does not name come last.
 """
 
 from __future__ import annotations

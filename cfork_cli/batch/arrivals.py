@@ -1,138 +1,136 @@
-"""Films that arrive in a folder: which of them are complete, and new."""
+"""Which films of a folder are complete: nothing about them has changed for a while, and nobody writes them."""
 
 from __future__ import annotations
 
 import os
+import stat
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cfork_cli.batch.find import Found, find
-from cfork_cli.errors import InputError, UsageError
+PARTIAL = (
+    ".part",
+    ".aria2",
+    ".!qb",
+    ".crdownload",
+    ".download",
+    ".filepart",
+    ".partial",
+    ".tmp",
+    ".!ut",
+    ".opdownload",
+)
+"""Endings that programs append to a name while the file comes: of the file itself, or of a note beside it."""
 
-SETTLE_SECONDS = 10.0
-"""How long a film must stay as it is before it counts as complete."""
+_WRITES = os.O_WRONLY | os.O_RDWR
 
 
 @dataclass(frozen=True)
-class _Look:
-    """How a film looked. since: when it first looked so, by the clock that `Arrivals` was given."""
+class Identity:
+    """What changes when a file does. size: bytes. mtime_ns: of its content; place: device and inode."""
 
     size: int
     mtime_ns: int
-    since: float
-
-    def same(self, other: os.stat_result) -> bool:
-        return (self.size, self.mtime_ns) == (other.st_size, other.st_mtime_ns)
+    place: tuple[int, int]
 
 
+@dataclass
 class Arrivals:
-    """Looks into a folder again and again, and hands out each film once, when it is complete.
-
-    A film is complete when its size and time of change have stayed the same for a while, and no process of this machine
-    has it open to write. A film that is changed or replaced later is handed out again.
+    """Films that were seen and are not complete yet.
 
     Args:
-        settle_seconds: that while.
-        clock: seconds, from any start.
+        settle: seconds for which nothing about a film may change.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        recursive: bool = False,
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
-        output: Path | None = None,
-        settle_seconds: float = SETTLE_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._folder, self._recursive, self._include, self._exclude = folder, recursive, include, exclude
-        self._output, self._settle, self._clock = output, settle_seconds, clock
-        self._looks: dict[Path, _Look] = {}
-        self._handed: dict[Path, tuple[int, int]] = {}
+    settle: float
+    _seen: dict[Path, tuple[Identity, float]] = field(default_factory=dict)
+
+    def complete(self, paths: Iterable[Path], now: float) -> dict[Path, Identity]:
+        """Return those that are complete; the others are waited for.
+
+        Args:
+            paths: all films that are there.
+            now: seconds, of a clock that only goes forward.
+        """
+        found: dict[Path, Identity] = {}
+        seen: dict[Path, tuple[Identity, float]] = {}
+        for path in paths:
+            identity, age = look(path)
+            if identity is None:
+                continue
+            known = self._seen.get(path)
+            since = known[1] if known is not None and known[0] == identity else now
+            quiet = now - since >= self.settle or age >= self.settle
+            if quiet and identity.size and not is_partial(path) and not is_written(path, identity):
+                found[path] = identity
+            else:
+                seen[path] = (identity, since)
+        self._seen = seen
+        return found
 
     @property
-    def waiting(self) -> int:
-        """How many films are there that are not complete yet."""
-        return len(self._looks)
+    def waiting(self) -> tuple[Path, ...]:
+        """The films that are not complete yet."""
+        return tuple(self._seen)
 
-    def look(self) -> list[Found]:
-        """Look, and return the films that are complete and have not been handed out as they are now.
 
-        Raises:
-            InputError: the folder is not there, or cannot be read.
-        """
-        ready: list[Found] = []
-        seen: dict[Path, _Look] = {}
-        now = self._clock()
-        for film in self._films():
-            try:
-                stat = film.path.stat()
-            except OSError:  # it has just gone
-                continue
-            if self._handed.get(film.path) == (stat.st_size, stat.st_mtime_ns):
-                continue
-            look = self._looks.get(film.path)
-            if look is None or not look.same(stat):
-                look = _Look(stat.st_size, stat.st_mtime_ns, now)
-            if stat.st_size and now - look.since >= self._settle and not is_being_written(film.path):
-                self._handed[film.path] = (stat.st_size, stat.st_mtime_ns)
-                ready.append(film)
-            else:
-                seen[film.path] = look
-        self._looks = seen
-        return ready
+def look(path: Path) -> tuple[Identity | None, float]:
+    """Return what a file is now, and for how many seconds nothing about it has changed, by the clocks of disk and
+    machine; None if it is gone, or no file.
 
-    def _films(self) -> list[Found]:
-        if not self._folder.is_dir():
-            raise InputError(f"the folder '{self._folder}' is not there")
+    A name given by renaming counts as a change where the system keeps such times (`ctime`): a film that is moved here
+    with its old time is new all the same. A time in the future says nothing.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None, 0.0
+    if not stat.S_ISREG(found.st_mode):
+        return None, 0.0
+    last = max(found.st_mtime, found.st_ctime)
+    return Identity(found.st_size, found.st_mtime_ns, (found.st_dev, found.st_ino)), time.time() - last
+
+
+def is_partial(path: Path) -> bool:
+    """Return whether a note beside a file says that it is still being fetched, such as movie.mkv.aria2.
+
+    >>> is_partial(Path("there is no such movie.mkv"))
+    False
+    """
+    return any(path.with_name(f"{path.name}{ending}").exists() for ending in PARTIAL)
+
+
+def is_written(path: Path, identity: Identity) -> bool:
+    """Return whether a process has a file open to write it, as far as one can know: on Linux, of one's own processes.
+
+    Programs that copy or fetch may pause for longer than any wait.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        processes = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return False
+    return any(_writes(process, identity.place) for process in processes)
+
+
+def _writes(process: str, place: tuple[int, int]) -> bool:
+    folder = f"/proc/{process}/fd"
+    try:
+        numbers = os.listdir(folder)
+    except OSError:  # it has ended, or belongs to somebody else
+        return False
+    for number in numbers:
         try:
-            return find(
-                [str(self._folder)], recursive=self._recursive, include=self._include, exclude=self._exclude,
-                output=self._output,
-            )  # fmt: skip
-        except UsageError:  # no film is in it
-            return []
-
-
-def is_being_written(path: Path, processes: Path = Path("/proc")) -> bool:
-    """Return whether a process that we can look into has a file open to write (Linux; elsewhere nobody tells)."""
-    try:
-        wanted = path.stat()
-    except OSError:
-        return False
-    return any(
-        (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino) and _opened_to_write(descriptor)
-        for descriptor, there in _open_files(processes)
-    )
-
-
-def _open_files(processes: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield all open files of all processes; whatever ends meanwhile is left out."""
-    for number in _names(processes):
-        if number.isdecimal():
-            descriptors = processes / number / "fd"
-            for name in _names(descriptors):
-                try:
-                    yield descriptors / name, (descriptors / name).stat()
-                except OSError:
-                    continue
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
-
-
-def _opened_to_write(descriptor: Path) -> bool:
-    try:
-        lines = (descriptor.parents[1] / "fdinfo" / descriptor.name).read_text(encoding="ascii").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return False
-    flags = next((line.split()[1] for line in lines if line.startswith("flags:")), "0")
-    return bool(int(flags, 8) & (os.O_WRONLY | os.O_RDWR))
+            found = os.stat(f"{folder}/{number}")
+            if (found.st_dev, found.st_ino) != place:
+                continue
+            with open(f"/proc/{process}/fdinfo/{number}", encoding="ascii") as file:
+                flags = next((line for line in file if line.startswith("flags:")), "flags: 0")
+            if int(flags.split()[1], 8) & _WRITES:
+                return True
+        except (OSError, ValueError):  # closed meanwhile
+            continue
+    return False

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
-from cfork_cli import signals
+from cfork_cli import leftovers, signals
 from cfork_cli.batch.film import Do, Event, Film, Finished, Moved, Started
 from cfork_cli.batch.one import failure
 from cfork_cli.errors import CforkError
@@ -215,6 +215,7 @@ def _work(connection: Connection, threads: int | None) -> None:
         pass
     except KeyboardInterrupt:
         code = 130
+    leftovers.give_all_back()
     os._exit(code)  # to tear torch down takes half a second, and nothing is open any more
 
 

@@ -30,6 +30,7 @@ from cfork_cli.flows.run import planned_remix
 from cfork_cli.input.decode import decode
 from cfork_cli.leftovers import Temporary
 from cfork_cli.media.probe import probe
+from cfork_cli.signals import held
 
 
 def backup_of(path: Path) -> Path:
@@ -85,7 +86,8 @@ def remix_in_place(film: Film, job: RemixJob, report: Report, loaded: LoadedNetw
         made = fingerprint(new)
         if made is None or fingerprint(path) != before:
             raise OutputError(f"'{film.input}' was changed meanwhile, so it is not replaced: try again")
-        _swap(film, path, new, made)
+        with held():
+            _swap(film, path, new, made)
     except CforkError as error:
         raise type(error)(str(error).replace(str(new), str(film.input))) from error
     finally:

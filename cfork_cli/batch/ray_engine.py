@@ -144,10 +144,13 @@ class RayEngine:
         with _usual_handlers():
             try:
                 ray.init(address=address or "auto", **quiet)
-            except (ConnectionError, RuntimeError, ValueError) as error:
+            except ConnectionError as error:
                 if address is not None:
                     raise UsageError(f"there is no Ray cluster at {address}: see 'ray status' there") from error
                 ray.init(address="local", include_dashboard=False, **quiet)
+            except (RuntimeError, ValueError) as error:  # such as another version of Ray or of Python
+                why = str(error).strip().splitlines()[0]
+                raise UsageError(f"the Ray cluster cannot be used ({why}): see 'ray status' there") from error
         self._is_ours = True
 
     def _has_room(self, slots: Slots, films: int, jobs: int) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cfork_cli import leftovers
 from cfork_cli.batch.engine import Engine
 from cfork_cli.batch.film import Do, Event, Film, Finished, Outcome, Started, Status
 from cfork_cli.batch.in_place import backup_of, check_replaceable
@@ -68,6 +69,8 @@ class Batch:
             if decision.settled is not None:
                 yield Finished(number, decision.settled)
         numbers = self.to_do
+        for folder in {decision.film.folder for decision in self.decisions}:
+            leftovers.sweep(folder)  # of runs that were killed, where nothing is left to do too
         events = engine.run([self.decisions[number].film for number in numbers], do, jobs)
         with contextlib.closing(events):  # type: ignore[type-var]
             try:

@@ -48,6 +48,7 @@ def show_list(as_json: Json = False) -> None:
     """List the presets: those of cfork, and your own."""
     from rich.table import Table
 
+    from cfork_cli.flows.plans import levels, treatment
     from cfork_cli.presets import store
 
     with Console(as_json=as_json) as console:
@@ -59,7 +60,9 @@ def show_list(as_json: Json = False) -> None:
                 broken.append(str(error))
         table = Table("preset", "what it does", "whose")
         for preset in found:
-            table.add_row(preset.name, preset.about or preset.label, "cfork's" if preset.is_built_in else "yours")
+            gains = [levels(preset.all_gains_db, changed_only=True)] if any(preset.gains_db.values()) else []
+            does = preset.about or ", ".join([*gains, *treatment(preset.processing)]) or preset.label
+            table.add_row(preset.name, does, "cfork's" if preset.is_built_in else "yours")
         console.table(table)
         for note in broken:
             console.note(note)

@@ -43,7 +43,6 @@ from cfork_cli.commands.options import (
     Channels,
     Device,
     DeviceOption,
-    Downmix,
     DryRun,
     Duration,
     End,
@@ -64,6 +63,7 @@ from cfork_cli.commands.options import (
     film_output,
     piece,
 )
+from cfork_cli.commands.sound import BitRate, Codec, Fold, LoudnessGoalOption, Title
 from cfork_cli.console.console import Console
 
 if TYPE_CHECKING:
@@ -108,14 +108,7 @@ def remix(
             "--sidecar", help="Leave the film alone: write only the sound, movie.eng.cfork.mka, for players to find."
         ),
     ] = False,
-    title: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Title of the new track. [default: the old one, or the levels where both are there]",
-            show_default=False,
-        ),
-    ] = None,
+    title: Title = None,
     default: Annotated[
         bool,
         typer.Option(
@@ -124,37 +117,10 @@ def remix(
             show_default=False,
         ),
     ] = True,
-    codec: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Codec of the new track, such as flac, aac or ac3. [default: that of the old one]",
-            show_default=False,
-            autocompletion=completion.codecs,
-        ),
-    ] = None,
-    bitrate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RATE",
-            help="Bit rate of the new track, such as 320k. [default: at least the old one]",
-            show_default=False,
-        ),
-    ] = None,
-    downmix: Annotated[
-        Downmix | None,
-        typer.Option(help="Fold surround sound to stereo (ITU-R BS.775), without clipping.", show_default=False),
-    ] = None,
-    loudness: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LUFS|keep|dialogue:LUFS",
-            help="Loudness of the new track (BS.1770, EBU R 128), peaks held under -1 dBTP where something was raised: "
-            "-16, -23, keep (as loud as before), or dialogue:-27, where the voices alone get that loudness.",
-            show_default=False,
-            autocompletion=completion.choices("-16", "-23", "-14", "keep"),
-        ),
-    ] = None,
+    codec: Codec = None,
+    bitrate: BitRate = None,
+    downmix: Fold = None,
+    loudness: LoudnessGoalOption = None,
     start: Start = None,
     end: End = None,
     duration: Duration = None,
@@ -250,7 +216,7 @@ def remix(
         if no_backup and not in_place:
             raise UsageError("--no-backup goes with --in-place")
         if not asked and (many or not pipes.is_input_pipe(source)):
-            raise UsageError("nothing is to be changed: give new levels, such as --dialog +6 --music -10")
+            raise UsageError("nothing to change: give new levels, such as --dialog +6 --music -10")
         made = settings(
             preset, (dialog, music, effects), (dialog_fx, music_fx, effects_fx),
             (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night, loudness, codec, bitrate,
@@ -288,7 +254,7 @@ def remix(
             kept = InPlace(backup=not no_backup) if in_place else None
             _check_many(job, output, kept)
             check_early(replace(job, output=None))
-            films = [_film(job, one, None if output is None else one.target(Path(output)), kept) for one in found]
+            films = [film_of(job, one, None if output is None else one.target(Path(output)), kept) for one in found]
             run_many(films, console, jobs=jobs, dry_run=dry_run, engine=engine, address=address)
             return
         pipes.check_terminal(None if dry_run else job.output)
@@ -325,7 +291,7 @@ def _check_many(job: RemixJob, output: str | None, in_place: InPlace | None) -> 
         )
 
 
-def _film(job: RemixJob, found: Found, folder: Path | None, in_place: InPlace | None) -> Film:
+def film_of(job: RemixJob, found: Found, folder: Path | None, in_place: InPlace | None) -> Film:
     """Return a film to do: in a folder, or beside the old one, it gets the usual name."""
     from cfork_cli.batch.film import Film
     from cfork_cli.output.destination import beside

@@ -19,8 +19,9 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from cfork_cli.errors import nobody_reads
-from cfork_cli.text import pace, printable, seconds_left
+from cfork_cli.errors import OutputError, nobody_reads
+from cfork_cli.signals import NOTHING, what_was_written
+from cfork_cli.text import pace, printable, printable_lines, seconds_left
 
 if TYPE_CHECKING:  # rich takes as long to import as all the rest, and `--help` needs none of it
     from rich.console import Console as RichConsole
@@ -140,21 +141,32 @@ class Console:
             return
         from cfork_cli.console.tables import drawn
 
+        for column in table.columns:
+            column._cells = [printable_lines(str(cell)) for cell in column.cells]
         place = sys.stderr if self._stdout_is_taken else sys.stdout
         terminal = place is not None and place.isatty()
         # a file or a pipe has no width: nothing is folded to fit it
         width = shutil.get_terminal_size().columns if terminal else None
         bold = terminal and os.environ.get("TERM") not in ("dumb", "unknown") and "NO_COLOR" not in os.environ
         unicode = (getattr(place, "encoding", None) or "ascii").lower().startswith("utf")
-        self.out(drawn(table, width, bold=bold, unicode=unicode))
+        self._put(drawn(table, width, bold=bold, unicode=unicode))
 
     def out(self, text: str) -> None:
-        """Text on stdout, now. Whoever stopped reading has seen enough."""
+        """Text on stdout, now. Whoever stopped reading has seen enough.
+
+        Raises:
+            OutputError: a full disk is behind it.
+        """
+        self._put(printable_lines(text))
+
+    def _put(self, text: str) -> None:
         try:
             print(text, flush=True, file=sys.stderr if self._stdout_is_taken else sys.stdout)
         except OSError as error:
             if not nobody_reads(error):
-                raise
+                kept = what_was_written()
+                words = f"standard output cannot be written ({error.strerror or error})"
+                raise OutputError(words if kept == NOTHING else f"{words}: {kept}") from error
 
     def result(self, **values: Any) -> None:
         """The command's result: printed with --json only."""
@@ -167,8 +179,8 @@ class Console:
         if self.as_json:
             try:
                 self.out(_json({"error": message, "exit_code": exit_code}))
-            except OSError as error:  # a full disk: somebody may read the other stream
-                self._print(f"{message} (and standard output takes nothing: {error.strerror})", "cfork: ", "bold red")
+            except OutputError:  # a full disk: somebody may read the other stream
+                self._print(message, "cfork: ", "bold red")
         else:
             self._print(message, "cfork: ", "bold red")
 

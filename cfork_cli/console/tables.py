@@ -78,8 +78,10 @@ def _list(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> It
     for number, row in enumerate(rows):
         if number:
             yield ""
-        yield f"  {first} {row[0]}".rstrip() if first else f"  {row[0]}"
         cells = [(head, cell) for head, cell in zip(others, row[1:], strict=True) if cell.strip()]
+        unnamed = [row[0], *(cell for head, cell in cells if not head)]
+        yield f"  {first} {', '.join(unnamed)}".rstrip() if first else f"  {', '.join(unnamed)}"
+        cells = [(head, cell) for head, cell in cells if head]
         yield from _pairs(cells, "    ", width)
 
 

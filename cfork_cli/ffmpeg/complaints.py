@@ -49,6 +49,8 @@ def may_pass(status: int, log: str) -> bool:
 def write_failure(output: Path, status: int, log: str) -> CforkError:
     """Return the error about an ffmpeg that did not write a file, from its exit status and its standard error."""
     why = write_error(log)
+    if not output.parent.is_dir():
+        return OutputError(f"the folder '{output.parent}' has gone, and '{output.name}' with it: is its disk there?")
     if why in ("No space left on device", "Disk quota exceeded"):
         return OutputError(f"the disk is full: '{output}' was not written; free some space or choose another place")
     if why == "File too large":

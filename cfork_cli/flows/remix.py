@@ -45,6 +45,7 @@ from cfork_cli.output.pipe import FilmPipe, sound_sink
 from cfork_cli.output.sink import Sink
 from cfork_cli.remux import fit
 from cfork_cli.remux.plan import FilmPlan, NewTrack
+from model.stems import STEMS
 
 
 def check_early(job: RemixJob) -> None:
@@ -240,12 +241,12 @@ def _with_pieces(
     """Let finished pieces be kept beside the first output, if that is wanted."""
     if not plan.job.resume or not plan.outputs:
         return separators
-    needed = 0
+    needed, goal = 0, plan.goal
+    sounds = len(STEMS) if plan.job.processing or (goal is not None and goal.of_dialogue) else 1
     for new in (new for _, film in plan.outputs for new in film.new):
         track = plan.media.audio_track(new.source.number)
-        mixer = remix_mixer(plan.job, track, -math.inf)
         seconds = plan.source.seconds(plan.media, track) or 0.0
-        needed += separators[new.source.index].kept_bytes(mixer.stems, mixer.weights, seconds)
+        needed += separators[new.source.index].kept_bytes(sounds, seconds)
     pieces = stack.enter_context(kept_beside(plan.outputs[0][0], needed, report, elsewhere.get()))
     return {index: replace(separator, pieces=pieces) for index, separator in separators.items()}
 

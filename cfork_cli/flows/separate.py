@@ -184,8 +184,7 @@ def separate(plan: SeparatePlan, report: Report, *, loaded: LoadedNetwork | None
     total = plan.source.seconds(plan.media, plan.track)
     with contextlib.ExitStack() as stack:
         if plan.job.resume:
-            mixer = mixer_of(plan)
-            needed = separator.kept_bytes(mixer.stems, mixer.weights, total or 0.0)
+            needed = separator.kept_bytes(len(mixer_of(plan).stems), total or 0.0)
             pieces = stack.enter_context(kept_beside(plan.job.output, needed, report, separator.pieces))
             separator = replace(separator, pieces=pieces)
         blocks = stack.enter_context(plan.source.decoder(plan.media, plan.track))

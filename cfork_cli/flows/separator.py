@@ -204,15 +204,16 @@ class TrackSeparator:
             tuple(stems), None if weights is None else tuple(weights), self.input_gain,
         )  # fmt: skip
 
-    def kept_bytes(self, stems: Sequence[str], weights: Sequence[float] | None, seconds: float) -> int:
-        """Return how much it takes to keep all that the network gives for a track of this length; at most."""
-        if not stems:
-            return 0
+    def kept_bytes(self, sounds: int, seconds: float) -> int:
+        """Return how much it takes to keep all that the network gives for a track of this length; at most.
+
+        Args:
+            sounds: how many stems it gives; 1 where it gives their sum.
+        """
         network = self.loaded.network
         channels = (self.track.channels or 0) - len(low_frequency(self.track.layout))
-        sounds = channels * (1 if weights is not None else len(stems))
         stride: float = network.window_seconds - 2 * network.context_seconds - network.crossfade_seconds
-        return int(4 * network.sample_rate * sounds * seconds * network.window_seconds / stride)
+        return int(4 * network.sample_rate * sounds * channels * seconds * network.window_seconds / stride)
 
 
 def no_memory(device: str) -> CforkError:

@@ -160,6 +160,8 @@ class FilmSink(FileSink):
 
     def _check(self) -> None:
         """Read the new film's headers back: all streams there, and the right length."""
+        if not self._temporary.exists():
+            raise OutputError(f"the new film was removed before it was complete ('{self.output}'): nothing was written")
         try:
             new = probe(self._temporary)
         except CforkError as error:

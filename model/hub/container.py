@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # how a file begins that Git LFS put in place of another
 
-_LONGEST_HEADER = 100_000_000  # bytes; the limit that the format sets
+LARGEST_BYTES = 2_000_000_000
+"""The largest file of weights that is opened; the largest network that is known needs a sixteenth of it."""
+
+LONGEST_HEADER_BYTES = 4_000_000
+"""The longest header that is read. The format allows 100 MB, which as JSON fills gigabytes; ours have 0.1."""
 
 
 class WeightsError(ValueError):
@@ -50,7 +54,7 @@ def read(path: Path) -> tuple[dict[str, str] | None, dict[str, Tensor]]:
     from safetensors import SafetensorError
     from safetensors.torch import load as deserialize
 
-    data = path.read_bytes()
+    data = _whole(path)
     metadata = _verified(data, path)
     try:
         return metadata, deserialize(data)
@@ -65,7 +69,21 @@ def check(path: Path) -> None:
         WeightsError: not safetensors, truncated, or the digest does not match.
         OSError: the file cannot be read.
     """
-    _verified(path.read_bytes(), path)
+    _verified(_whole(path), path)
+
+
+def check_largest(path: Path) -> None:
+    """WeightsError if a file is larger than any file of weights; nothing is read. OSError: it is not there."""
+    size = path.stat().st_size
+    if size > LARGEST_BYTES:
+        raise WeightsError(f"{path} is no file of weights: it has {size:,} bytes, and {LARGEST_BYTES:,} are the most")
+
+
+def _whole(path: Path) -> bytes:
+    """All of a file, if it is as long as its header says: memory goes to nothing that could not be right."""
+    check_largest(path)
+    check_size(path)
+    return path.read_bytes()
 
 
 def check_size(path: Path) -> None:
@@ -167,7 +185,7 @@ def _verified(data: bytes, path: Path) -> dict[str, str] | None:
 def _header_length(length: bytes, size: int, path: Path) -> int:
     """Length of the header in bytes, from the first eight bytes of the file."""
     header = int.from_bytes(length, "little")
-    if len(length) < 8 or not 2 <= header <= _LONGEST_HEADER:
+    if len(length) < 8 or not 2 <= header <= LONGEST_HEADER_BYTES:
         raise WeightsError(f"{path} is not a file of weights (safetensors or .pth), or its start is damaged")
     if 8 + header > size:
         raise WeightsError(f"{path} is truncated, or not a file of weights at all; get the file again")

@@ -27,12 +27,17 @@ from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 
+from . import container
+from .hurry import SLOWEST_BYTES_PER_SECOND, Hurry
 from .partial import DownloadError, Dropped, Partial, shown
 
 TIMEOUT_SECONDS = 30.0  # to connect, and between any two pieces
 ATTEMPTS = 5  # in a row that bring nothing
 LONGEST_PAUSE = 30.0  # seconds
 LONGEST_RETRY_AFTER = 60.0  # seconds that a server may ask for before we give up on it
+
+LARGEST_BYTES = container.LARGEST_BYTES
+"""The most that is taken of a file whose size nobody knows before."""
 
 _CHUNK = 1 << 18
 _PROGRESS_WORTH_A_RETRY = 1 << 20  # bytes; a connection that brings this much between two drops may go on for ever
@@ -79,13 +84,23 @@ def download(
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise DownloadError(f"{shown(url)} is no web address: it must begin with https:// or http://")
     part = Partial(path, url)
-    opener = urllib.request.build_opener(_Redirects)
     failures, farthest, reached = 0, part.size, False
     while True:
         try:
             if part.size and part.validator is None and sha256 is None:
                 part.discard()  # nothing would show whether the rest belongs to it
-            _receive(opener, url, part, size, timeout, progress)
+            with Hurry(lambda: part.size) as hurry:
+                opener = urllib.request.build_opener(_Redirects, *hurry.handlers())
+                try:
+                    _receive(opener, url, part, size, timeout, progress)
+                except Dropped as failed:
+                    if not hurry.too_slow:
+                        raise
+                    raise Dropped(
+                        f"{_where(url)} sends less than {SLOWEST_BYTES_PER_SECOND:,} bytes a second"
+                    ) from failed
+            if hurry.too_slow and size is None and sha256 is None:
+                raise Dropped(f"{_where(url)} sends less than {SLOWEST_BYTES_PER_SECOND:,} bytes a second")
             digest = part.check(url, sha256, size, is_it)
         except Dropped as failed:
             reached = reached or failed.reached
@@ -159,6 +174,12 @@ def _receive(
                 f"{shown(url)} has {total:,} bytes where {size:,} were due, so it is another file: try another mirror"
             )
         due = size if total is None else total
+        if due is not None and due > max(LARGEST_BYTES, size or 0):
+            part.discard()
+            raise DownloadError(
+                f"{shown(url)} has {_shortly(due)} bytes, and no file of weights has more than {LARGEST_BYTES:,}: "
+                "is the address right?"
+            )
         if due is not None and due - part.size > shutil.disk_usage(part.path.parent).free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(part.path))
         with part.path.open("ab") as file:
@@ -175,6 +196,12 @@ def _receive(
                 if due is not None and part.size > due:
                     part.discard()
                     raise DownloadError(f"{shown(url)} sends more than the {due:,} bytes that were due: try a mirror")
+                if part.size > max(LARGEST_BYTES, size or 0):
+                    part.discard()
+                    raise DownloadError(
+                        f"{shown(url)} sends more than the {LARGEST_BYTES:,} bytes that a file of weights can have: "
+                        "is the address right?"
+                    )
                 progress(part.size, due)
             file.flush()
             os.fsync(file.fileno())
@@ -187,15 +214,35 @@ def _begin(response: Any, url: str, part: Partial) -> int | None:
     length = response.headers.get("Content-Length")
     if response.status != 206:
         part.restart(_validator(response.headers))
-        return int(length) if length is not None and length.isdecimal() else None
+        return _number(length)
     span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
-    if span is None or int(span[1]) != part.size:
+    if span is None or _number(span[1]) != part.size:
         part.discard()
         raise Dropped(f"{_where(url)} sent another part of the file than it was asked for")
     part.resumed = True
     if span[2] != "*":
-        return int(span[2])
-    return part.size + int(length) if length is not None and length.isdecimal() else None
+        return _number(span[2])
+    rest = _number(length)
+    return None if rest is None else part.size + rest
+
+
+def _number(text: str | None) -> int | None:
+    """A size that a server tells; of one with more digits than any file could need, the largest that there is.
+
+    >>> _number("12"), _number(None), _number("twelve"), _number("9" * 5000) == _MOST
+    (12, None, None, True)
+    """
+    if text is None or not (text.isascii() and text.isdecimal()):
+        return None
+    digits = text.lstrip("0")
+    return _MOST if len(digits) > len(str(_MOST)) else int(digits or "0")
+
+
+_MOST = (1 << 63) - 1
+
+
+def _shortly(size: int) -> str:
+    return "far too many" if size >= _MOST else f"{size:,}"
 
 
 def _validator(headers: Message) -> str | None:
@@ -207,7 +254,7 @@ def _validator(headers: Message) -> str | None:
 def _whole(headers: Message) -> int | None:
     """Return the size of the file, from the answer to a range beyond it."""
     found = re.fullmatch(r"bytes \*/(\d+)", headers.get("Content-Range", "").strip())
-    return int(found[1]) if found else None
+    return _number(found[1]) if found else None
 
 
 def _refused(error: HTTPError, url: str, part: Partial) -> Exception:
@@ -220,7 +267,8 @@ def _refused(error: HTTPError, url: str, part: Partial) -> Exception:
         return DownloadError(f"there is no file at {shown(url)} ({said}): check the address, or take another mirror")
     if error.code in _BUSY:
         asked = error.headers.get("Retry-After", "")
-        wait = float(asked) if asked.isdecimal() else None
+        asked_seconds = _number(asked)
+        wait = None if asked_seconds is None else float(asked_seconds)
         if wait is not None and wait > LONGEST_RETRY_AFTER:
             return DownloadError(f"{_where(url)} is busy ({said}) and asks to wait {wait:.0f} s: try later")
         return Dropped(f"{_where(url)} is in trouble ({said})", pause=wait)

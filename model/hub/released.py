@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..stems import STEMS
-from .container import WeightsError, first_line
+from .container import WeightsError, check_largest, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -145,6 +145,9 @@ def read_state_dict(path: Path, *, lazily: bool = False) -> dict[str, Tensor]:
     """
     import torch
 
+    size = path.stat().st_size
+    check_largest(path)
+    _check_archive(path, size)
     try:
         mapped = lazily and zipfile.is_zipfile(path)
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
@@ -159,7 +162,24 @@ def read_state_dict(path: Path, *, lazily: bool = False) -> dict[str, Tensor]:
         raise _damaged(path, e) from e
     if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise WeightsError(f"{path} is not a plain state dict; save its state dict alone")
+    # a few bytes may call themselves a large tensor, whose numbers are all the same one
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > size:
+        raise WeightsError(f"{path} is damaged: its tensors have more numbers than the file can hold")
     return tensors
+
+
+def _check_archive(path: Path, size: int) -> None:
+    """WeightsError if an archive would need more memory than it has bytes: PyTorch compresses nothing."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as e:
+        raise _damaged(path, e) from e
+    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+    if packed or sum(entry.file_size for entry in entries) > size:
+        raise WeightsError(f"{path} holds compressed data, as PyTorch never writes it, so it was refused")
 
 
 def recognize(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Any]:

@@ -206,9 +206,11 @@ def load(name_or_path: str | os.PathLike[str], device: str | torch.device = "cpu
         else:
             metadata, tensors = container.read(path)
         if metadata is None:
-            network = build("mrx", released.recognize(tensors, path), path)
+            architecture, config = "mrx", released.recognize(tensors, path)
         else:
-            network = build(metadata["architecture"], container.json_object(metadata, "config", path), path)
+            architecture, config = metadata["architecture"], container.json_object(metadata, "config", path)
+        _check_fits(architecture, config, tensors, path)
+        network = build(architecture, config, path)
     except OSError as e:
         raise WeightsError(f"cannot read the weights {path}: {e.strerror or e}") from e
     try:
@@ -270,6 +272,49 @@ def _architecture_of(network: nn.Module) -> str:
         if kind.__module__ == resolve_name(module, __package__) and kind.__qualname__ == attribute:
             return name
     raise WeightsError(f"{kind.__qualname__} is no known architecture; add it to ARCHITECTURES")
+
+
+LARGEST_NUMBER = 1 << 20
+MOST_LAYERS = 256
+"""The largest number in a configuration, and the most that a list in it, or a count of layers, can have."""
+
+
+def _check_fits(architecture: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Find out whether a network has the tensors of its file before memory is taken for it.
+
+    Raises:
+        WeightsError: it has not; or see `build`.
+    """
+    import torch
+
+    _check_numbers(config, path)
+    with torch.device("meta"):  # shapes alone
+        shapes = {name: tensor.shape for name, tensor in build(architecture, config, path).state_dict().items()}
+    for name in sorted(shapes.keys() | tensors.keys()):
+        if name not in shapes or name not in tensors:
+            what = "unexpected" if name not in shapes else "missing"
+        elif shapes[name] != tensors[name].shape:
+            what = "size mismatch for"
+        else:
+            continue
+        raise WeightsError(f"{path} does not fit its network ({what} {name[:80]}); get the file again")
+
+
+def _check_numbers(config: Mapping[str, Any], path: Path) -> None:
+    """WeightsError if a configuration asks for what no network has."""
+    todo: list[Any] = [value for key, value in config.items() if key != "layers"]
+    if isinstance(layers := config.get("layers", 1), (int, float)) and layers > MOST_LAYERS:
+        todo.append(LARGEST_NUMBER + 1)
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list):
+            todo += value
+        if (isinstance(value, list) and len(value) > MOST_LAYERS) or (
+            isinstance(value, (int, float)) and not abs(value) <= LARGEST_NUMBER
+        ):
+            raise WeightsError(f"{path} asks for a network that is larger than any; get the file again")
 
 
 def build(architecture: str, config: Mapping[str, Any], path: Path) -> nn.Module:

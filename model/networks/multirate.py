@@ -37,7 +37,7 @@ def bands_of_bins(window: int, ratio: float) -> Tensor:
         if index - first >= max(1.0, first / ratio):
             band, first = band + 1, index
         found.append(band)
-    return torch.tensor(found)
+    return torch.tensor(found, device="cpu")  # also where a network without memory is built, on "meta"
 
 
 class Encoder(nn.Module):

@@ -231,6 +231,17 @@ def test_folders_are_made_and_only_kept_for_outputs(film: Path) -> None:
     assert not (film.parent / "q").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux tells its open descriptors so")
+def test_many_films_in_one_process_leave_nothing_open(film: Path) -> None:
+    many = [levelled(film, output=film.parent / f"{number}.mkv") for number in range(6)]
+    opened: list[int] = []
+    for event in Batch(many).run(Here()):
+        if isinstance(event, Finished):
+            assert event.outcome.status is Status.done
+            opened.append(len(os.listdir("/proc/self/fd")))
+    assert opened[1:] == [opened[1]] * 5
+
+
 def test_closing_the_events_ends_the_work(film: Path) -> None:
     events = Batch([levelled(film), levelled(film.with_name("x.mkv"))]).run(Here())
     assert isinstance(next(events), Started)

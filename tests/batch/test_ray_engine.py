@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.commands import Ran
 from support.films import Sound, make
 from support.readings import samples
 
@@ -136,3 +137,18 @@ def test_a_cluster_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) ->
     film = Film(RemixJob(Path("a.mkv"), None, {"dialogue": 1.0, "music": 0.0, "effects": 0.0}))
     with pytest.raises(UsageError, match="no Ray cluster at nowhere:1"):
         list(RayEngine("nowhere:1").run([film], do_film))
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "words"),
+    [("remix", ["--address", "head:6379"], "give --engine ray too"),
+     ("separate", ["--address", "head:6379"], "give --engine ray too"),
+     ("remix", ["--engine", "ray", "-o", "-"], "reads and writes files")],
+)  # fmt: skip
+def test_what_a_cluster_cannot_do_is_refused(
+    cfork: Callable[..., Ran], place: Path, command: str, options: list[str], words: str
+) -> None:
+    levels = ["--dialog", "+6"] if command == "remix" else []
+    ran = cfork(command, "movie.mkv", *levels, *options)
+    assert ran.code == 2
+    assert words in ran.err

@@ -65,8 +65,8 @@ def test_sensible_guesses_work(cfork: Command, here: Path, line: str, facts: dic
 
 
 HELPFUL = [
-    ("movie.mkv", 2, "nothing is to be changed: give new levels, such as --dialog +6 --music -10"),
-    ("remix movie.mkv", 2, "nothing is to be changed"),
+    ("movie.mkv", 2, "nothing to change: give new levels, such as --dialog +6 --music -10"),
+    ("remix movie.mkv", 2, "nothing to change"),
     ("remix movie.mkv out.mkv", 2, "'out.mkv' is left over: if it is the output, say -o out.mkv"),
     ("separate movie.mkv stems", 2, "say -o stems"),
     ("remix movie.mkv --dialog 6 -o quiet", 2, "-o quiet.mkv is a film, -o quiet/ a folder for it"),

@@ -1,86 +1,162 @@
-"""`cfork watch`, in a process of its own."""
+"""`cfork watch`: films that come, fail, vanish; interruptions; and what runs from cron."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
 import signal
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.commands import finish, start_slowly
+from support.commands import Ran, echo_network, finish, listing, start, wait_until
 from support.films import Sound, make
+from support.readings import samples
 
-WATCH = ("watch", "films", "--dialog", "+6", "--settle", "0.2", "--json")
+from cfork_cli.batch import changes, one
+from cfork_cli.batch.engine import Here
+from cfork_cli.flows import network as networks
+from cfork_cli.media.probe import probe
+
+Command = Callable[..., Ran]
+SIDECAR = "film.eng.cfork.mka"
+
+
+class InThisProcess(Here):
+    """Stands in for workers."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        super().__init__()
+
+    def __enter__(self) -> InThisProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
 
 
 @pytest.fixture
-def films(place: Path, films_here: Path) -> Path:
-    (place / "films").mkdir()
-    make(place / "films" / "a.mkv", Sound(language="eng"), seconds=1)
-    return place / "films"
+def folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a film, and a network that is there at once."""
+    network = echo_network()
+    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
+    monkeypatch.setattr(one, "_kept", {})
+    monkeypatch.setattr("cfork_cli.batch.engine.Workers", InThisProcess)
+    (place / "in" / "sub").mkdir(parents=True)
+    make(place / "in" / "film.mkv", Sound(codec="flac", language="eng"), seconds=1)
+    return place / "in"
 
 
-def wait_for_film(child: subprocess.Popen, name: str) -> str:
-    """Read what is said until it is about a film; returns that."""
-    read = ""
-    for line in child.stderr:
-        read += line
-        if json.loads(line).get("input", "").endswith(name):
-            return read
-    raise AssertionError(f"no word of {name}: {read}")
+def once(cfork: Command, *more: str) -> Ran:
+    return cfork("watch", "in", "--dialog", "-6", "--once", "--settle", "0", *more)
 
 
-def test_once_does_what_is_there_and_nothing_twice(films: Path) -> None:
-    (films / "bad.mkv").write_bytes(b"no film at all")
-    before = (films / "a.mkv").read_bytes()
-    ran = finish(start_slowly(*WATCH, "--once", seconds_each=0))
-    assert ran.code == 1, ran.err
-    assert ran.result == {"done": 1, "unchanged": 0, "failed": 1}
-    told = {Path(event["input"]).name: event["status"] for event in ran.events if event["event"] == "film"}
-    assert told == {"a.mkv": "done", "bad.mkv": "failed"}
-    assert sorted(path.name for path in films.iterdir() if not path.name.startswith(".")) == [
-        "a.eng.cfork.mka", "a.mkv", "bad.mkv",
-    ]  # fmt: skip
-    assert (films / "a.mkv").read_bytes() == before
-    (films / "bad.mkv").unlink()
-    again = finish(start_slowly(*WATCH, "--once", seconds_each=0))
-    assert again.code == 0, again.err
-    assert again.result == {"done": 0, "unchanged": 1, "failed": 0}
+def test_a_sidecar_comes_beside_the_film_and_once(cfork: Command, folder: Path) -> None:
+    before = listing(folder)["film.mkv"]
+    (folder / "notes.txt").touch()
+    make(folder / "song.flac", Sound(codec="flac"), picture=None, seconds=1)  # sound alone is not asked for
+    ran = once(cfork)
+    assert (ran.code, len(ran.lines)) == (0, 1)
+    assert ran.lines[0].startswith(f"done: in/film.mkv: wrote in/{SIDECAR} (0:01 of sound")
+    assert {*listing(folder)} == {"film.mkv", "notes.txt", "song.flac", "sub", SIDECAR, ".cfork.jsonl"}
+    assert listing(folder)["film.mkv"] == before
+    new, old = samples(folder / SIDECAR), samples(folder / "film.mkv")
+    # noise has sound above the network's band, too, which stays as it was
+    assert 0.5 < (new * old).sum() / (old * old).sum() < 0.6
+    made = listing(folder)
+    ran = once(cfork)
+    assert (ran.code, ran.err) == (0, "")
+    assert listing(folder) == made
 
 
-@pytest.mark.parametrize("poll", [False, True])
-def test_films_that_come_are_done_until_it_is_stopped(films: Path, tmp_path: Path, poll: bool) -> None:
-    out = films.parent / "out"
-    child = start_slowly(*WATCH, "-o", str(out), "-r", *["--poll"] * poll, seconds_each=0)
-    with contextlib.ExitStack() as stack:
-        stack.callback(child.kill)
-        read = wait_for_film(child, "a.mkv")
-        (films / "new").mkdir()
-        shutil.copy(films / "a.mkv", films / "new" / "b.mkv.part")
-        os.rename(films / "new" / "b.mkv.part", films / "new" / "b.mkv")
-        read += wait_for_film(child, "b.mkv")
-        child.send_signal(signal.SIGTERM)
-        ran = finish(child, read)
-    assert ran.code in (130, 143), ran.err
-    assert ran.result["done"] == 2, ran.err
-    assert sorted(path.name for path in out.rglob("*") if path.is_file() and not path.name.startswith(".")) == [
-        "a.cfork.mkv", "b.cfork.mkv",
-    ]  # fmt: skip
+def test_a_tree_is_mirrored_and_each_film_is_a_line_of_json(cfork: Command, folder: Path) -> None:
+    shutil.copy(folder / "film.mkv", folder / "sub" / "other.mkv")
+    shutil.copy(folder / "film.mkv", folder / "sub" / "extra.mkv")
+    (folder / "bad.mkv").write_bytes(b"no film")
+    ran = once(cfork, "-r", "-o", "out", "--exclude", "extra*", "--json", "--keep-original")
+    told = {Path(film["input"]).name: film for film in map(json.loads, ran.out.splitlines())}
+    assert ran.code == 1
+    assert {name: film["status"] for name, film in told.items()} == {
+        "film.mkv": "done", "other.mkv": "done", "bad.mkv": "failed",
+    }  # fmt: skip
+    assert told["bad.mkv"]["then"] == "not tried again until it changes"
+    assert len(probe(folder.parent / "out" / "sub" / "other.cfork.mkv").audio) == 2
+    assert all(json.loads(line) for line in ran.lines)
+    ran = once(cfork, "-r", "-o", "out", "--exclude", "extra*", "--json", "--keep-original")
+    assert (ran.code, ran.out) == (0, "")  # a failure is told once
+
+
+def test_what_is_not_complete_waits_for_the_next_time(cfork: Command, folder: Path) -> None:
+    (folder / "film.mkv.part").touch()
+    ran = once(cfork)
+    assert ran.code == 0
+    assert "not complete yet" in ran.err
+    assert not (folder / SIDECAR).exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
-    [
-        (["films"], 2, "nothing is to be changed"),
-        (["missing", "--dialog", "6"], 3, "is not a folder"),
-        (["films/a.mkv", "--dialog", "6"], 3, "is not a folder"),
-        (["films", "--dialog", "6", "-o", "films/a.mkv"], 4, "is a file"),
-    ],
-)
-def test_what_cannot_be_watched(films: Path, arguments: list[str], code: int, says: str) -> None:
-    ran = finish(start_slowly("watch", *arguments, "--once", seconds_each=0))
-    assert (ran.code, says in ran.err) == (code, True), ran.err
+    ("words", "says"),
+    [(["in"], "nothing is to be changed"), (["nowhere", "--dialog", "6"], "is no folder"),
+     (["in/film.mkv", "--dialog", "6"], "is no folder"), (["in", "--dialog", "6", "-o", "in/film.mkv"], "is a file"),
+     (["in", "--dialog", "6", "--keep-original"], "goes with -o")],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused(cfork: Command, folder: Path, words: list[str], says: str) -> None:
+    ran = cfork("watch", *words, "--once")
+    assert ran.code in (2, 3)
+    assert says in ran.err
+    assert len(ran.lines) == 1
+
+
+@pytest.mark.parametrize("by_events", [True, False])
+def test_films_that_come_while_it_watches(
+    cfork: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, by_events: bool
+) -> None:
+    """A copy that is renamed in; a folder that vanishes and comes back; then an interruption."""
+    if by_events:
+        pytest.importorskip("watchfiles", reason="pip install cfork[watch]")
+    monkeypatch.setattr(changes, "has_events", lambda: by_events)
+    waits = 0
+    real = changes.Changes.wait
+    shutil.copy(folder / "film.mkv", folder.parent / "kept.mkv")
+
+    def wait(self: changes.Changes, seconds: float) -> bool:
+        nonlocal waits
+        waits += 1
+        if waits == 1:
+            assert (folder / SIDECAR).exists()
+            shutil.move(folder, folder.parent / "away")
+        elif waits == 3:
+            shutil.move(folder.parent / "away", folder)
+            shutil.copy(folder.parent / "kept.mkv", folder / "new.mkv.part")
+            (folder / "new.mkv.part").rename(folder / "new.mkv")
+        elif (folder / "new.eng.cfork.mka").exists() or waits > 60:
+            raise KeyboardInterrupt
+        real(self, 0.02)
+        return True
+
+    monkeypatch.setattr(changes.Changes, "wait", wait)
+    ran = cfork("watch", "in", "--dialog", "6", "--settle", "0")
+    assert ran.code == 130
+    told = [line.partition(":")[0] for line in ran.lines]
+    assert told == [told[0], "done", "note", "note", "done", "stopped"], ran.err
+    assert "is gone" in ran.lines[2]
+
+
+def test_the_system_tells_of_a_new_file(tmp_path: Path) -> None:
+    pytest.importorskip("watchfiles", reason="pip install cfork[watch]")
+    found = changes.Changes(tmp_path, recursive=True)
+    found.wait()  # begins to watch
+    (tmp_path / "new.mkv").touch()
+    assert wait_until(found.wait)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_and_nothing_half_stays(folder: Path, number: int) -> None:
+    child = start("watch", folder, "--loudness", "-23", "--settle", "1000", stderr=-1)
+    first = child.stderr.readline()
+    assert first.startswith("watching")
+    child.send_signal(number)
+    ran = finish(child, first)
+    assert ran.code in (130, 128 + number)
+    assert ran.lines[-1].startswith("stopped")
+    assert {*listing(folder)} == {"film.mkv", "sub"}

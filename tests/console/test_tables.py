@@ -96,6 +96,12 @@ def test_what_is_too_wide_becomes_a_list() -> None:
     ]
 
 
+def test_what_has_no_name_stands_beside_the_rows_name() -> None:
+    table = Table("film", "", "size")
+    table.add_row("a_long_name_of_a_film.mkv", "to do", "1.5 MB")
+    assert tables.drawn(table, 30).splitlines() == ["  film a_long_name_of_a_film.mkv, to do", "    size  1.5 MB"]
+
+
 def test_words_that_are_wider_than_a_line_stay_whole() -> None:
     table = Table("", "", show_header=False)
     table.add_row("sha256", f"{'0f' * 32} (as published)")

@@ -62,8 +62,9 @@ without any program on PATH.
 
 Most trials run in a fork of a process that has imported cfork already: a process of its own, with its own signals,
 limits and children, that saves the second which an interpreter needs to start. The others are started as a user starts
-them. Both are counted. Disks without room are small file systems in memory where they may be mounted; elsewhere a limit
-of the size of files stands in for them.
+them. Both are counted. Trials with a violation are tried again (`--again`) when the fault is mended, so that the table
+is of several versions of the code. Disks without room are small file systems in memory where they may be mounted;
+elsewhere a limit of the size of files stands in for them.
 """
 
 CLOSING = """
@@ -88,8 +89,8 @@ def _totals(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"{', '.join(parts)}. {runs:,} runs of the command, {real:,} of them started as a user does."
     with_moment = [row for row in rows if row["kind"] in MOMENTS]
     struck = sum(row["acted"] for row in with_moment)
-    yield f"Moments are drawn from the whole time that such a run takes, and a little more: {struck} of "
-    yield f"{len(with_moment)} signals and changes struck while it ran. Trials with a violation: {broken}."
+    yield "Moments are drawn from the whole time that such a run takes, and a little more:"
+    yield f"{struck} of {len(with_moment)} signals and changes struck while it ran. Trials with a violation: {broken}."
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -156,6 +156,9 @@ def start(trial: Trial, number: int = 0) -> int:
         code = _command(trial, given)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
+    except KeyboardInterrupt:  # before or after the command itself: what happens there only a real process shows
+        os.write(2, b"cfork: interrupted\n")
+        code = 130
     finally:
         os._exit(code)
 

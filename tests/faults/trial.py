@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from faults.running import Running
 
-DOCUMENTED = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 130, 141})
-"""Exit codes that the README and `cfork --help` explain."""
+STOPPED = frozenset({129, 130, 141, 143})
+"""Exit codes of a run that a signal or the end of a pipe's reader stopped."""
+DOCUMENTED = frozenset(range(8)) | STOPPED
+"""Exit codes that `cfork --help` explains."""
 
 Act = Callable[["Running"], bool]
 """Done to a run on its way; False is "not yet": it is tried again soon."""

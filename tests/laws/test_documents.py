@@ -38,6 +38,15 @@ def test_links_lead_somewhere(page: str) -> None:
             assert anchor in anchors(target), f"{page}: {link}"
 
 
+def test_every_exit_code_is_explained() -> None:
+    from cfork_cli import errors
+
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.CforkError)]
+    text = (ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8")
+    explained = {int(code) for row in re.findall(r"^\| ([\d, ]+) \|", text, re.MULTILINE) for code in row.split(",")}
+    assert {0, *(kind.exit_code for kind in kinds)} <= explained
+
+
 def test_the_readme_is_short() -> None:
     """One screen's reading time, and the two commands that are tried word for word."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")

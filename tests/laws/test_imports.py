@@ -34,6 +34,7 @@ MAY_IMPORT_MODEL = ("flows", "bench", "training", "commands/models", "commands/c
 MAY_IMPORT_CONSOLE = ("app", "commands", "bench", "training")
 ONLY_IN = {
     "ray": ("batch/ray_engine",),
+    "watchfiles": ("batch/changes",),
     "starlette": ("player/server",),
     "http.server": ("player/server",),
     "subprocess": ("ffmpeg", "bench"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from faults import seeds
 from faults.bench import Bench
 from faults.mutants import MUTATORS, mutated
-from faults.trial import DOCUMENTED, Trial
+from faults.trial import DOCUMENTED, STOPPED, Trial
 
 QUIETLY = ("--dialog", "0")
 REAL_SHARE = 0.04
@@ -60,7 +60,7 @@ def films(bench: Bench, draw: random.Random) -> Trial:
         f"{name} {done}: {way.name}", [*arguments, *(["--json"] if as_json else [])], folder, real,
         inputs=(path,), outputs=outputs, environment=bench.programs(draw), film_seconds=told,
         stdin=data if way.takes == "pipe" else None,
-        codes=DOCUMENTED - {2, 130, 141} | ({2} if way.name in ("other", "sidecar") else set()),
+        codes=DOCUMENTED - STOPPED - {2} | ({2} if way.name in ("other", "sidecar") else set()),
     )  # fmt: skip
 
 

@@ -139,7 +139,7 @@ def player(bench: Bench, draw: random.Random) -> Trial:
     acts.append((draw.uniform(0, 1), lambda run: run.send(number)))
     return Trial(
         f"player {name} {done}, {len(visits)} visits", ["play", film.name, "--no-browser", "--model", str(bench.model)],
-        folder, draw.random() < 0.15, inputs=(film,), codes=frozenset({0, 3, 5, 130}), acts=acts,
+        folder, draw.random() < 0.15, inputs=(film,), codes=frozenset({0, 3, 5, 128 + number}), acts=acts,
     )  # fmt: skip
 
 

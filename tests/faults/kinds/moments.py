@@ -13,9 +13,9 @@ from pathlib import Path
 
 from faults.bench import Bench
 from faults.running import Running
-from faults.trial import DOCUMENTED, Act, Trial
+from faults.trial import DOCUMENTED, STOPPED, Act, Trial
 
-FAILED = DOCUMENTED - {2, 130, 141}
+FAILED = DOCUMENTED - STOPPED - {2}
 """Codes of a run that something else disturbed: done all the same, or one of the failures."""
 
 
@@ -59,7 +59,7 @@ def signals(bench: Bench, draw: random.Random) -> Trial:
     told = draw.choice(("SIGINT", "SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGSTOP", "SIGINT twice"))
     number = getattr(signal, told.split()[0])
     acts: list[tuple[float, Act]] = [(at, _sends(number))]
-    codes = frozenset({0, 130})
+    codes = frozenset({0, 128 + number})
     if told == "SIGKILL":
         codes = frozenset({0, -9})
     elif told == "SIGPIPE":

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 
 from faults.bench import Bench
-from faults.trial import DOCUMENTED, Trial
+from faults.trial import DOCUMENTED, STOPPED, Trial
 
 Maker = Callable[[Sequence[str]], str]
 
@@ -112,6 +112,6 @@ def references(bench: Bench, draw: random.Random) -> Trial:
     }[way]
     return Trial(
         f"{maker.__name__[1:]} behind {before[:4]!r} as {evil.name} to {names}: {way}", arguments, folder,
-        draw.random() < 0.1, inputs=(evil, film), outputs=outputs, codes=DOCUMENTED - {0, 130, 141},
+        draw.random() < 0.1, inputs=(evil, film), outputs=outputs, codes=DOCUMENTED - STOPPED - {0},
         environment=bench.programs(draw), stdin=data if way in ("into", "through") else None,
     )  # fmt: skip

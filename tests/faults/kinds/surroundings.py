@@ -12,7 +12,7 @@ from pathlib import Path
 
 from faults.bench import Bench
 from faults.kinds.moments import _command
-from faults.trial import DOCUMENTED, Trial
+from faults.trial import DOCUMENTED, STOPPED, Trial
 
 NEEDED_BYTES = 40_000
 """About what the outputs of a film of a second take."""
@@ -61,7 +61,7 @@ def limits(bench: Bench, draw: random.Random) -> Trial:
     real = told in ("RLIMIT_AS", "RLIMIT_STACK") or draw.random() < 0.3
     return Trial(
         f"{told} {most}: {name}", arguments, folder, real, inputs=(film,),
-        outputs=tuple(folder / one for one in written), limits={told: most}, codes=DOCUMENTED - {2, 3, 130, 141},
+        outputs=tuple(folder / one for one in written), limits={told: most}, codes=DOCUMENTED - STOPPED - {2, 3},
     )  # fmt: skip
 
 

@@ -9,14 +9,15 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.error import URLError
 
 import pytest
-from support.file_server import FileServer, body, dropped, hang_up, ignoring_ranges, slow, status, whole
+from support.file_server import FileServer, Handler, Step, body, dropped, hang_up, ignoring_ranges, slow, status, whole
 
-from model.hub import cache, download, pull, released, weights
+from model.hub import cache, download, hurry, pull, released, weights
 from model.hub.partial import DownloadError
 from model.networks.mrx import MRX
 
@@ -66,6 +67,58 @@ def fails(words: str, act: Callable[[], object] = mrx) -> str:
 def left(home: Path) -> set[str]:
     """What lies in the cache, but for locks."""
     return {path.name for path in home.iterdir() if path.suffix != ".lock"}
+
+
+# ---- servers that would never end ----
+
+
+def dribble(handler: Handler) -> None:
+    """An answer that says nothing of its length, a byte at a time, each of them in time."""
+    handler.head(200)
+    while True:
+        handler.wfile.write(b"x")
+        handler.wfile.flush()
+        time.sleep(0.05)
+
+
+def dribble_headers(handler: Handler) -> None:
+    handler.wfile.write(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+    dribble_bytes = iter(lambda: b"x", b"")
+    for byte in dribble_bytes:
+        handler.wfile.write(byte)
+        handler.wfile.flush()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("step", [dribble, dribble_headers])
+def test_a_server_that_sends_a_byte_now_and_then(
+    server: FileServer, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hurry, "SLOW_SECONDS", 0.4)
+    cache.folder().mkdir(parents=True)
+    server.steps = [step, step]
+    fails("sends less than 1,000 bytes a second, 2 times in a row", lambda: download.download(
+        f"{server.url}/a.pth", cache.folder() / "a.pth", attempts=2
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize("length", [10**12, "9" * 5000, "1" * 25])
+def test_a_size_that_no_file_of_weights_has(server: FileServer, home: Path, length: object) -> None:
+    server.steps = [body(b"x" * 100, Content_Length=length)]
+    fails("no file of weights has more than|too many", lambda: pull.pull(address(f"{server.url}/a.pth")))
+    assert left(home) == set()
+
+
+def test_a_body_without_end(server: FileServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "LARGEST_BYTES", 100_000)
+    server.steps = [body(b"x" * 1_000_000)]
+    fails("sends more than the 100,000 bytes", lambda: pull.pull(address(f"{server.url}/a.pth")))
+    assert left(home) == set()
+
+
+def test_numbers_without_end_in_other_headers(server: FileServer, slept: list[float]) -> None:
+    server.steps = [status(503, Retry_After="9" * 5000)]
+    fails("asks to wait", mrx)
 
 
 # ---- it comes ----

@@ -6,6 +6,8 @@ import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -226,7 +228,7 @@ def test_truncated_files_are_found(file, keep):
 
 def test_bytes_too_many_are_found(file):
     file.write_bytes(file.read_bytes() + b"\0")
-    with pytest.raises(WeightsError, match="checksum"):
+    with pytest.raises(WeightsError, match="cut off"):
         load(file)
 
 
@@ -426,3 +428,63 @@ def test_other_networks_are_refused(tmp_path):
     torch.save(state, path)
     with pytest.raises(WeightsError, match="does not fit its network"):
         load(path)
+
+
+# --- what would take more memory than it is worth ----------------------------------------------------------
+
+
+def test_a_configuration_that_asks_for_a_huge_network(tmp_path):
+    for change in ({"hidden": 60_000}, {"layers": 200}, {"layers": 10**9}, {"windows": [10**9]},
+                   {"windows": [64] * 1000}, {"hidden": 1e308}):  # fmt: skip
+        network = tiny()
+        network.config = {**network.config, **change}
+        save(network, tmp_path / "x.safetensors", {})
+        tracemalloc.start()
+        with pytest.raises(WeightsError, match=r"does not fit its network|larger than any|cannot build"):
+            load(tmp_path / "x.safetensors")
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [12_000_000_000, 1_000_000_000])
+def test_a_sparse_file_is_not_read(tmp_path, file, size):
+    path = tmp_path / "sparse.safetensors"
+    path.write_bytes(file.read_bytes())
+    os.truncate(path, size)
+    for act in (load, lambda path: weights.container.check(path)):
+        with pytest.raises(WeightsError, match=r"no file of weights|cut off"):
+            act(path)
+    os.truncate(path, 12_000_000_000)
+    path.rename(tmp_path / "sparse.pth")
+    with pytest.raises(WeightsError, match="no file of weights"):
+        load(tmp_path / "sparse.pth")
+
+
+def test_a_header_is_as_long_as_headers_are(tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes((99_000_000).to_bytes(8, "little"))
+    os.truncate(path, 99_000_008)
+    for act in (load, describe):
+        with pytest.raises(WeightsError, match="not a file of weights"):
+            act(path)
+
+
+def test_an_archive_that_grows_is_refused(tmp_path):
+    plain, path = tmp_path / "plain.pth", tmp_path / "bomb.pth"
+    torch.save(tiny().state_dict(), plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
+        for entry in source.infolist():
+            bomb.writestr(entry.filename, source.read(entry))
+        with bomb.open("archive/data/99", "w") as more:
+            for _ in range(200):
+                more.write(bytes(1 << 20))
+    with pytest.raises(WeightsError, match="compressed data"):
+        load(path)
+
+
+def test_a_tensor_of_one_number_is_not_a_large_one(tmp_path):
+    state = tiny().state_dict()
+    state["_encoders.0.layer.1.weight"] = torch.zeros(1).expand(512, 1 << 19)
+    torch.save(state, tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match="more numbers than the file can hold"):
+        load(tmp_path / "x.pth")

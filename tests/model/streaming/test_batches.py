@@ -590,3 +590,38 @@ def test_streams_of_a_gpu_agree_with_the_cpu(workers, batch_size, weights):
     _, ours = run(x, network, device="cpu", workers=1, **options)
     _, theirs = run(x, network, device="cuda", workers=workers, **options)
     assert np.abs(ours - theirs).max() < 1e-3 * np.abs(ours).max()
+
+
+class Remembered:
+    """What became of batches before; counts how often it could help."""
+
+    def __init__(self):
+        self.batches, self.helped = {}, 0
+
+    def get(self, sequences):
+        found = self.batches.get(b"".join(one.tobytes() for one in sequences))
+        self.helped += found is not None
+        return found
+
+    def put(self, sequences, stems):
+        self.batches[b"".join(one.tobytes() for one in sequences)] = stems.copy()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_known_is_not_computed_again(workers):
+    x, known = noise(2, 40_000), Remembered()
+    first = run(x, Fake(), workers=workers, batch_size=4, known=known)
+    assert not known.helped
+    network = Fake(law=lambda y: y * 0)  # it would be heard
+    second = run(x, network, workers=workers, batch_size=4, known=known)
+    assert known.helped == len(known.batches) > 1
+    assert network.sequences == 0
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_batches_that_were_too_large_are_known_by_their_parts():
+    x, known = noise(1, 40_000), Remembered()
+    mixture, stems = run(x, Cramped(room=1), batch_size=4, workers=1, known=known)
+    assert_identity(x, mixture, stems)
+    assert all(len(stems) == 1 for stems in known.batches.values())
