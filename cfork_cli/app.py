@@ -89,6 +89,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")  # a name that the encoding does not have is no failure
     words = sys.argv[1:] if arguments is None else arguments
     code = _flushed(words, run(words))
+    early.ignore()
     leftovers.give_all_back()
     if early_torch.running() or "torch" in sys.modules:
         # To tear torch down takes half a second, and cannot be done while it is imported. Nothing is open any more.

@@ -46,6 +46,15 @@ def listen() -> None:
         return
 
 
+def ignore() -> None:
+    """Leave signals to nobody, to the very end: Python gives its own handlers back before it ends."""
+    try:
+        for number in numbers():
+            signal.signal(number, signal.SIG_IGN)
+    except ValueError:  # not in the main thread
+        return
+
+
 def _leave(number: int, _frame: object) -> None:
     if over:
         return
