@@ -17,7 +17,7 @@ PAGES = ("*.md", "docs/*.md", "examples/*.md", "model/*.md", "model/weights/*.md
 BESIDE = (
     "LICENSE",
     "docs/*.png",
-    "examples/*.*",
+    "examples/**/*",
     "model/*.png",
     "model/weights/*.json",
     "model/dnr/*.csv",
@@ -30,7 +30,9 @@ LARGEST = 2_000_000
 def lay_out(folder: Path) -> list[str]:
     """Copy all pages, and the files that they show or name; return the pages."""
     pages = sorted({path for pattern in PAGES for path in ROOT.glob(pattern)})
-    others = {path for pattern in BESIDE for path in ROOT.glob(pattern) if path.stat().st_size <= LARGEST}
+    others = {
+        path for pattern in BESIDE for path in ROOT.glob(pattern) if path.is_file() and path.stat().st_size <= LARGEST
+    }
     for path in {*pages, *others}:
         target = folder / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)

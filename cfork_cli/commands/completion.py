@@ -20,7 +20,8 @@ from typing import Any
 import typer
 
 PATIENCE_SECONDS = 2.0
-"""After that, a file that is asked for its tracks is left alone: a sleeping disk, a share far away."""
+"""After that, a file that is asked for its tracks is left alone: a sleeping disk, a share far away. The variable
+`CFORK_COMPLETION_SECONDS` gives another limit."""
 
 _HARMLESS = re.compile(r"[\w./+,@%-]+")
 _DEEP = 3
@@ -151,13 +152,13 @@ def films(_context: typer.Context, incomplete: str) -> Iterable[str]:
 @_safely
 def track(context: typer.Context, _incomplete: str) -> Iterable[tuple[str, str]]:
     """The sound tracks of the film on the command line: numbers, then languages."""
-    return _within(PATIENCE_SECONDS, lambda: _tracks(film_of(context, _words())), [])
+    return _within(_patience(), lambda: _tracks(film_of(context, _words())), [])
 
 
 @_safely
 def tracks(context: typer.Context, incomplete: str) -> Iterable[tuple[str, str]]:
     """The same, where there can be several: with commas between them, or all."""
-    found = _within(PATIENCE_SECONDS, lambda: _tracks(film_of(context, _words())), [])
+    found = _within(_patience(), lambda: _tracks(film_of(context, _words())), [])
     if not found or "," not in incomplete:
         return [*found, ("all", "every sound track")] if found else []
     about = dict(found)
@@ -204,6 +205,10 @@ def film_of(context: typer.Context, words: Sequence[str]) -> Path | None:
     return None
 
 
+def _patience() -> float:
+    return float(os.environ.get("CFORK_COMPLETION_SECONDS") or PATIENCE_SECONDS)
+
+
 def _tracks(film: Path | None) -> Answer:
     """The sound tracks of a film: what names each, and what it is. Nothing of it is text from the film."""
     from cfork_cli.ffmpeg.process import run
@@ -214,7 +219,7 @@ def _tracks(film: Path | None) -> Answer:
         return []
     import json
 
-    finished = run(probe_command(film), timeout=PATIENCE_SECONDS)
+    finished = run(probe_command(film), timeout=_patience())
     sounds = parse(json.loads(finished.output), film).audio
     named: dict[str, str] = {}
     for sound in sounds:

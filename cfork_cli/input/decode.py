@@ -15,7 +15,8 @@ from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.ffmpeg.demuxers import GUARD
 from cfork_cli.input import nut
 from cfork_cli.input.blocks import Blocks, defects
-from cfork_cli.input.losses import MISSING_SECONDS, Losses, is_much
+from cfork_cli.input.furthest import furthest_seconds
+from cfork_cli.input.losses import MISSING_SECONDS, TOLD_SECONDS, Losses, is_much
 from cfork_cli.input.placing import Placer
 from cfork_cli.media import timeline, truncation
 from cfork_cli.media.span import Reach, reach
@@ -191,7 +192,11 @@ def check_status(media: Media, track: Stream, status: int, log: str) -> None:
     if status < 0 or (status == _INTERRUPTED and not why):
         how = f"killed by signal {-status}" if status < 0 else "asked to end"
         raise FfmpegError(f"ffmpeg was {how} while it read '{media.path}': try again; is there enough memory?")
-    if re.search(r"decoder .*not found|codec none|unknown codec|error (while )?opening decoder", log, re.IGNORECASE):
+    if re.search(
+        r"decoder .*not found|no decoder found|codec none|unknown codec|error (while )?opening decoder",
+        log,
+        re.IGNORECASE,
+    ):
         raise InputError(f"'{media.path}': this ffmpeg cannot decode sound track {track.number + 1} ({track}): {why}")
     raise DamagedInputError(
         f"'{media.path}' could not be decoded to its end ({why or f'ffmpeg ended with status {status}'})"
@@ -256,4 +261,7 @@ def _missing_seconds(media: Media, track: Stream, decoded: float, reached: float
     if own is not None:
         # Matroska counts a track's length from zero, not from the film's first time stamp
         return min(own, media.duration_seconds) - max(0.0, media.start_seconds) - decoded
-    return media.duration_seconds - max(decoded, reached or 0.0)
+    missing = media.duration_seconds - max(decoded, reached or 0.0)
+    if missing < TOLD_SECONDS:
+        return missing
+    return media.duration_seconds - max(decoded, reached or 0.0, furthest_seconds(media))

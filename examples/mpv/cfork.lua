@@ -14,7 +14,7 @@ local utils = require "mp.utils"
 local options = { program = "cfork", options = "--preset clear-speech", key = "Alt+c" }
 require("mp.options").read_options(options, "cfork")
 
-local work = nil -- the command that runs, and the film that it is for
+local work = nil -- the command that runs
 local timer = nil
 
 local function show(text, seconds)
@@ -39,6 +39,18 @@ local function film()
     return utils.join_path(mp.get_property("working-directory", ""), path)
 end
 
+-- Ask the command that runs to end; mpv itself would kill it, and what it has begun to write would stay.
+local function stop()
+    local file = io.open(work.log .. ".pid", "r")
+    local pid = file and file:read("*n")
+    if file ~= nil then
+        file:close()
+    end
+    if pid ~= nil then
+        mp.command_native({ name = "subprocess", args = { "kill", tostring(math.floor(pid)) }, playback_only = false })
+    end
+end
+
 -- The last line that cfork has written about where it is, as a share of the film; nil before there is one.
 local function progress(path)
     local file = io.open(path, "r")
@@ -56,12 +68,11 @@ local function progress(path)
     return share
 end
 
--- Play a sound file beside the film; one that is there already is chosen, not added again.
+-- Play a sound file beside the film; one that was loaded before is read anew.
 local function play(path)
     for _, track in ipairs(mp.get_property_native("track-list", {})) do
         if track.type == "audio" and track["external-filename"] == path then
-            mp.set_property_number("aid", track.id)
-            return
+            mp.commandv("audio-remove", track.id)
         end
     end
     mp.commandv("audio-add", path, "select")
@@ -74,7 +85,8 @@ local function finished(path, log, success, result)
         timer = nil
     end
     os.remove(log)
-    if not success or result == nil or result.killed_by_us then
+    os.remove(log .. ".pid")
+    if not success or result == nil or result.killed_by_us or result.status >= 128 then
         return show("stopped")
     end
     local told = utils.parse_json(result.stdout or "")
@@ -85,8 +97,8 @@ local function finished(path, log, success, result)
     if film() ~= path then
         return show("the new sound is ready, for a film that does not play any more")
     end
-    for _, output in ipairs(told.outputs or {}) do
-        play(output)
+    for _, track in ipairs(told.tracks or {}) do
+        play(track.output)
     end
     show("new sound")
 end
@@ -97,18 +109,18 @@ local function begin()
         return show("what plays is no file on this machine")
     end
     if work ~= nil then
-        mp.abort_async_command(work)
-        return
+        return stop()
     end
     -- mpv hands over standard error only at the end, so a file tells how far it is
     local log = os.tmpname()
-    local command = { "sh", "-c", 'log=$1; shift; exec "$@" 2>"$log"', "cfork", log, options.program, "remix", path,
+    local command = { "sh", "-c", 'log=$1; shift; echo $$ >"$log.pid"; exec "$@" 2>"$log"', "cfork", log, options.program, "remix", path,
         "--sidecar", "--force", "--json" }
     for _, word in ipairs(words(options.options)) do
         command[#command + 1] = word
     end
     show("making new sound ...")
-    work = mp.command_native_async(
+    work = { log = log }
+    mp.command_native_async(
         { name = "subprocess", args = command, playback_only = false, capture_stdout = true },
         function(success, result) finished(path, log, success, result) end
     )
@@ -121,3 +133,8 @@ local function begin()
 end
 
 mp.add_key_binding(options.key, "remix", begin)
+mp.register_event("shutdown", function()
+    if work ~= nil then
+        stop()
+    end
+end)

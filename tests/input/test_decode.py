@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from support.films import CHANNELS, Sound, ffmpeg, make, noise
 
 from cfork_cli.errors import DamagedInputError, FfmpegError, InputError
-from cfork_cli.input.decode import check_status, decode
+from cfork_cli.input.decode import check_length, check_status, decode
+from cfork_cli.input.furthest import furthest_seconds
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Media, Stream
 
@@ -135,6 +137,21 @@ def test_without_track_durations_the_whole_film_counts(tmp_path: Path) -> None:
     )
     assert probe(path).duration_seconds == pytest.approx(3, abs=0.2)
     assert decoded(path).shape[1] / 44_100 == pytest.approx(1, abs=0.1)
+
+
+def test_how_far_a_film_goes_is_not_left_to_ffmpegs_progress(tmp_path: Path) -> None:
+    """Which of several streams that tells at the end depends on ffmpeg's version, from 6 on on chance."""
+    path = make(
+        tmp_path / "a.flv", Sound("libmp3lame", samples=noise(2, 44_100), sample_rate=44_100), picture="flv", seconds=3
+    )
+    media = probe(path)
+    assert furthest_seconds(media) == pytest.approx(3, abs=0.1)
+    assert check_length(media, media.audio[0], 1.0, 0.026) < 0.2
+    cut = tmp_path / "cut.flv"
+    cut.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DamagedInputError, match="missing at its end"):
+        check_length(replace(media, path=cut), media.audio[0], 1.0, None)
+    assert furthest_seconds(replace(media, path=tmp_path / "gone.flv")) == 0
 
 
 def test_damage_in_the_middle_is_noted(tmp_path: Path) -> None:

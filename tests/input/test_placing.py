@@ -65,6 +65,30 @@ def test_a_step_that_lasts_is_followed_and_jitter_is_not(off: int) -> None:
     assert len(placed(stepped)[0]) == 20 * FRAME + off
 
 
+def test_a_step_is_believed_after_eight_packets_and_not_after_seven() -> None:
+    steady = [FRAME * number for number in range(40)]
+    stepped = [stamp + 12 * (stamp >= 10 * FRAME) for stamp in steady]
+    found, tally = placed(stepped)
+    assert lengths(found)[:19] == [*((number, 80) for number in range(1, 18)), (0, 12), (18, 80)]
+    assert tally == Tally(filled=12)
+    interrupted = [stamp + 12 * (number >= 10 and number % 8 != 1) for number, stamp in enumerate(steady)]
+    assert len(placed(interrupted)[0]) == 40 * FRAME
+
+
+def test_a_gap_before_the_end_of_the_film_is_a_gap() -> None:
+    found, tally = placed([0, 400], last=1000)
+    assert lengths(found) == [(1, 80), (0, 320), (2, 80)]
+    assert tally == Tally(filled=320)
+
+
+def test_of_a_packet_that_lies_partly_over_others_the_rest_is_taken() -> None:
+    placer = Placer(RATE, 1)
+    packets = [(0, np.full((1, 1000), 1, np.float32)), (700, np.full((1, 1000), 2, np.float32))]
+    found = np.concatenate(list(placer.place(packets)), axis=1)[0]
+    assert lengths([int(value) for value in found]) == [(1, 1000), (2, 700)]
+    assert placer.tally == Tally(dropped=300)
+
+
 def test_nothing_comes_after_the_end_that_is_wanted() -> None:
     assert lengths(placed([0, 4000], end=1000)[0]) == [(1, 80), (0, 920)]
     assert len(placed([0, 80, 160], end=100)[0]) == 100

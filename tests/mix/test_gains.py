@@ -20,7 +20,7 @@ MIXTURE = STEMS.sum(axis=0) + RNG.standard_normal((2, 1000)).astype(np.float32) 
     [
         ("6", 6), ("+6", 6), ("-10", -10), ("0", 0), ("-0", 0), ("24", 24), ("2.5 dB", 2.5), ("-3db", -3),
         ("mute", -math.inf), ("MUTE", -math.inf), ("-inf", -math.inf), ("-infinity", -math.inf), ("\u221210", -10),
-        (" 1e1 ", 10), ("-120", -120),
+        (" 1e1 ", 10), ("-120", -120), ("100%", 0), ("10%", -20), ("1000%", 20), ("0%", -math.inf),
     ],
 )  # fmt: skip
 def test_gains_that_are_read(text: str, gain_db: float) -> None:
@@ -28,7 +28,9 @@ def test_gains_that_are_read(text: str, gain_db: float) -> None:
     assert math.copysign(1, parse_gain_db("-0")) == 1
 
 
-@pytest.mark.parametrize("text", ["24.01", "inf", "+inf", "nan", "loud", "", "6 7", "--6", "1e999", "dB", "0x10"])
+@pytest.mark.parametrize(
+    "text", ["24.01", "-1%", "2000%", "%", "inf", "+inf", "nan", "loud", "", "6 7", "--6", "1e999", "dB", "0x10"]
+)
 def test_gains_that_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"from -inf \(mute\) to \+24"):
         parse_gain_db(text)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from cfork_cli.mix.limiter import LOOK_AHEAD_SECONDS, PeakGuard, guard_peaks
+from cfork_cli.mix.limiter import LOOK_AHEAD_SECONDS, RELEASE_SECONDS, PeakGuard, guard_peaks
 
 RATE = 48_000
 
@@ -150,6 +150,25 @@ def test_a_hair_over_the_ceiling_is_over() -> None:
     for peak in np.float32(1) + np.float32(2.0**-23) * np.arange(1, 12, dtype=np.float32):
         remixed[0, 4000] = peak
         assert np.abs(guarded(remixed, np.zeros_like(remixed))).max() <= 1
+
+
+def test_a_held_peak_is_let_go_in_its_time() -> None:
+    """A third of the reduction is left after the release time, nothing after twenty times that."""
+    level = np.full((1, 4 * RATE), 0.01, np.float32)
+    remixed = level.copy()
+    remixed[0, 1000] = 2
+    gain = guarded(remixed, np.zeros_like(level))[0] / level[0]
+    later = 1000 + round((RELEASE_SECONDS + LOOK_AHEAD_SECONDS / 2) * RATE)
+    assert 1 - gain[later] == pytest.approx(0.5 / np.e, rel=0.02)
+    assert gain[-1] == 1
+
+
+def test_peaks_between_samples_are_held_whatever_the_blocks() -> None:
+    remixed = material(20_000) * np.float32(4)
+    whole = guarded(remixed, remixed, [20_000], between=True)
+    assert whole.shape == remixed.shape
+    for sizes in ([4800], [1, 4095, 4096, 12, 13], [999]):
+        np.testing.assert_allclose(guarded(remixed, remixed, sizes, between=True), whole, atol=1e-6)
 
 
 def test_the_generator_is_the_same_guard() -> None:
