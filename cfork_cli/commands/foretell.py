@@ -54,7 +54,7 @@ def foretell(batch: Batch, console: Console) -> None:
     refused = sum(fact["status"] == "refused" for fact in facts)
     console.result(
         dry_run=True, films=facts, duration_seconds=round(seconds, 3), size_bytes=round(needed), free_bytes=free,
-        speed=speed and round(speed, 2), expected_seconds=round(seconds / speed, 1) if speed else None,
+        speed=speed and round(speed, 2), expected_seconds=round(seconds / speed, 3) if speed else None,
     )  # fmt: skip
     if not console.quiet:
         table(console, ("film", "", "length", "size", "what"), rows)

@@ -71,7 +71,7 @@ def bins_of_bands(edges: Sequence[float], window: int, limit_hz: float) -> tuple
 
 def usual_magnitude(bins: int, window: int) -> Tensor:
     """Mean of the compressed magnitudes of each bin in scenes at -27 LUFS, fitted to measured ones within 20 %."""
-    hz = torch.arange(bins) * (SAMPLE_RATE / window)
+    hz = torch.arange(bins, device="cpu") * (SAMPLE_RATE / window)
     return 0.4 * (1 + hz / 350) ** -0.3 * (1 + (hz / 14_000) ** 2) ** -0.8
 
 
@@ -233,7 +233,7 @@ class BandSplit(Sharing):
             self.register_buffer(f"gather{number}", gather, persistent=False)
             self.register_buffer(f"scatter{number}", scatter, persistent=False)
             self.register_buffer(f"usual{number}", usual_magnitude(bins, window), persistent=False)
-            self.register_buffer(f"window{number}", torch.hann_window(window).sqrt(), persistent=False)
+            self.register_buffer(f"window{number}", torch.hann_window(window, device="cpu").sqrt(), persistent=False)
             self.bins.append(bins)
             most.append(gather.shape[1])
         self.encoder = BandLinear(bands, 3 * sum(most), width)

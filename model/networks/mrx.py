@@ -84,7 +84,7 @@ class MRX(nn.Module):
         self._decoders = nn.ModuleList(nn.ModuleList(_Decoder(count, hidden) for count in bins) for _ in self.stems)
         for window in self.windows:
             # Not persistent: the authors' state dict has no windows.
-            self.register_buffer(f"_hann_{window}", torch.hann_window(window), persistent=False)
+            self.register_buffer(f"_hann_{window}", torch.hann_window(window, device="cpu"), persistent=False)
 
     def forward(self, x: Tensor, stems: Sequence[str] | None = None) -> Tensor:
         """Separate; decoders of stems that are not asked for are not run.

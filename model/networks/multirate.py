@@ -89,7 +89,7 @@ class MultiRateMRX(Sharing):
             counts.append(int(band_of[-1]) + 1)
             self.register_buffer(f"band{number}", band_of, persistent=False)
             self.register_buffer(f"width{number}", torch.bincount(band_of).float(), persistent=False)
-            self.register_buffer(f"window{number}", torch.hann_window(window).sqrt(), persistent=False)
+            self.register_buffer(f"window{number}", torch.hann_window(window, device="cpu").sqrt(), persistent=False)
             self.register_buffer(f"usual{number}", usual_magnitude(window // 2 + 1, window), persistent=False)
         self.encoders = nn.ModuleList(Encoder(count, hidden) for count in counts)
         self.recurrent = nn.ModuleList(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def test_the_examples_of_the_help_run(
 ) -> None:
     monkeypatch.setenv("CFORK_CONFIG", str(tmp_path / "config"))
     make(place / "movie.mkv", Sound("flac", samples=noise(2, 48_000)), seconds=1)
+    (place / "films" / "series").mkdir(parents=True)
+    shutil.copy(place / "movie.mkv", place / "films" / "series")
     source = (ROOT / "cfork_cli" / "commands" / f"{name}.py").read_text(encoding="utf-8")
     examples = re.findall(r"^    Example: cfork (.*?)(?: >.*)?$", source, re.MULTILINE)
     assert examples

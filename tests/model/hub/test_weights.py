@@ -488,3 +488,12 @@ def test_a_tensor_of_one_number_is_not_a_large_one(tmp_path):
     torch.save(state, tmp_path / "x.pth")
     with pytest.raises(WeightsError, match="more numbers than the file can hold"):
         load(tmp_path / "x.pth")
+
+
+def test_a_network_is_loaded_without_a_compiler_of_torch(tmp_path: Path) -> None:
+    """It takes a second to import, and leaves a folder among the temporary files."""
+    code = "import sys; from model.hub.weights import load; load('cfork'); print('torch._dynamo' in sys.modules)"
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[3])}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
+    assert list(tmp_path.iterdir()) == []
