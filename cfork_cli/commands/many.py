@@ -192,9 +192,9 @@ def carry_out(batch: Batch, engine: Engine, console: Console, *, jobs: int) -> N
     try:
         with closing(batch.run(engine, jobs)) as events:  # type: ignore[type-var]
             for event in events:
-                display.show(event)
-                if isinstance(event, Finished):
+                if isinstance(event, Finished):  # first: an interruption may come while it is printed
                     outcomes[event.number] = event.outcome
+                display.show(event)
     except KeyboardInterrupt:
         interrupted = True
     console.end()
