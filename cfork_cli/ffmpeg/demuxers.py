@@ -45,3 +45,12 @@ GUARD = {"protocol_whitelist": PROTOCOLS, "format_whitelist": ALLOWED}
 
 GUARD_OPTIONS = tuple(word for name, value in GUARD.items() for word in (f"-{name}", value))
 """The same, for a command line."""
+
+
+def guarded(container: str) -> dict[str, str]:
+    """Return the options of an input whose container is known, by ffmpeg's name of it.
+
+    A WAV is read as one by name: ffmpeg lets formats that may be inside one go before it, and from version 9 on takes
+    some samples for MPEG-TS.
+    """
+    return {**GUARD, "f": "wav"} if container == "wav" else dict(GUARD)

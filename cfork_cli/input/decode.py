@@ -12,7 +12,7 @@ from cfork_cli.errors import DamagedInputError, FfmpegError, InputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import complaint
-from cfork_cli.ffmpeg.demuxers import GUARD
+from cfork_cli.ffmpeg.demuxers import guarded
 from cfork_cli.input import nut
 from cfork_cli.input.blocks import Blocks, defects
 from cfork_cli.input.furthest import furthest_seconds
@@ -92,7 +92,7 @@ class Decoder(Blocks):
 
     def _command(self) -> list[str]:
         media, track = self.media, self.track
-        film = ffmpeg.input("FILM", **GUARD, **self._reach.options)
+        film = ffmpeg.input("FILM", **guarded(media.container), **self._reach.options)
         frames = self._frames if timeline.keeps_time_stamps(media) else None
         how = uniform(track, self._reach.end, frames=frames)
         samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, **nut.options(self._bits))

@@ -17,7 +17,7 @@ import numpy as np
 from cfork_cli.errors import DamagedInputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph, url
-from cfork_cli.ffmpeg.demuxers import GUARD
+from cfork_cli.ffmpeg.demuxers import GUARD, guarded
 from cfork_cli.input.loudness import integrated_lufs, lufs_of
 from cfork_cli.media.pyav import open_film
 from cfork_cli.media.timeline import Frames
@@ -55,7 +55,7 @@ def frames(media: Media, track: Stream) -> Frames | None:
 
     ffmpeg itself is asked, since it alone says to the sample what becomes of stamps in milliseconds.
     """
-    film = ffmpeg.input("FILM", **GUARD)
+    film = ffmpeg.input("FILM", **guarded(media.container))
     graph = ffmpeg.output(film[str(track.index)], "-", f="null", af="ashowinfo", **{"frames:a": 2})
     graph = graph.global_args("-loglevel", "info", "-copyts")
     log = process.run(compile_graph(graph, {"FILM": url(media.path)})).log

@@ -15,7 +15,7 @@ from cfork_cli.errors import DamagedInputError, FfmpegError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph, raw_input_options, url
 from cfork_cli.ffmpeg.complaints import complaint
-from cfork_cli.ffmpeg.demuxers import GUARD
+from cfork_cli.ffmpeg.demuxers import GUARD, guarded
 from cfork_cli.input import nut
 from cfork_cli.input.decode import check_length, check_status, last_seconds
 from cfork_cli.media import timeline
@@ -236,7 +236,7 @@ def _reading(media: Media, track: Stream, span: Span | None) -> list[str]:
     """Return the command that decodes a track, at one rate and in one layout, into a pipe."""
     rate = track.sample_rate or 0
     asked = Reach(0) if span is None or not rate else reach(media, rate, *samples_of(media, rate, span))
-    film = ffmpeg.input("FILM", **GUARD, **asked.options)
+    film = ffmpeg.input("FILM", **guarded(media.container), **asked.options)
     how = uniform(track, asked.end)
     if span is not None:
         how += f",atrim=start_pts={asked.begin}"

@@ -17,7 +17,7 @@ from cfork_cli.errors import OutputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph, url
 from cfork_cli.ffmpeg.complaints import complaint
-from cfork_cli.ffmpeg.demuxers import GUARD
+from cfork_cli.ffmpeg.demuxers import GUARD, guarded
 from cfork_cli.media.containers import ANCHORED, MOV_FAMILY, muxer_options, precise_options
 from cfork_cli.media.layouts import speakers
 from cfork_cli.media.timeline import begins_at_zero, clock_start, clock_streams, keeps_time_stamps
@@ -61,7 +61,7 @@ def build(
     timing: dict[str, Any] = {"itsoffset": f"{-zero:.6f}"} if zero else {}
     if _UNSTAMPED.intersection(media.container.split(",")):
         timing["fflags"] = "+genpts"
-    source = ffmpeg.input("FILM", **GUARD, **timing)
+    source = ffmpeg.input("FILM", **guarded(media.container), **timing)
     sound = ffmpeg.input("pipe:0", **_sound_options(film))
     # Sparse streams come from an input of their own, or ffmpeg 7 and later would write the whole picture before any
     # sound. The option makes it another input in ffmpeg-python's eyes; it changes nothing.
