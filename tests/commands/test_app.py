@@ -501,7 +501,7 @@ def test_standard_output_is_full(place: Path) -> None:
     with open("/dev/full", "w") as full:
         ran = finish(start("models", stdout=full))
     assert ran.code == 4
-    assert ran.lines == ["cfork: cannot use (No space left on device): is its disk there, with room?"]
+    assert ran.lines == ["cfork: standard output cannot be written (No space left on device)"]
 
 
 # ---- names ----
