@@ -123,4 +123,4 @@ def test_every_input_is_guarded() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "ffmpeg.input":
                 said = ast.unparse(node)
-                assert "GUARD" in said or "options" in said or "f=" in said, f"{path}: {said}"
+                assert "GUARD" in said or "guarded" in said or "options" in said or "f=" in said, f"{path}: {said}"
