@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cfork_cli import __version__, early, leftovers, signals
+from cfork_cli import __version__, early, signals
 from cfork_cli.commands import guesses
 from cfork_cli.commands.bench import bench
 from cfork_cli.commands.dnr import dnr
@@ -91,7 +91,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     words = sys.argv[1:] if arguments is None else arguments
     code = _flushed(words, run(words))
     early.ignore()
-    leftovers.give_all_back()
+    if (leftovers := sys.modules.get("cfork_cli.leftovers")) is not None:  # `--help` makes none, and need not know how
+        leftovers.give_all_back()
     if early_torch.running() or "torch" in sys.modules:
         # To tear torch down takes half a second, and cannot be done while it is imported. Nothing is open any more.
         os._exit(code)

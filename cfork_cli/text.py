@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from decimal import Decimal
 from pathlib import Path
 
 from cfork_cli.errors import UsageError
@@ -59,6 +58,8 @@ def plain(value: float) -> str:
     >>> plain(-12.0), plain(6.0206), plain(1e-7)
     ('-12', '6.0206', '0.0000001')
     """
+    from decimal import Decimal  # only where presets are written
+
     text = f"{Decimal(repr(float(value))):f}"
     return text.removesuffix(".0")
 
