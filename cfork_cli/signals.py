@@ -36,7 +36,7 @@ _published: dict[Path, None] = {}
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Raise KeyboardInterrupt on SIGINT, SIGTERM and SIGHUP while this is open; on Windows also on Ctrl-Break."""
-    global _last_time
+    global _last_number, _last_time
     _holding.done = False
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
@@ -58,7 +58,7 @@ def interruptible() -> Iterator[None]:
         threading.Thread(target=_signal_again, args=(_last_number,), daemon=True).start()
 
     before_hook: Callable[[UnraisableHookArgs], object] = sys.unraisablehook
-    _last_time = -math.inf
+    _last_number, _last_time = int(signal.SIGINT), -math.inf
     _published.clear()
     with contextlib.ExitStack() as stack:
         for number in early.numbers(signal):

@@ -13,7 +13,7 @@ import pytest
 from support.commands import finish, start, start_slowly, wait_for_stage
 from support.films import Sound, make
 
-from cfork_cli.signals import begin, held, interruptible, published, what_was_written, withdrawn
+from cfork_cli.signals import begin, exit_code, held, interruptible, published, what_was_written, withdrawn
 
 
 @pytest.fixture(autouse=True)
@@ -133,3 +133,11 @@ def test_two_signals_in_the_work_are_one_line(tmp_path: Path, name: str) -> None
     assert (ran.code, ran.result["error"]) == (128 + number, "interrupted: nothing was written")
     assert "Traceback" not in ran.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mkv"]
+
+
+def test_the_exit_code_is_that_of_an_interruption_of_this_run() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert exit_code() == 143
+    with interruptible():
+        assert exit_code() == 130
