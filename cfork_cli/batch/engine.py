@@ -19,6 +19,7 @@ from cfork_cli.batch.film import Do, Event, Film, Finished, Moved, Started
 from cfork_cli.batch.one import failure
 from cfork_cli.errors import CforkError
 from cfork_cli.flows.report import Report
+from cfork_cli.flows.resources import threads_each
 
 PATIENCE_SECONDS = 1.5
 """How long workers may tidy up when they are told to end; then they are killed."""
@@ -115,6 +116,11 @@ class Workers:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def sharing(jobs: int) -> Workers:
+    """Return processes for so many films at a time, among which the cores are shared out."""
+    return Workers(threads_each(jobs))
 
 
 class _Worker:

@@ -16,6 +16,7 @@ from cfork_cli.batch.journal import Journal, State
 from cfork_cli.batch.one import do_film, failure
 from cfork_cli.batch.prints import Print, fingerprint, signature
 from cfork_cli.errors import CforkError, InputError, OutputError, UsageError
+from cfork_cli.flows import resources
 from cfork_cli.flows.jobs import RemixJob, SeparateJob
 
 
@@ -62,6 +63,10 @@ class Batch:
             entry.speed for journal in self._journals.values() for entry in journal.entries.values() if entry.speed
         ]
         return sum(speeds) / len(speeds) if speeds else None
+
+    def possible_jobs(self, wanted: int) -> int:
+        """Return how many films can be in work at a time: there must be so many, and memory for them."""
+        return resources.possible_jobs(min(wanted, max(len(self.to_do), 1)), resources.free_memory())
 
     def run(self, engine: Engine, jobs: int = 1, do: Do = do_film) -> Iterator[Event]:
         """Yield what happens; films about which all is settled are finished at once. Closing it ends the work."""

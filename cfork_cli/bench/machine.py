@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cfork_cli.ffmpeg import process
+from cfork_cli.flows.resources import available_memory
 
 TELLING = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8", "asimddp",
            "i8mm", "bf16", "sve")  # fmt: skip
@@ -91,10 +92,8 @@ def instruction_sets() -> list[str]:
 
 def available_bytes() -> int | None:
     """Return the bytes of memory that are free without swapping; None if unknown."""
-    with contextlib.suppress(OSError):
-        found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
-        if found:
-            return int(found[1]) * 1024
+    if (found := available_memory()) is not None:
+        return found
     total = _memory_bytes()
     return total // 2 if total else None
 

@@ -157,10 +157,9 @@ def run_many(
         typer.Exit: with 1, where a film failed.
         Told: interrupted; what was done before stays.
     """
-    from cfork_cli.batch.engine import Workers
+    from cfork_cli.batch.engine import sharing
     from cfork_cli.batch.run import Batch
     from cfork_cli.commands.foretell import foretell
-    from cfork_cli.flows.resources import cores, free_memory, possible_jobs
 
     batch = Batch(films)
     if dry_run:
@@ -172,10 +171,10 @@ def run_many(
         with RayEngine(address) as cluster:
             carry_out(batch, cluster, console, jobs=jobs)
         return
-    possible = possible_jobs(min(jobs, max(len(batch.to_do), 1)), free_memory())
+    possible = batch.possible_jobs(jobs)
     if possible < min(jobs, len(batch.to_do)):
         console.note(f"memory is free for {possible} film{'s' * (possible > 1)} at a time, not {jobs}")
-    with Workers(None if possible == 1 else max(1, cores() // possible)) as workers:
+    with sharing(possible) as workers:
         carry_out(batch, workers, console, jobs=possible)
 
 

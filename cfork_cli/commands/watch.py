@@ -278,12 +278,11 @@ class _Loop:
 
     def _do(self, batch: Batch) -> None:
         """Do films, and say a line about each."""
-        from cfork_cli.batch.engine import Workers
+        from cfork_cli.batch.engine import sharing
         from cfork_cli.batch.film import Moved, Started
-        from cfork_cli.flows.resources import cores, free_memory, possible_jobs
 
-        jobs = possible_jobs(min(self._jobs, max(len(batch.to_do), 1)), free_memory())
-        with Workers(None if jobs == 1 else max(1, cores() // jobs)) as engine:  # what is idle keeps no memory
+        jobs = batch.possible_jobs(self._jobs)
+        with sharing(jobs) as engine:  # what is idle keeps no memory
             with closing(batch.run(engine, jobs)) as events:  # type: ignore[type-var]
                 for event in events:
                     if isinstance(event, Started):

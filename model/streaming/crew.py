@@ -9,13 +9,12 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from math import ceil
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 import torch
 
-from ..cpus import available_cpus, quota
+from .. import cpus
 
 T = TypeVar("T")
 
@@ -24,8 +23,7 @@ def cores() -> int:
     """Cores to compute with: as many as torch would use (OMP_NUM_THREADS and `torch.set_num_threads` set that),
     but no more than this process may run on, nor than its control group may use.
     """
-    allowed = available_cpus()
-    return max(1, min(torch.get_num_threads(), allowed, ceil(min(quota(), allowed))))
+    return max(1, min(torch.get_num_threads(), cpus.cores()))
 
 
 class Crew(Generic[T]):

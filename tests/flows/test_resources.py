@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cfork_cli.flows.resources import cores, free_memory
+from cfork_cli.flows.resources import free_memory
+from model.cpus import cores
 
 
 def machine(root: Path, available_kb: int | None, limit: str | None = None, used: int = 0, cached: int = 0) -> Path:

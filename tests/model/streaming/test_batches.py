@@ -15,7 +15,7 @@ import pytest
 import torch
 from support.networks import NATIVE, Cramped, Fake, alive, assert_identity, endless, noise, only_the_first, run, split
 
-from model import STEMS
+from model import STEMS, cpus
 from model.cpus import quota
 from model.networks.mrx import MRX
 from model.streaming import crew
@@ -547,9 +547,9 @@ def test_cores_are_those_that_torch_would_use(monkeypatch):
             assert crew.cores() <= number
     with threads_of_torch(3):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-        monkeypatch.setattr(crew, "quota", lambda: float("inf"))
+        monkeypatch.setattr(cpus, "quota", lambda: float("inf"))
         assert crew.cores() == 3
-        monkeypatch.setattr(crew, "quota", lambda: 1.5)
+        monkeypatch.setattr(cpus, "quota", lambda: 1.5)
         assert crew.cores() == 2
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5}, raising=False)
         assert crew.cores() == 1
