@@ -6,7 +6,6 @@ Nothing heavy is imported before a command needs it: `cfork --help` starts witho
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import sys
@@ -32,7 +31,16 @@ from cfork_cli.commands.train import train
 from cfork_cli.commands.watch import watch
 from cfork_cli.commands.whole_help import WholeHelp
 from cfork_cli.console.console import Console
-from cfork_cli.errors import CforkError, Interrupted, OutputClosed, OutputError, Told, UsageError
+from cfork_cli.errors import (
+    NO_MEMORY,
+    CforkError,
+    Interrupted,
+    OutputClosed,
+    OutputError,
+    Told,
+    UsageError,
+    of_the_system,
+)
 from cfork_cli.flows import early_torch
 from cfork_cli.signals import interruptible
 from cfork_cli.text import printable
@@ -50,8 +58,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-
-NO_MEMORY = "not enough memory: close other programs, raise the limit (ulimit -v), or choose a smaller model"
 
 app.add_typer(models)
 app.add_typer(dnr)
@@ -135,7 +141,7 @@ def _outcome(arguments: list[str]) -> tuple[int, CforkError | None]:
     except (KeyboardInterrupt, typer.Abort):
         return signals.exit_code(), _interrupted(arguments)
     except OSError as failed:
-        error = _of_the_system(failed)
+        error = of_the_system(failed)
     except Exception as failed:
         error = _out_of_memory(failed) or CforkError(
             f"cfork itself failed ({type(failed).__name__}: {failed}): report it; CFORK_DEBUG=1 shows where"
@@ -149,20 +155,6 @@ def _interrupted(arguments: list[str]) -> CforkError:
     # what went through a pipe went for good
     told = "" if _stdout_is_taken(arguments) else f": {signals.what_was_written()}"
     return Interrupted(f"interrupted{told}")
-
-
-def _of_the_system(error: OSError) -> CforkError:
-    """What the system refused to do, in words of who can do something about it."""
-    place = f" '{error.filename}'" if error.filename else ""
-    if isinstance(error, BrokenPipeError):
-        return OutputClosed("nobody reads the output any more")
-    if error.errno == errno.ENOMEM:
-        return CforkError(NO_MEMORY)
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return CforkError(f"too many files are open ({error.strerror}): raise the limit, such as with 'ulimit -n 1024'")
-    if error.errno == errno.EAGAIN:
-        return CforkError("no thread or process could be started: too many run already, or a limit is set (ulimit -u)")
-    return OutputError(f"cannot use{place} ({error.strerror or error}): is its disk there, with room?")
 
 
 def _out_of_memory(error: Exception) -> CforkError | None:

@@ -91,6 +91,23 @@ def nobody_reads(error: OSError) -> bool:
     return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)
 
 
+NO_MEMORY = "not enough memory: close other programs, raise the limit (ulimit -v), or choose a smaller model"
+
+
+def of_the_system(error: OSError) -> CforkError:
+    """Return the error for what the system refused to do, in words of who can do something about it."""
+    place = f" '{error.filename}'" if error.filename else ""
+    if isinstance(error, BrokenPipeError):
+        return OutputClosed("nobody reads the output any more")
+    if error.errno == errno.ENOMEM:
+        return CforkError(NO_MEMORY)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return CforkError(f"too many files are open ({error.strerror}): raise the limit, such as with 'ulimit -n 1024'")
+    if error.errno == errno.EAGAIN:
+        return CforkError("no thread or process could be started: too many run already, or a limit is set (ulimit -u)")
+    return OutputError(f"cannot use{place} ({error.strerror or error}): is its disk there, with room?")
+
+
 _OF_OTHERS: Mapping[str, type[CforkError]] = {
     "model.hub.container.WeightsError": ModelError,
     "model.train.state.StateError": OutputError,

@@ -7,15 +7,12 @@ import time
 from cfork_cli.batch.film import Film, Outcome, Status
 from cfork_cli.batch.in_place import remix_in_place
 from cfork_cli.batch.prints import fingerprint
-from cfork_cli.errors import CforkError, Interrupted, OutputError
+from cfork_cli.errors import CforkError, Interrupted, of_the_system
 from cfork_cli.flows import network, run
 from cfork_cli.flows.jobs import NetworkOptions, RemixJob
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.report import Report, Result, cancellable
 from cfork_cli.media.probe import probe
-
-_kept: dict[tuple[str, str, str], LoadedNetwork] = {}
-"""The network that this process loaded last, by model, device and precision."""
 
 
 def do_film(film: Film, report: Report | None = None) -> Outcome:
@@ -42,8 +39,7 @@ def failure(film: Film, error: Exception, *, elapsed: float = 0.0) -> Outcome:
 
 def _as_ours(error: Exception) -> CforkError:
     if isinstance(error, OSError):
-        place = f" '{error.filename}'" if error.filename else ""
-        return OutputError(f"cannot use{place} ({error.strerror or error}): is its disk there, with room?")
+        return of_the_system(error)
     if isinstance(error, MemoryError):
         return CforkError("there was not enough memory for this film: try fewer --jobs")
     return CforkError(f"cfork itself failed ({type(error).__name__}: {error}): report it")
@@ -61,10 +57,9 @@ def _result(film: Film, report: Report | None) -> Result:
 
 def _loaded(film: Film, job: NetworkOptions, report: Report) -> LoadedNetwork:
     """Return the network that a job asks for; a process keeps one."""
-    key = (job.model, job.device, job.precision)
-    if key not in _kept:
+
+    def before() -> None:
         probe(film.input)  # to load a network takes longer than to find out that this is no film
-        _kept.clear()
         report.stage("load")
-        _kept[key] = network.loaded(job)
-    return _kept[key]
+
+    return network.kept(job.model, job.device, job.precision, before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,3 +68,25 @@ def loaded(job: NetworkOptions) -> LoadedNetwork:
     """
     network, device = load_network(job.model, job.device, job.precision)
     return LoadedNetwork(network, device, job.model)
+
+
+def kept(model: str, device: str, precision: str, before: Callable[[], object] = lambda: None) -> LoadedNetwork:
+    """Return a network, and keep it for the next that asks for the same; a process keeps one.
+
+    Args:
+        before: is called if it has to be loaded.
+
+    Raises:
+        ModelError, UsageError: see `load_network`.
+    """
+    key = (model, device, precision)
+    if key not in _kept:
+        before()
+        _kept.clear()
+        network, found = load_network(*key)
+        _kept[key] = LoadedNetwork(network, found, model)
+    return _kept[key]
+
+
+_kept: dict[tuple[str, str, str], LoadedNetwork] = {}
+"""The network that this process loaded last, by model, device and precision."""

@@ -13,8 +13,6 @@ from cfork_cli.flows.separator import Asked
 _kept: dict[Asked, Any] = {}
 """What this process opened last."""
 
-_loaded: dict[tuple[str, str, str], Any] = {}
-
 
 def compute(asked: Asked, sequences: Sequence[np.ndarray]) -> np.ndarray:
     """Return the stems `[B, S, N]` of a batch of sequences `[N]`, as `model.streaming.separator` would compute them.
@@ -34,13 +32,10 @@ def compute(asked: Asked, sequences: Sequence[np.ndarray]) -> np.ndarray:
 
 def _opened(asked: Asked) -> Any:
     """Return the network, ready for batches of this kind; a process keeps one network."""
-    key = (asked.model, asked.device, asked.precision)
-    if key not in _loaded:
-        _loaded.clear()
-        _loaded[key] = networks.load_network(*key)
-    network, device = _loaded[key]
+    ready = networks.kept(asked.model, asked.device, asked.precision)
     from model.streaming.batches import Batches
     from model.streaming.input_level import InputLevel
 
+    network = ready.network
     level = InputLevel(asked.input_gain, network.input_lufs, network.sample_rate)
-    return Batches(network, asked.stems, weights=asked.weights, level=level, device=device, workers=1)
+    return Batches(network, asked.stems, weights=asked.weights, level=level, device=ready.device, workers=1)

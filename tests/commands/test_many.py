@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from support.commands import (
     Ran,
-    echo_network,
     finish,
     listing,
     processes_about,
@@ -20,35 +19,16 @@ from support.commands import (
     wait_for_stage,
     wait_until,
 )
+from support.engines import use_no_workers
 from support.films import Sound, make
 
-from cfork_cli.batch import one
-from cfork_cli.batch.engine import Here
-from cfork_cli.flows import network as networks
-
 Command = Callable[..., Ran]
-
-
-class InThisProcess(Here):
-    """Stands in for workers."""
-
-    def __init__(self, threads: int | None = None) -> None:
-        super().__init__()
-
-    def __enter__(self) -> InThisProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
 
 
 @pytest.fixture
 def films(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tree of films, one of them broken, and a network that is there at once."""
-    network = echo_network()
-    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
-    monkeypatch.setattr(one, "_kept", {})
-    monkeypatch.setattr("cfork_cli.batch.engine.Workers", InThisProcess)
+    use_no_workers(monkeypatch)
     monkeypatch.delenv("CFORK_DEBUG")
     make(place / "in" / "a.mkv", Sound(codec="flac"), seconds=1)
     (place / "in" / "sub").mkdir()

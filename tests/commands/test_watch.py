@@ -9,39 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.commands import Ran, echo_network, finish, listing, start, wait_until
+from support.commands import Ran, finish, listing, start, wait_until
+from support.engines import use_no_workers
 from support.films import Sound, make
 from support.readings import samples
 
-from cfork_cli.batch import changes, one
-from cfork_cli.batch.engine import Here
-from cfork_cli.flows import network as networks
+from cfork_cli.batch import changes
 from cfork_cli.media.probe import probe
 
 Command = Callable[..., Ran]
 SIDECAR = "film.eng.cfork.mka"
 
 
-class InThisProcess(Here):
-    """Stands in for workers."""
-
-    def __init__(self, threads: int | None = None) -> None:
-        super().__init__()
-
-    def __enter__(self) -> InThisProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-
 @pytest.fixture
 def folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a film, and a network that is there at once."""
-    network = echo_network()
-    monkeypatch.setattr(networks, "load_network", lambda model, *_: (network, "cpu"))
-    monkeypatch.setattr(one, "_kept", {})
-    monkeypatch.setattr("cfork_cli.batch.engine.Workers", InThisProcess)
+    use_no_workers(monkeypatch)
     (place / "in" / "sub").mkdir(parents=True)
     make(place / "in" / "film.mkv", Sound(codec="flac", language="eng"), seconds=1)
     return place / "in"
