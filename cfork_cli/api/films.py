@@ -130,7 +130,7 @@ def remix(
         preset, (dialogue, music, effects), (dialogue_fx, music_fx, effects_fx),
         (dialogue_reverb, music_reverb, effects_reverb), speech_boost, duck, night, loudness, codec, bitrate,
     )  # fmt: skip
-    job = _job(
+    job = job_of(
         input, made, preset, output, track, downmix=downmix, keep_original=keep_original,
         sidecar=sidecar, title=title, default=default, start=moment(start), end=moment(end),
         model=model if separator is None else separator.network.model, device=device, precision=precision,
@@ -183,7 +183,7 @@ def plan(
         preset, (dialogue, music, effects), (dialogue_fx, music_fx, effects_fx),
         (dialogue_reverb, music_reverb, effects_reverb), speech_boost, duck, night, loudness, codec, bitrate,
     )  # fmt: skip
-    job = _job(
+    job = job_of(
         input, made, preset, output, track, downmix=downmix, keep_original=keep_original,
         sidecar=sidecar, title=title, default=default, start=moment(start), end=moment(end), model=model,
         force=overwrite, accept_damaged=accept_damaged,
@@ -299,7 +299,7 @@ def settings(
     )  # fmt: skip
 
 
-def _job(
+def job_of(
     input: Name,
     made: Preset,
     preset: Name | None,

@@ -152,13 +152,13 @@ def films(_context: typer.Context, incomplete: str) -> Iterable[str]:
 @_safely
 def track(context: typer.Context, _incomplete: str) -> Iterable[tuple[str, str]]:
     """The sound tracks of the film on the command line: numbers, then languages."""
-    return _within(_patience(), lambda: _tracks(film_of(context, _words())), [])
+    return _tracks_of(context)
 
 
 @_safely
 def tracks(context: typer.Context, incomplete: str) -> Iterable[tuple[str, str]]:
     """The same, where there can be several: with commas between them, or all."""
-    found = _within(_patience(), lambda: _tracks(film_of(context, _words())), [])
+    found = _tracks_of(context)
     if not found or "," not in incomplete:
         return [*found, ("all", "every sound track")] if found else []
     about = dict(found)
@@ -207,6 +207,10 @@ def film_of(context: typer.Context, words: Sequence[str]) -> Path | None:
 
 def _patience() -> float:
     return float(os.environ.get("CFORK_COMPLETION_SECONDS") or PATIENCE_SECONDS)
+
+
+def _tracks_of(context: typer.Context) -> Answer:
+    return _within(_patience(), lambda: _tracks(film_of(context, _words())), [])
 
 
 def _tracks(film: Path | None) -> Answer:

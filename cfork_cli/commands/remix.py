@@ -181,17 +181,15 @@ def remix(
 
     Example: cfork remix movie.mkv --speech-boost auto --duck music:4 --dialog-fx highpass=f=90,acompressor
     """
-    from cfork_cli.api.films import settings
+    from cfork_cli.api.films import job_of, settings
     from cfork_cli.batch.film import Film, InPlace
     from cfork_cli.batch.find import is_many
-    from cfork_cli.codecs.bit_rate import parse_bit_rate
     from cfork_cli.errors import UsageError
     from cfork_cli.flows import web
-    from cfork_cli.flows.jobs import PipeOptions, RemixJob
+    from cfork_cli.flows.jobs import PipeOptions
     from cfork_cli.flows.remix import check_early
     from cfork_cli.flows.source import existing
     from cfork_cli.media import pipes
-    from cfork_cli.mix.normalize import parse_loudness
     from cfork_cli.output.stem_folder import in_folder
 
     input, many = inputs[0], in_place or is_many(inputs)
@@ -221,31 +219,12 @@ def remix(
             preset, (dialog, music, effects), (dialog_fx, music_fx, effects_fx),
             (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night, loudness, codec, bitrate,
         )  # fmt: skip
-        job = RemixJob(
-            input=source,
-            output=target,
-            gains_db=made.all_gains_db,
-            tracks=tuple(track or ()),
-            codec=made.codec,
-            bit_rate=None if made.bitrate is None else parse_bit_rate(made.bitrate),
-            downmix=downmix is not None,
-            keep_original=keep_original,
-            sidecar=sidecar,
-            title=title,
-            default=default,
-            model=model,
-            device=device.value,
-            precision=precision.value,
-            input_lufs=input_lufs,
-            force=force,
-            accept_damaged=accept_damaged,
-            force_model=force_model,
-            loudness=parse_loudness(made.loudness),
-            processing=made.processing,
-            preset=preset,
-            resume=resume,
+        job = job_of(
+            source, made, preset, target, track or (), downmix=downmix is not None, keep_original=keep_original,
+            sidecar=sidecar, title=title, default=default, model=model, device=device.value, precision=precision.value,
+            input_lufs=input_lufs, force=force, accept_damaged=accept_damaged, force_model=force_model, resume=resume,
             **piece(start, end, duration),
-        )
+        )  # fmt: skip
         options = PipeOptions(pipes.raw_format(input_format, rate, channels, layout), output_format)
         if many:
             asked_of_pipes = {"input_format": input_format, "rate": rate, "channels": channels, "layout": layout}

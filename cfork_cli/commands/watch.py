@@ -130,14 +130,11 @@ def watch(
 
     Example: cfork watch incoming/ --dialog +6 -o louder/ --once
     """
-    from cfork_cli.api.films import settings
+    from cfork_cli.api.films import job_of, settings
     from cfork_cli.batch.watching import Watching
-    from cfork_cli.codecs.bit_rate import parse_bit_rate
     from cfork_cli.commands.remix import film_of
     from cfork_cli.errors import InputError, Told, UsageError
-    from cfork_cli.flows.jobs import RemixJob
     from cfork_cli.flows.remix import check_early
-    from cfork_cli.mix.normalize import parse_loudness
 
     with Console(quiet=quiet, as_json=as_json) as console:
         effects_asked = (preset, dialog_fx, music_fx, effects_fx, dialog_reverb, music_reverb, effects_reverb)
@@ -154,26 +151,11 @@ def watch(
             preset, (dialog, music, effects), (dialog_fx, music_fx, effects_fx),
             (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night, loudness, codec, bitrate,
         )  # fmt: skip
-        job = RemixJob(
-            input=folder,
-            output=None,
-            gains_db=made.all_gains_db,
-            tracks=tuple(track or ()),
-            codec=made.codec,
-            bit_rate=None if made.bitrate is None else parse_bit_rate(made.bitrate),
-            downmix=downmix is not None,
-            keep_original=keep_original,
-            sidecar=output is None,
-            title=title,
-            model=model,
-            device=device.value,
-            precision=precision.value,
-            input_lufs=input_lufs,
-            accept_damaged=accept_damaged,
-            loudness=parse_loudness(made.loudness),
-            processing=made.processing,
-            preset=preset,
-        )
+        job = job_of(
+            folder, made, preset, None, track or (), downmix=downmix is not None, keep_original=keep_original,
+            sidecar=output is None, title=title, model=model, device=device.value, precision=precision.value,
+            input_lufs=input_lufs, accept_damaged=accept_damaged,
+        )  # fmt: skip
         check_early(job)
         watching = Watching(
             lambda found: film_of(job, found, None if output is None else found.target(output), None),

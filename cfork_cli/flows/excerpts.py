@@ -1,8 +1,7 @@
-"""A network ready for any stretch of one track, for players; and what tells one model from another."""
+"""A network ready for any stretch of one track, for players."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,19 +29,6 @@ def check(model: str, *, force: bool = False) -> tuple[str, ...]:
     """
     check_model(model)
     return check_levels(model, force)
-
-
-def fingerprint(model: str) -> str:
-    """Return what tells this model's stems from those of another: a hash of its file.
-
-    Raises:
-        ModelError: there is none of that name.
-    """
-    from model.hub.weights import resolve
-
-    check_model(model)
-    with resolve(model).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def cache_folder() -> Path:

@@ -27,7 +27,7 @@ import numpy as np
 
 from cfork_cli import __version__
 from cfork_cli.errors import CforkError, OutputError
-from cfork_cli.flows.excerpts import fingerprint
+from cfork_cli.flows.checks import model_digest
 from cfork_cli.flows.report import Report
 from cfork_cli.flows.separator import Asked, Pieces
 from cfork_cli.output.destination import beside
@@ -229,7 +229,7 @@ def _key(asked: Asked) -> bytes:
     from model.inference.device import kind
 
     facts: dict[str, Any] = asdict(asked) | {
-        "model": fingerprint(asked.model), "cfork": __version__, "kind": kind(asked.device),
+        "model": model_digest(asked.model), "cfork": __version__, "kind": kind(asked.device),
     }  # fmt: skip
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).digest()
 

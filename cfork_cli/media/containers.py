@@ -96,9 +96,12 @@ _M2TS_SUFFIXES = {".m2ts", ".mts"}
 _BROADCAST_TAGS = {"description", "originator", "originator_reference", "origination_date", "time_reference", "umid"}
 
 
+_READABLE = frozenset({*_BY_SUFFIX, *_READ_ONLY})
+
+
 def readable_suffixes() -> frozenset[str]:
     """Return the suffixes of films and sound files, with their dots, in lower case."""
-    return frozenset({*_BY_SUFFIX, *_READ_ONLY})
+    return _READABLE
 
 
 def muxer_named(suffix: str) -> str | None:
@@ -108,7 +111,7 @@ def muxer_named(suffix: str) -> str | None:
 
 def is_known(suffix: str) -> bool:
     """Return whether files with this suffix (".mkv") are films or sounds that ffmpeg reads."""
-    return suffix.lower() in _BY_SUFFIX or suffix.lower() in _READ_ONLY
+    return suffix.lower() in _READABLE
 
 
 def is_sound(suffix: str) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 from cfork_cli.errors import CforkError, InputError, UsageError
 from cfork_cli.flows import excerpts as flow
 from cfork_cli.flows import network as networks
+from cfork_cli.flows.checks import model_digest
 from cfork_cli.flows.jobs import RemixJob
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.input.decode import decode
@@ -79,7 +80,7 @@ class Session:
         track = tracks.one(media, options.track)
         decode(media, track)  # starts nothing, but refuses a track whose rate or channels nobody knows
         self.warnings = flow.check(options.model)
-        self._model_hash = flow.fingerprint(options.model)
+        self._model_hash = model_digest(options.model)
         self._cache = (flow.cache_folder() if cache is None else cache) / "player"
         self.seconds = length(media, track)
         self.picture = Picture(media, self.seconds)
