@@ -107,7 +107,7 @@ def _stream(stream: Any) -> dict[str, Any]:
         return facts
     # the codec's name, not the decoder's: "dvd_subtitle", not "dvdsub"
     facts["codec_name"] = context.codec.canonical_name
-    facts["codec_tag_string"] = context.codec_tag
+    facts["codec_tag_string"] = _tag(context)
     if stream.type == "audio":
         rate = context.bit_rate
         facts |= {
@@ -119,6 +119,14 @@ def _stream(stream: Any) -> dict[str, Any]:
             "bits_per_raw_sample": _bits(facts["codec_name"], context.extradata),
         }
     return facts
+
+
+def _tag(context: Any) -> str | None:
+    """Return the container's four letters for a codec, None where they are a number: AVI's of AAC is 0x00ff."""
+    try:
+        return str(context.codec_tag)
+    except UnicodeDecodeError:  # PyAV takes all of them for ASCII
+        return None
 
 
 def _turned(container: Any, stream: Any) -> dict[str, Any]:

@@ -78,6 +78,20 @@ def test_both_routes_agree(
     assert simple(other) == simple(one)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.avi", "aac"), ("a.avi", "flac"), ("a.avi", "ac3"), ("a.wmv", "aac"), ("a.mka", "g722"), ("a.wav", "adpcm_ms")],
+)
+def test_a_codec_by_number_is_read_like_one_by_letters(route: str, tmp_path: Path, name: str, codec: str) -> None:
+    """Those that come from Windows number their codecs, and not each number is four letters: AAC is 0x00ff."""
+    stereo = codec != "g722"
+    sound = Sound(codec, "stereo" if stereo else "mono", 48_000 if stereo else 16_000)
+    path = make(tmp_path / name, sound, picture=None if name.endswith("wav") else "mpeg4")
+    track = probe(path).audio[0]
+    assert track.codec in (codec, f"adpcm_{codec}")
+    assert track.tag is None or track.tag.isascii()
+
+
 def simple(media: Media) -> tuple[object, ...]:
     """Without what only one side tells, and with times rounded."""
     streams = [
