@@ -117,6 +117,25 @@ def test_bits_of_lossless_sound(route: str, tmp_path: Path, bits: int, options: 
     assert probe(path).audio[0].bits == bits
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "form", "bits"),
+    [
+        ("a.wv", "wavpack", "u8p", 8), ("a.wv", "wavpack", "s16p", 16), ("a.mka", "wavpack", "s32p", 32),
+        ("a.wv", "wavpack", "fltp", None),
+        ("a.tta", "tta", "u8", 8), ("a.tta", "tta", "s16", 16), ("a.mka", "tta", "s32", 24),
+        ("a.vob", "pcm_dvd", "s16", 16), ("a.vob", "pcm_dvd", "s32", 24), ("a.m2ts", "pcm_bluray", "s32", 24),
+        ("a.ts", "s302m", "s16", 16), ("a.ts", "s302m", "s32", 24), ("a.mka", "mlp", "", 24),
+        ("a.mka", "truehd", "", 24), ("a.mka", "mp2", "s16", None),
+    ],
+)  # fmt: skip
+def test_bits_are_told_by_every_lossless_codec(
+    route: str, tmp_path: Path, name: str, codec: str, form: str, bits: int | None
+) -> None:
+    named = ("-sample_fmt", form) if form else ()  # ffmpeg's versions differ in what they call it
+    sound = Sound(codec, samples=noise(2, 9600), options=(*named, "-strict", "-2"))
+    assert probe(make(tmp_path / name, sound, picture=None)).audio[0].bits == bits
+
+
 @pytest.mark.parametrize("name", ['-a:b %d it\'s "quoted" line\nbreak.mkv', b"http:caf\xe9.mkv", " .mkv"])
 def test_odd_names(route: str, film: Path, tmp_path: Path, name: str | bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
