@@ -18,10 +18,10 @@ from cfork_cli.ffmpeg.command import url
 from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.ffmpeg.demuxers import ALLOWED, GUARD_OPTIONS, NOT_ALLOWED
 from cfork_cli.ffmpeg.find import find_ffprobe
-from cfork_cli.media import answer, late_tracks, mov_titles, pyav_probe
+from cfork_cli.media import answer, late_tracks, matroska, mov_titles, pyav_probe
 from cfork_cli.media.encryption import encryption
 from cfork_cli.media.types import Kind, Media, Program, Stream
-from cfork_cli.text import address
+from cfork_cli.text import address, size
 
 TIMEOUT_SECONDS = 60.0
 
@@ -57,6 +57,7 @@ def probe(path: Path) -> Media:
         FfmpegError: neither ffprobe nor PyAV can be run.
     """
     start = _check_file(path)
+    _check_attachments(path)
     finished = _asked(probe_command(path), path)
     partly = finished.status != 0 and "Could not open codec" in finished.log
     if partly:
@@ -279,6 +280,20 @@ def _check_file(path: Path) -> bytes:
     if start.startswith(_PLAYLIST_STARTS):
         raise _playlist(path)
     return start
+
+
+def _check_attachments(path: Path) -> None:
+    """Look at what ffmpeg would take into memory as soon as it opens the file.
+
+    Raises:
+        InputError: it is too much.
+    """
+    found = matroska.attached_bytes(path)
+    if found > matroska.MOST_ATTACHED_BYTES:
+        raise InputError(
+            f"'{path}' carries attachments of {size(found)}, more than {matroska.MOST_ATTACHED_BYTES >> 20} MiB: "
+            "take a copy without them, made with 'mkvmerge -o copy.mkv --no-attachments'"
+        )
 
 
 def _unfinished_riff(start: bytes) -> bool:
