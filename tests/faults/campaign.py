@@ -3,6 +3,7 @@
     python -m tests.faults.campaign --minutes 60     # go on where the last one ended, then write docs/reliability.md
     python -m tests.faults.campaign --write          # try nothing, write the document again
     python -m tests.faults.campaign --again          # the same, but first those again that had a violation
+    python -m tests.faults.campaign --renew          # the same, but first those again that other code was tried with
     python -m tests.faults.campaign --list           # print every violation that was seen
     python -m tests.faults.campaign --kind signals --only 17 --keep FOLDER   # one trial again, and keep its files
 
@@ -38,6 +39,7 @@ from faults.document import document, listing  # noqa: E402
 from faults.kinds import damage, downloads, moments, names, references, surroundings  # noqa: E402
 from faults.oracle import violations  # noqa: E402
 from faults.trial import Seen, Trial  # noqa: E402
+from faults.version import of, version  # noqa: E402
 
 RESULTS, DOCUMENT = ROOT / "benchmarks" / "results" / "faults.jsonl", ROOT / "docs" / "reliability.md"
 
@@ -84,6 +86,7 @@ def main() -> int:
     parser.add_argument("--only", type=int, help="the trial of this number, whatever the results have")
     parser.add_argument("--keep", type=Path, help="a folder for the files of trials with a violation")
     parser.add_argument("--again", action="store_true", help="first try those again that had a violation")
+    parser.add_argument("--renew", action="store_true", help="try those again that other code was tried with")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the lines of JSON")
     parser.add_argument("-o", "--output", type=Path, default=DOCUMENT, help="the document")
     parser.add_argument("--short", action="store_true", help="a few of each, in order; keep nothing, write nothing")
@@ -111,7 +114,7 @@ def work(asked: argparse.Namespace) -> None:
         part = asked.results.with_suffix(".part")
         part.write_text("".join(good), encoding="utf-8")
         part.replace(asked.results)
-    known = {(row["seed"], row["kind"], row["number"]) for row in load(asked.results)}
+    known = {key(row) for row in load(asked.results) if not asked.renew or of(row) == version()}
     end = time.monotonic() + 60 * asked.minutes
     workers = 1 if asked.only is not None else asked.workers
     with tempfile.TemporaryDirectory(prefix="cfork-faults-store-") as store:
@@ -209,7 +212,7 @@ def rows_of(
 ) -> Iterator[dict[str, Any]]:
     """Try one, or a crowd of so many, and yield what became of it."""
     draw = random.Random(f"{seed}/{kind}/{number}")
-    facts = {"seed": seed, "kind": kind, "number": number}
+    facts = {"seed": seed, "kind": kind, "number": number, "version": version()}
     if kind in CROWDS:
         try_all, _, usual = CROWDS[kind]
         yield {**facts, **try_all(bench, draw, count or usual)}
@@ -279,12 +282,19 @@ def short(seed: int) -> int:
 
 
 def load(path: Path) -> list[dict[str, Any]]:
-    """Return the rows; a line that was cut off by a kill counts as none."""
-    rows = []
+    """Return the rows, the last one of each trial; a line that was cut off by a kill counts as none."""
+    rows: dict[tuple[int, str, int], dict[str, Any]] = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         with contextlib.suppress(json.JSONDecodeError):
-            rows.append(json.loads(line))
-    return rows
+            row = json.loads(line)
+            rows.pop(key(row), None)
+            rows[key(row)] = row
+    return list(rows.values())
+
+
+def key(row: Mapping[str, Any]) -> tuple[int, str, int]:
+    """Return what tells a trial."""
+    return row["seed"], row["kind"], row["number"]
 
 
 if __name__ == "__main__":
