@@ -283,7 +283,7 @@ def _read_object(option: str, text: str | None) -> dict[str, Any]:
     example = '{"residual": [0, 0, 1]}'
     try:
         words = json.loads(text or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{option} is not JSON ({error}): give one object, such as '{example}'") from error
     if not isinstance(words, dict):
         raise UsageError(f"{option} is no JSON object: give one, such as '{example}'")
@@ -295,7 +295,7 @@ def _read_card(path: Path | None) -> dict[str, Any]:
         return {}
     try:
         words = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"the card '{path}' cannot be read ({error}): give a file with one JSON object") from error
     if not isinstance(words, dict):
         raise InputError(f"the card '{path}' is no JSON object: give a file with one")

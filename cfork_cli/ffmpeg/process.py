@@ -260,6 +260,7 @@ def run_together(commands: Sequence[Sequence[str]], *, timeout: float = 60.0) ->
 
 
 def _finish(child: Child, program: str, stdin: bytes | None, timeout: float) -> Finished:
+    child.waiting = True  # so that one that has stopped is ended sooner, where that was asked for
     try:
         output, _ = child._popen.communicate(stdin, timeout)
     except subprocess.TimeoutExpired as error:

@@ -108,7 +108,7 @@ class StemStore:
 
     def facts(self) -> dict[str, float]:
         """Return what was kept beside the fragments."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, TypeError, OverflowError, RecursionError):
             found = json.loads((self.folder / "facts.json").read_text(encoding="utf-8"))
             if isinstance(found, dict):
                 return {name: float(value) for name, value in found.items()}

@@ -36,7 +36,21 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from faults import crowd, reader, readers, running, seeds  # noqa: E402
 from faults.bench import Bench, Kind  # noqa: E402
 from faults.document import document, listing  # noqa: E402
-from faults.kinds import damage, downloads, moments, names, references, surroundings  # noqa: E402
+from faults.kinds import (  # noqa: E402
+    clocks,
+    damage,
+    downloads,
+    embedded,
+    hangs,
+    many,
+    moments,
+    names,
+    references,
+    resumed,
+    servers,
+    surroundings,
+    watching,
+)
 from faults.oracle import violations  # noqa: E402
 from faults.trial import Seen, Trial  # noqa: E402
 from faults.version import of, version  # noqa: E402
@@ -49,10 +63,14 @@ KINDS: Mapping[str, tuple[Kind, int]] = {
     "presets": (damage.presets, 3),
     "names": (names.names, 6),
     "references": (references.references, 8),
+    "embedded": (embedded.embedded, 8),
     "downloads": (downloads.downloads, 4),
+    "servers": (servers.servers, 5),
     "player": (downloads.player, 4),
     "signals": (moments.signals, 25),
     "children": (moments.children, 10),
+    "stopped": (hangs.stopped, 4),
+    "hangs": (hangs.hangs, 8),
     "inputs": (moments.inputs, 8),
     "together": (moments.together, 4),
     "vanishing": (moments.vanishing, 4),
@@ -60,6 +78,13 @@ KINDS: Mapping[str, tuple[Kind, int]] = {
     "limits": (surroundings.limits, 8),
     "descriptors": (surroundings.descriptors, 5),
     "places": (surroundings.places, 6),
+    "clocks": (clocks.clocks, 4),
+    "newer": (moments.newer, 8),
+    "resumed": (resumed.resumed, 5),
+    "many": (many.many, 4),
+    "in place": (many.in_place, 6),
+    "watching": (watching.watching, 4),
+    "endings": (downloads.endings, 2),
 }
 """What a trial of each kind is, and how often it comes."""
 
@@ -116,6 +141,7 @@ def work(asked: argparse.Namespace) -> None:
         part.replace(asked.results)
     known = {key(row) for row in load(asked.results) if not asked.renew or of(row) == version()}
     end = time.monotonic() + 60 * asked.minutes
+    print(f"trying the code {version()}", flush=True)
     workers = 1 if asked.only is not None else asked.workers
     with tempfile.TemporaryDirectory(prefix="cfork-faults-store-") as store:
         with Bench(Path(store)) as bench:

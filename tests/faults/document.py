@@ -18,10 +18,21 @@ ROWS: Mapping[str, tuple[str, str]] = {
     "readers": ("mutants of readers", "damaged bytes, to our own readers alone, in one process"),
     "names": ("names", "names with line breaks, quotes, patterns, protocols, 255 bytes, no UTF-8"),
     "references": ("references", "playlists and other lists that name files and addresses, with a listening counter"),
+    "embedded": (
+        "references",
+        "films that name others inside: data references, reference movies, linked segments, attachments, script "
+        "commands; who opens them is watched",
+    ),
     "downloads": ("downloads", "models from a server that misbehaves"),
+    "servers": (
+        "downloads",
+        "models from a server that is slow, never ends, leads elsewhere, breaks off or hangs; with smaller limits",
+    ),
     "player": ("faults", "`cfork play`: damaged films, visitors that talk nonsense, its end"),
     "signals": ("faults", "SIGINT (twice too), SIGTERM, SIGHUP, SIGKILL, SIGPIPE, SIGSTOP at any moment"),
     "children": ("faults", "an ffmpeg that is killed, or stands still for a while"),
+    "stopped": ("faults", "an ffmpeg, or all that it has started, is stopped for ever"),
+    "hangs": ("faults", "an ffmpeg in a wrapper that sleeps, stops, keeps its pipes open, or leaves children behind"),
     "inputs": ("faults", "the film is deleted, cut, replaced, overwritten or grows meanwhile"),
     "together": ("faults", "two commands with one output"),
     "vanishing": ("faults", "the folder of the output or of temporary files vanishes"),
@@ -29,10 +40,17 @@ ROWS: Mapping[str, tuple[str, str]] = {
     "limits": ("faults", "limits of memory, descriptors, size of files, stack"),
     "descriptors": ("faults", "closed descriptors, /dev/full"),
     "places": ("faults", "languages, encodings, clocks"),
+    "clocks": ("faults", "a clock that jumps meanwhile, times of files that cannot be, summer time"),
+    "newer": ("faults", "signals, children, inputs and folders as above, with `dub`, `plot` and `--resume`"),
+    "resumed": ("faults", "`--resume` with pieces that are damaged, swapped, half, or of another film"),
+    "many": ("faults", "many films: signals, killed workers, full disks, damaged journals, ffmpegs that hang"),
+    "in place": ("faults", "the same with `--in-place`: a film is the old one or the new one, and never lost"),
+    "watching": ("faults", "`cfork watch`: films in halves, replaced, removed; the folder gone and back; signals"),
+    "endings": ("faults", "`cfork play`: killed, its port taken, its page or browser gone"),
 }
 """Kind -> what it counts as, and what it is."""
 
-MOMENTS = ("signals", "children", "inputs", "vanishing")
+MOMENTS = ("signals", "children", "stopped", "inputs", "vanishing")
 """Kinds in which something happens at a moment, if the run has not ended by then."""
 
 OPENING = """# Reliability

@@ -21,7 +21,8 @@ _NEVER = ("Traceback", "cfork itself failed", "Warning:", "Exception ignored", "
 
 def violations(trial: Trial, seen: Seen) -> list[str]:
     """Return what was promised and not kept."""
-    return [*_ends(trial, seen), *_words(trial, seen), *_files(trial, seen), *_sound(trial, seen)]
+    own = (why for law in trial.laws for why in law(seen))
+    return [*_ends(trial, seen), *_words(trial, seen), *_files(trial, seen), *_sound(trial, seen), *own]
 
 
 def _ends(trial: Trial, seen: Seen) -> Iterator[str]:
@@ -41,6 +42,8 @@ def _ends(trial: Trial, seen: Seen) -> Iterator[str]:
         yield f"{seen.cpu_seconds:.0f} s of processor time"
     if seen.heard:
         yield f"{seen.heard} connections to an address that the input names"
+    if seen.opened:
+        yield f"it opened {', '.join(seen.opened)}"
 
 
 def _words(trial: Trial, seen: Seen) -> Iterator[str]:
