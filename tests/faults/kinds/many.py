@@ -117,12 +117,29 @@ def _several(bench: Bench, draw: random.Random, *, in_place: bool) -> Trial:
         f"{told} at {at:.1f} s: {len(films)} films {'in place' if in_place else 'elsewhere'}", arguments, folder, True,
         inputs=() if in_place else tuple(film for film in films if film not in free), outputs=(),
         codes=frozenset(codes), acts=acts, environment=environment, free=(place, out, *free),
-        may_leave=told == "SIGKILL", limit_seconds=LIMIT_SECONDS, several=True,
+        may_leave=told == "SIGKILL", limit_seconds=LIMIT_SECONDS, several=True, patch=use_no_workers,
         laws=(law, partial(_tidy, (place, out), told == "SIGKILL")),
     )  # fmt: skip
 
 
 SIGNALS = ("SIGINT", "SIGINT twice", "SIGTERM", "SIGKILL", "SIGHUP")
+
+
+def use_no_workers() -> None:
+    """Let a fork do its films itself: a worker would import this campaign before the command."""
+    from cfork_cli.batch import engine
+
+    class InThisProcess(engine.Here):
+        def __init__(self, threads: int | None = None) -> None:
+            super().__init__()
+
+        def __enter__(self) -> InThisProcess:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return
+
+    engine.Workers = InThisProcess  # type: ignore[assignment,misc]
 
 
 def _kill(word: str, place: float, run: Running) -> bool:

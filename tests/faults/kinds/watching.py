@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from faults.bench import Bench
-from faults.kinds.many import _complete, _kill
+from faults.kinds.many import _complete, _kill, use_no_workers
 from faults.running import Running
 from faults.trial import Act, Seen, Trial
 
@@ -87,7 +87,7 @@ def watching(bench: Bench, draw: random.Random) -> Trial:
         f"{told}, {where}, {number.name if not once else '--once'}: {name}", arguments, folder, True, acts=acts,
         free=(place, folder / "out", folder / "away"), several=True, may_leave=number == signal.SIGKILL,
         codes=frozenset({0, 1} if once else {-9 if number == signal.SIGKILL else 128 + number}),
-        limit_seconds=LIMIT_SECONDS, laws=(partial(_watched, folder, number == signal.SIGKILL),),
+        limit_seconds=LIMIT_SECONDS, patch=use_no_workers, laws=(partial(_watched, folder, number == signal.SIGKILL),),
     )  # fmt: skip
 
 
