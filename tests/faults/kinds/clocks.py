@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -54,6 +55,7 @@ def clocks(bench: Bench, draw: random.Random) -> Trial:
         before = running.tried(Trial("before", arguments, folder, patch=partial(_moved, clock)))
         if before.code:
             raise RuntimeError(f"the first run failed: {before.err!r}")
+        shutil.rmtree(folder.parent / "logs")
         laws.append(_unchanged)
     elif way == "watch":
         name, arguments = "watch", ["watch", "in", "--dialog", "0", "-o", "out", "--settle", "1", "--once", "--json"]

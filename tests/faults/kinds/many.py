@@ -114,7 +114,8 @@ def _several(bench: Bench, draw: random.Random, *, in_place: bool) -> Trial:
         films[0].chmod(0o444)
     law = partial(_replaced, place, whole, backup) if in_place else partial(_written, out)
     return Trial(
-        f"{told} at {at:.1f} s: {len(films)} films {'in place' if in_place else 'elsewhere'}", arguments, folder, True,
+        f"{told} at {at:.1f} s: {len(films)} films {'in place' if in_place else 'elsewhere'}", arguments, folder,
+        told == "worker" or draw.random() < 0.5,
         inputs=() if in_place else tuple(film for film in films if film not in free), outputs=(),
         codes=frozenset(codes), acts=acts, environment=environment, free=(place, out, *free),
         may_leave=told == "SIGKILL", limit_seconds=LIMIT_SECONDS, several=True, patch=use_no_workers,
@@ -143,7 +144,12 @@ def use_no_workers() -> None:
 
 
 def _kill(word: str, place: float, run: Running) -> bool:
-    """Kill a process below the command, by a word of its command line; False while there is none."""
+    """Kill a process below the command, by a word of its command line; False while there is none.
+
+    A fork has no workers, and in the end there are none any more.
+    """
+    if word == WORKER and not run.trial.real:
+        return True
     found = [pid for pid in running.descendants(run.pid) if word in running.command_line(pid)]
     if not found:
         return False
