@@ -94,6 +94,9 @@ CROWDS: Mapping[str, tuple[Callable[[Bench, random.Random, int], dict[str, Any]]
 }
 """The same of those that are tried by the dozen in one process; and how many at a time."""
 
+KEPT = (".cfork.jsonl", ".cfork.failed.json", ".cfork-resume")
+"""What stays on purpose, for the same command when it is run again."""
+
 SHORT = {
     "films": 6, "weights": 1, "presets": 1, "names": 1, "references": 2, "downloads": 1, "signals": 2, "children": 1,
     "inputs": 1, "disks": 1, "crowd": 30, "readers": 40, "stopped": 1, "hangs": 1, "servers": 2, "embedded": 3,
@@ -256,7 +259,8 @@ def rows_of(
     if found and keep is not None:
         kept = keep / f"{kind}-{number}"
         shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(trial.folder.parent, kept, symlinks=True, ignore_dangling_symlinks=True)
+        with contextlib.suppress(shutil.Error):  # named pipes are left away
+            shutil.copytree(trial.folder.parent, kept, symlinks=True, ignore_dangling_symlinks=True)
     about = trial.about.replace(str(trial.folder.parent), "..")
     yield {
         **facts, "about": _plain(about), "real": trial.real, "codes": list(seen.codes), "violations": found,
@@ -280,9 +284,13 @@ def looked_at(trial: Trial, seen: Seen) -> Seen:
 def _uncleaned(bench: Bench, trial: Trial, seen: Seen) -> list[str]:
     """Run the command again in the same folders; return what the killed one left and is still there."""
     left = {name for name in seen.after if name not in seen.before and Path(name).name.startswith((".", "cfork-"))}
+    left = {name for name in left if not any(word in name for word in KEPT)}
     if not left:
         return []
-    after = Trial("next", ["remix", "film.mkv", "--dialog", "0", "-o", "next.mkv"], trial.folder)
+    arguments = ["remix", "film.mkv", "--dialog", "0", "-o", "next.mkv"]
+    if trial.several:  # whose folder is another one
+        arguments = [*trial.arguments, *(["--once"] if trial.command == "watch" else [])]
+    after = Trial("next", arguments, trial.folder, patch=trial.patch)
     again = running.tried(after)
     return sorted(left & set(again.after))
 

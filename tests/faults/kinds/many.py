@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from faults import reader, running, seeds
 from faults.bench import Bench
@@ -128,11 +129,17 @@ SIGNALS = ("SIGINT", "SIGINT twice", "SIGTERM", "SIGKILL", "SIGHUP")
 
 def use_no_workers() -> None:
     """Let a fork do its films itself: a worker would import this campaign before the command."""
+    from cfork_cli import signals
     from cfork_cli.batch import engine
 
     class InThisProcess(engine.Here):
         def __init__(self, threads: int | None = None) -> None:
             super().__init__()
+
+        def run(self, films: Sequence[Any], do: Any, jobs: int = 1) -> Iterator[Any]:
+            for event in super().run(films, do, jobs):
+                signals.begin()  # what a worker published makes nobody deaf but the worker
+                yield event
 
         def __enter__(self) -> InThisProcess:
             return self

@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -201,4 +202,6 @@ def _vanish(place: Path, _: Running) -> bool:
 
 def newer(bench: Bench, draw: random.Random) -> Trial:
     """Any of these, with the commands that came later."""
-    return draw.choice((signals, signals, signals, children, inputs, vanishing))(bench, draw, _newer)
+    trial = draw.choice((signals, signals, signals, children, inputs, vanishing))(bench, draw, _newer)
+    kept = tuple(trial.folder / name for name in (".new.mkv.cfork-resume", ".stems.cfork-resume"))
+    return replace(trial, free=(*trial.free, *kept))
