@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -13,6 +15,8 @@ from faults.bench import Bench
 from faults.trial import Seen, Trial
 
 FOLDER = ".new.mkv.cfork-resume"
+WHOLE = "whole.mkv"
+"""What that run made, beside the pieces in the store."""
 FILM_SECONDS = 6.0
 """Of a film from which a network takes two pieces or more."""
 
@@ -24,7 +28,7 @@ def resumed(bench: Bench, draw: random.Random) -> Trial:
     film = folder / "film.mkv"
     shutil.copyfile(_film(bench, "long.mkv"), film)
     place = folder / FOLDER
-    shutil.copytree(pieces, place)
+    shutil.copytree(pieces, place, ignore=shutil.ignore_patterns(WHOLE))
     names = sorted(place.glob("*.piece"))
     told = draw.choice(TOLD)
     one = draw.choice(names)
@@ -93,7 +97,9 @@ def _film(bench: Bench, name: str) -> Path:
     path = bench.store / name
     if not path.exists():
         # noise, of which no two pieces are the same; another length for another film
-        make(path, Sound("flac", "mono", 48_000), seconds=FILM_SECONDS + (name == "other.mkv"), picture="mpeg4")
+        part = path.with_name(f"{os.getpid()}-{name}")
+        make(part, Sound("flac", "mono", 48_000), seconds=FILM_SECONDS + (name == "other.mkv"), picture="mpeg4")
+        part.replace(path)
     return path
 
 
@@ -106,14 +112,17 @@ def _pieces(bench: Bench, name: str) -> Path:
         seen = running.tried(Trial("pieces", _arguments(bench), folder, patch=_keeps_all))
         if seen.code:
             raise RuntimeError(f"no pieces: {seen.err!r}")
-        shutil.copyfile(folder / "new.mkv", bench.store / f"whole-{name}")
         (folder / FOLDER / "lock").unlink(missing_ok=True)
-        shutil.copytree(folder / FOLDER, kept)
+        shutil.copyfile(folder / "new.mkv", folder / FOLDER / WHOLE)
+        part = bench.store / f"{os.getpid()}-{name}"
+        shutil.copytree(folder / FOLDER, part)
+        with contextlib.suppress(OSError):  # another worker was quicker
+            part.rename(kept)
     return kept
 
 
 def _whole(bench: Bench) -> tuple[str, int]:
-    return _sound(bench.store / "whole-long.mkv")
+    return _sound(_pieces(bench, "long.mkv") / WHOLE)
 
 
 def _small_batches() -> None:
