@@ -23,7 +23,7 @@ from pathlib import Path
 
 from cfork_cli import bounded
 from cfork_cli.batch.film import Film
-from cfork_cli.batch.prints import Print, fingerprint
+from cfork_cli.batch.prints import NOT_OURS, Print, fingerprint
 from cfork_cli.errors import OutputError
 
 NAME = ".cfork.jsonl"
@@ -199,11 +199,11 @@ class Journal:
         return {os.path.relpath(path, self.folder): found for path, found in prints.items()}
 
     def _read(self, line: bytes) -> None:
-        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        with contextlib.suppress(*NOT_OURS):
             told = json.loads(line)
             outputs = {str(name): Print.of_json(found) for name, found in told["outputs"].items()}
             source = Print.of_json(told["source"])
-            known = {name: found for name, found in outputs.items() if found is not None}
+            known = {name: found for name, found in outputs.items() if found is not None and "\0" not in name}
             if source is not None and len(known) == len(outputs):
                 entry = Entry(
                     str(told["signature"]), source, known, Print.of_json(told["before"]), float(told["began"]),

@@ -12,7 +12,7 @@ from typing import Any
 
 from cfork_cli import bounded
 from cfork_cli.batch.film import Film, Outcome
-from cfork_cli.batch.prints import Print
+from cfork_cli.batch.prints import NOT_OURS, Print
 from cfork_cli.errors import DamagedInputError, InputError, UsageError
 
 NAME = ".cfork.failed.json"
@@ -57,7 +57,7 @@ class Refused:
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
         self._all: dict[str, Failure] = {}
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        with contextlib.suppress(OSError, *NOT_OURS):
             for key, told in json.loads(bounded.read_text(self.path, MOST_BYTES)).items():
                 source = Print.of_json(told["source"])
                 if source is not None:

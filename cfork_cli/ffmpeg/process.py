@@ -321,6 +321,7 @@ def finish(child: Child, *, stdin: bytes | None = None, timeout: float = 60.0, m
 
 
 def _finish(given: _Answer, timeout: float) -> Finished:
+    given.child.waiting = True  # so that one that has stopped is ended sooner, where that was asked for
     status, name = given.wait(timeout), given.child.name
     if status is not None:
         return Finished(status, bytes(given.data), given.child.log())

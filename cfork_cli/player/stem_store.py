@@ -109,7 +109,7 @@ class StemStore:
 
     def facts(self) -> dict[str, float]:
         """Return what was kept beside the fragments."""
-        with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
+        with contextlib.suppress(OSError, ValueError, TypeError, OverflowError, RecursionError):
             found = json.loads(bounded.read_text(self.folder / "facts.json", bounded.MIB))
             if isinstance(found, dict):
                 return {name: float(value) for name, value in found.items()}

@@ -33,11 +33,11 @@ MAY_IMPORT_MODEL = ("flows", "bench", "training", "commands/models", "commands/c
                     "commands/train", "api")  # fmt: skip
 MAY_IMPORT_CONSOLE = ("app", "commands", "bench", "training")
 ONLY_IN = {
-    "ray": ("batch/ray_engine",),
+    "ray": ("batch/ray_engine", "batch/ray_cluster"),
     "watchfiles": ("batch/changes",),
     "starlette": ("player/server",),
     "http.server": ("player/server",),
-    "subprocess": ("ffmpeg", "bench"),
+    "subprocess": ("ffmpeg", "bench", "batch/ray_cluster"),
     "torch": ("bench",),
 }
 """Modules that few files of the command may import, by their beginnings."""
