@@ -82,7 +82,8 @@ class Journal:
         self.entries: dict[str, Entry] = {}
         self._earlier: dict[str, Entry] = {}
         try:
-            if not stat.S_ISREG(self.path.stat().st_mode):
+            mode = self.path.stat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # of a directory the system says it
                 raise OSError(errno.EINVAL, "it is no file")
             with self.path.open("rb") as file:
                 whole, read = True, 0
