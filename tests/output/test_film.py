@@ -482,7 +482,7 @@ def test_a_film_that_nobody_can_ask_about_is_no_failure_of_ffmpeg(
         raise OutputError("no temporary file could be made (No space left on device): free some space")
 
     monkeypatch.setattr(encode, "probe", fails)
-    with pytest.raises(OutputError, match="^no temporary file could be made"):
+    with pytest.raises(OutputError, match=r"^no temporary file could be made"):
         fill(FilmSink(media, media.audio[0], tmp_path / "new.mkv"), 1)
     assert not (tmp_path / "new.mkv").exists()
 
