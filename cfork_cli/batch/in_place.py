@@ -124,6 +124,8 @@ def _read_back(plan: RemixPlan, new: Path, report: Report) -> None:
                     for block in blocks:
                         done += block.shape[-1]
                         report.at(done / blocks.sample_rate)
+            except OutputError:  # no room to read it back: nothing is known of the film
+                raise
             except CforkError as error:
                 raise FfmpegError(
                     f"the new sound of '{new}' cannot be read back ({error}): nothing was changed"

@@ -36,6 +36,9 @@ from cfork_cli.text import size
 SUFFIX = ".piece"
 DIGEST_BYTES = 32
 
+MOST_BYTES = 1 << 30
+"""Of a piece: many times what a batch of any network here takes."""
+
 
 def folder_beside(output: Path) -> Path:
     """Return the folder that holds the pieces of an output: hidden, beside it.
@@ -91,9 +94,12 @@ class KeptPieces:
                 path.unlink(missing_ok=True)
 
     def read(self, name: str) -> bytes | None:
-        """Return what was kept under a name; None if it is not there, or not whole."""
+        """Return what was kept under a name; None if it is not there, or not whole, or anything but a file of ours."""
+        path = self.folder / f"{name}{SUFFIX}"
         try:
-            data = (self.folder / f"{name}{SUFFIX}").read_bytes()
+            if not path.is_file() or path.stat().st_size > MOST_BYTES:
+                return None
+            data = path.read_bytes()
         except OSError:
             return None
         return data[DIGEST_BYTES:] if data[:DIGEST_BYTES] == _digest(name, data[DIGEST_BYTES:]) else None

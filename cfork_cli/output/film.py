@@ -164,6 +164,8 @@ class FilmSink(FileSink):
             raise OutputError(f"the new film was removed before it was complete ('{self.output}'): nothing was written")
         try:
             new = probe(self._temporary)
+        except OutputError:  # no room to ask, or no folder for it any more: nothing is known of the film
+            raise
         except CforkError as error:
             why = str(error).replace(str(self._temporary), self.output.name)
             raise FfmpegError(f"ffmpeg wrote a film that cannot be read back ({why}): nothing was written") from error

@@ -157,7 +157,7 @@ def start(trial: Trial, number: int = 0) -> int:
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
     except KeyboardInterrupt:  # before or after the command itself: what happens there only a real process shows
-        os.write(2, b"cfork: interrupted\n")
+        os.write(*((1, b'{"exit_code": 130}\n') if "--json" in trial.arguments else (2, b"cfork: interrupted\n")))
         code = 130
     finally:
         os._exit(code)

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(1000)
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_no_promise_is_broken_in_the_short_form() -> None:
     done = subprocess.run(

@@ -175,6 +175,28 @@ def test_a_piece_under_the_name_of_another_is_no_piece(tmp_path: Path) -> None:
     assert sum(kept.get(sound) is not None for sound in sounds) == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize("odd", ["pipe", "endless", "huge", "folder"])
+def test_what_is_no_file_of_ours_is_no_piece(tmp_path: Path, odd: str) -> None:
+    """It is neither waited for nor taken into memory."""
+    asked = Asked("cfork", "float32", "cpu", ("music",), (0.5,), 1.0)
+    sound = [np.ones(8, np.float32)]
+    kept = KeptPieces(tmp_path).of(asked)
+    kept.put(sound, np.ones((1, 1, 8), np.float32))
+    [path] = tmp_path.glob("*.piece")
+    path.unlink()
+    if odd == "pipe":
+        os.mkfifo(path)
+    elif odd == "endless":
+        path.symlink_to("/dev/zero")
+    elif odd == "huge":
+        path.touch()
+        os.truncate(path, 1 << 40)
+    else:
+        path.mkdir()
+    assert kept.get(sound) is None
+
+
 def test_no_room_and_no_folder_are_told_before_the_work(
     cfork: Command, place: Path, power: Power, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -472,6 +472,21 @@ def test_an_aborted_sound_file_leaves_nothing(out: Path) -> None:
     assert os.listdir(out.parent) == []
 
 
+def test_a_film_that_nobody_can_ask_about_is_no_failure_of_ffmpeg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of temporary files went away, or its disk is full."""
+    media = probe(make(tmp_path / "film.mkv", Sound(layout="stereo"), seconds=1))
+
+    def fails(_: Path) -> Media:
+        raise OutputError("no temporary file could be made (No space left on device): free some space")
+
+    monkeypatch.setattr(encode, "probe", fails)
+    with pytest.raises(OutputError, match=r"^no temporary file could be made"):
+        fill(FilmSink(media, media.audio[0], tmp_path / "new.mkv"), 1)
+    assert not (tmp_path / "new.mkv").exists()
+
+
 @pytest.mark.parametrize("kind", ["sound", "film"])
 def test_a_sink_that_cannot_be_opened_leaves_its_folder_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

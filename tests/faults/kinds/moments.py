@@ -21,8 +21,8 @@ Command = tuple[str, list[str], tuple[str, ...]]
 Choice = Callable[[Bench, random.Random], Command]
 
 INTERPRETER_SECONDS = 0.3
-"""A process that is told to end before, as here on a machine that does other things too, may not be cfork yet: Python
-itself begins, and ends as the system says."""
+"""A process that is told to end before, on a machine that does other things too, may not be cfork yet: Python itself
+begins, or the fork does, and ends as the system says."""
 
 FAILED = DOCUMENTED - STOPPED - {2}
 """Codes of a run that something else disturbed: done all the same, or one of the failures."""
@@ -90,7 +90,7 @@ def signals(bench: Bench, draw: random.Random, choose: Choice = _command) -> Tri
     elif told == "SIGSTOP":
         acts.append((at + draw.uniform(0.2, 1.5), _sends(signal.SIGCONT)))
         codes = frozenset({0})
-    elif real and at < INTERPRETER_SECONDS:
+    elif at < INTERPRETER_SECONDS:
         codes |= {-number}
     if told.endswith("twice"):
         acts.append((at + draw.uniform(0.03, 0.25), _sends(number)))
