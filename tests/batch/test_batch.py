@@ -207,7 +207,10 @@ def test_torn_and_foreign_lines_cost_nothing_else(film: Path) -> None:
     assert statuses(levelled(film)) == ["done"]
     path = film.with_name(NAME)
     with path.open("ab") as file:
-        file.write(b"\x00\xff\n[]\n{}\nnull\n" + path.read_bytes().splitlines()[0][:40])
+        line = path.read_bytes().splitlines(keepends=True)[-1]
+        file.write(b"\x00\xff\n[]\n{}\nnull\n" + b"[" * 100_000 + b"\n")
+        file.write(line.replace(b'"film.cfork.mkv"', b'"a\\u0000b"') + line.replace(b"null", b"[1e999, NaN, 0]"))
+        file.write(line[:40])
     assert statuses(levelled(film)) == ["unchanged"]
     assert statuses(levelled(film, title="Newer")) == ["done"]
     assert statuses(levelled(film, title="Newer")) == ["unchanged"]
