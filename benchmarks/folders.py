@@ -334,7 +334,8 @@ def _kills(kills: dict[str, Any]) -> list[str]:
     return [
         f"**Killed.** `kill -9` of the command with its two workers, {len(table)} times, each run going on from "
         "the one before:", "",
-        "| kill | after | half-written films, hidden | films there | of these not whole |", "|---|---|---|---|---|", *table, "",
+        "| kill | after | half-written films, hidden | films there | of these not whole |",
+        "|---|---|---|---|---|", *table, "",
         f"The run after that: {last['done']} done, {last['unchanged']} unchanged, {last['failed']} failed. "
         f"{kills['outputs']} films are there then, {kills['half']} of them not whole. Written twice: {kills['twice']} "
         f"by their times of change, {kills['journal_twice']} by the journals, which know {kills['journal_done']} "
