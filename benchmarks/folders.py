@@ -1,7 +1,7 @@
 """Many films: a folder of 30, of 8 kinds, 3 of them bad; runs that are killed; memory of one process; --jobs 1 and 2.
 
     python benchmarks/folders.py                measures, and writes docs/folders.md: its head, then the figures
-    python benchmarks/folders.py --only jobs    measures one part (jobs, process or kills) and keeps the other figures
+    python benchmarks/folders.py --only jobs    measures one part (of jobs, process, kills, resume), keeps other figures
     python benchmarks/folders.py --write        writes the page again
 
 The films are made here, with noise and test pictures; the network is the bundled one.
@@ -10,6 +10,7 @@ The films are made here, with noise and test pictures; the network is the bundle
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +48,14 @@ KINDS = {
 GOOD = 27
 LEVELS = ("--dialog", "6", "--music", "-10")
 GAINS = {"dialogue": 6.0, "music": -10.0, "effects": 0.0}
+SURROUND = "pan=5.1|FL=FL|FR=FR|FC=0.5*FL+0.5*FR|LFE=0.2*FL|BL=0.3*FL-0.2*FR|BR=0.3*FR-0.2*FL"
+LONG: dict[str, tuple[list[str], int]] = {
+    "stereo.mkv": (["-c:a", "copy"], 140),
+    "surround.mp4": (["-af", SURROUND, "-c:a", "flac", "-strict", "-2"], 70),
+}
+"""Films of `resume`: name -> ffmpeg's options for the sound, and seconds."""
 
-
-PARTS = ("jobs", "process", "kills")
+PARTS = ("jobs", "process", "kills", "resume")
 
 
 def main() -> None:
@@ -62,13 +69,16 @@ def main() -> None:
         found: dict[str, Any] = {"machine": machine(), "seconds_each": SECONDS}
         with tempfile.TemporaryDirectory() as name:
             place = Path(name)
-            make_folder(place / "films")
+            if part != "resume":
+                make_folder(place / "films")
             if part == "jobs":
                 found["jobs_1"], found["jobs_2"] = measured_run(place, 1), measured_run(place, 2)
                 found["same_sound"] = same_sound(place / "out-1", place / "out-2")
                 found["again"] = measured_run(place, 1)
             elif part == "process":
                 found["one_process"] = one_process(place)
+            elif part == "resume":
+                found["resume"] = [resumed(place, name) for name in LONG]
             else:
                 found["kills"] = killed_runs(place, asked.kills, random.Random(asked.seed))
         before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
@@ -119,24 +129,105 @@ def measured_run(place: Path, jobs: int) -> dict[str, Any]:
 
 
 def killed_runs(place: Path, kills: int, dice: random.Random) -> dict[str, Any]:
-    """Kill the command, workers and all, at random moments; then let it end, and look at what is there."""
-    inputs, moments, twice = prints(place / "films"), [], 0
+    """Kill the command, workers and all, at random moments; then let it end, and look at what is there.
+
+    A moment is so many films more than the run before left, and so many seconds after the last of them: so kills fall
+    over the whole run, however busy the machine is.
+    """
+    inputs, out, rows, twice = prints(place / "films"), place / "killed", [], 0
     seen: dict[Path, int] = {}
     for _ in range(kills):
-        moments.append(round(dice.uniform(1.0, 14.0), 2))
+        more, wait, began = dice.randint(0, 4), dice.uniform(0.0, 8.0), time.monotonic()
         child = start(place, "killed", 2)
-        time.sleep(moments[-1])
-        os.killpg(child.pid, signal.SIGKILL)
+        while child.poll() is None and len(visible(out)) < len(seen) + more:
+            time.sleep(0.05)
+        time.sleep(wait if more else wait + 2.0)
+        is_over = child.poll() is not None
+        if not is_over:
+            os.killpg(child.pid, signal.SIGKILL)
         child.communicate()
-        twice += changed(place / "killed", seen)
+        twice += changed(out, seen)
+        hidden = [path for path in out.rglob(".cfork-*") if path.suffix != ".lock"]
+        rows.append({
+            "seconds": round(time.monotonic() - began, 1), "done": len(seen), "in_work": len(hidden), "over": is_over,
+            "half": sum(not is_whole(path) for path in seen),
+        })  # fmt: skip
+        print(rows[-1], flush=True)
     last = measured_run_of(place, "killed")
-    twice += changed(place / "killed", seen)
-    outputs = visible(place / "killed")
-    hidden = [path.name for path in (place / "killed").rglob(".*") if path.name != ".cfork.jsonl"]
+    twice += changed(out, seen)
+    outputs = visible(out)
+    left = [path.name for path in out.rglob(".*") if path.name != ".cfork.jsonl"]
     return {
-        "moments": moments, "last": last, "outputs": len(outputs), "half": sum(not is_whole(path) for path in outputs),
-        "twice": twice, "left_over": len(hidden), "inputs_same": prints(place / "films") == inputs,
+        "rows": rows, "last": last, "outputs": len(outputs), "half": sum(not is_whole(path) for path in outputs),
+        "twice": twice, "left_over": len(left), "inputs_same": prints(place / "films") == inputs, **from_journals(out),
     }  # fmt: skip
+
+
+def from_journals(folder: Path) -> dict[str, int]:
+    """Return how many films the journals saw done, done more than once or begun again after that, and begun in vain."""
+    done, begun, again = Counter[str](), Counter[str](), 0
+    for journal in folder.rglob(".cfork.jsonl"):
+        for line in journal.read_text(encoding="utf-8").splitlines():
+            told = json.loads(line)
+            key = f"{journal.parent} {told['key']}"
+            if told["done"] and told["outputs"]:
+                done[key] += 1
+            elif not told["done"] and not told["outputs"]:
+                begun[key] += 1
+                again += key in done
+    return {
+        "journal_done": len(done), "journal_twice": again + sum(count - 1 for count in done.values()),
+        "begun_in_vain": sum(begun[key] - 1 for key in done),
+    }  # fmt: skip
+
+
+def resumed(place: Path, name: str) -> dict[str, Any]:
+    """Remix a long film, once to its end, and once killed when six tenths of the pieces were kept, and gone on with."""
+    options, seconds = LONG[name]
+    film, whole, killed = place / name, place / f"whole.{name}", place / f"killed.{name}"
+    source = ["-stream_loop", "-1", "-i", str(ROOT / "examples" / "night_train.mkv"), "-map", "0:v", "-map", "0:a:0"]
+    command = [
+        find_ffmpeg(),
+        "-loglevel",
+        "error",
+        *source,
+        "-map_chapters",
+        "-1",
+        "-c:v",
+        "copy",
+        *options,
+        "-t",
+        str(seconds),
+        str(film),
+    ]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+    def run(output: Path, until_bytes: float = float("inf")) -> dict[str, float]:
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        words = ["remix", str(film), *LEVELS, "--codec", "flac", "-o", str(output), "--resume", "--quiet"]
+        child = subprocess.Popen(
+            [sys.executable, "-m", "cfork", *words], env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True
+        )
+        folder, kept = output.with_name(f".{output.name}.cfork-resume"), 0
+        while child.poll() is None and kept < until_bytes:
+            time.sleep(0.1)
+            with contextlib.suppress(OSError):
+                kept = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+        elif child.wait() or until_bytes != float("inf"):
+            raise SystemExit(f"'{output}' ended with {child.returncode}")
+        child.wait()
+        after, elapsed = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - began
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return {"seconds": round(elapsed, 1), "cpu_seconds": round(cpu, 1), "kept_mb": round(kept / 1e6, 1)}
+
+    row: dict[str, Any] = {"name": name, "film_seconds": seconds, "whole": run(whole)}
+    channels = probe(film).audio[0].channels
+    row["killed"], row["again"] = run(killed, 0.6 * 0.19e6 * channels * seconds), run(killed)
+    row["same_sound"] = sound_of(whole)[0] == sound_of(killed)[0]
+    print(row, flush=True)
+    return row
 
 
 def measured_run_of(place: Path, out: str) -> dict[str, Any]:
@@ -216,6 +307,8 @@ def write() -> None:
         text += _jobs(found)
     if "kills" in found:
         text += _kills(found["kills"])
+    if "resume" in found:
+        text += _resume(found["resume"])
     if "one_process" in found:
         text += _process(found["one_process"])
     PAGE.write_text("\n".join(text), encoding="utf-8")
@@ -235,15 +328,37 @@ def _jobs(found: dict[str, Any]) -> list[str]:
 
 
 def _kills(kills: dict[str, Any]) -> list[str]:
-    last, moments = kills["last"], ", ".join(f"{moment:g}" for moment in kills["moments"])
-    inputs = "untouched" if kills["inputs_same"] else "CHANGED"
+    last, inputs = kills["last"], "untouched" if kills["inputs_same"] else "CHANGED"
+    table = [f"| {number} | {row['seconds']:g} s | {row['in_work']} | {row['done']} | {row['half']} |"
+             for number, row in enumerate(kills["rows"], 1) if not row["over"]]  # fmt: skip
     return [
-        f"**Killed.** `kill -9` of the command with its two workers, {len(kills['moments'])} times, {moments} s after "
-        f"its start. The run after that: {last['done']} done, {last['unchanged']} unchanged, {last['failed']} failed. "
-        f"{kills['outputs']} films are there then, {kills['half']} of them not whole, {kills['twice']} written twice; "
-        f"{kills['left_over']} hidden files are left; the input is {inputs}."
-        + ("" if last["unchanged"] else " The cores were so busy that no killed run had completed a film."),
-        "",
+        f"**Killed.** `kill -9` of the command with its two workers, {len(table)} times, each run going on from "
+        "the one before:", "",
+        "| kill | after | half-written films, hidden | films there | of these not whole |",
+        "|---|---|---|---|---|", *table, "",
+        f"The run after that: {last['done']} done, {last['unchanged']} unchanged, {last['failed']} failed. "
+        f"{kills['outputs']} films are there then, {kills['half']} of them not whole. Written twice: {kills['twice']} "
+        f"by their times of change, {kills['journal_twice']} by the journals, which know {kills['journal_done']} "
+        f"films; {kills['begun_in_vain']} times a film was in work when it was killed, and was begun again. "
+        f"{kills['left_over']} hidden files are left; the input is {inputs}.", "",
+    ]  # fmt: skip
+
+
+def _resume(rows: list[dict[str, Any]]) -> list[str]:
+    table = []
+    for row in rows:
+        whole, killed, again = row["whole"], row["killed"], row["again"]
+        same = "yes" if row["same_sound"] else "NO"
+        table.append(
+            f"| {row['name']}, {row['film_seconds']} s | {whole['seconds']:.0f} s, {whole['cpu_seconds']:.1f} s | "
+            f"{killed['seconds']:.0f} s, {killed['kept_mb']:.0f} MB | {again['seconds']:.0f} s, "
+            f"{again['cpu_seconds']:.1f} s | {same} |"
+        )
+    return [
+        "**`--resume`.** One long film, to FLAC, by the bundled network; `kill -9` when six tenths of its pieces were "
+        "kept, then the same command again:", "",
+        "| film | uninterrupted: time, processor | killed after, with pieces of | the run after: time, processor | "
+        "the same sound as uninterrupted, bit for bit |", "|---|---|---|---|---|", *table, "",
     ]  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
-from cfork_cli.errors import UsageError
+from cfork_cli.errors import CforkError, UsageError
 
 KNOCK_SECONDS = 5.0
 """For a connection to the head, where an address is named."""
@@ -58,6 +58,7 @@ class Cluster:
 
         Raises:
             UsageError: ray is not installed, or the cluster is not there or cannot be used.
+            CforkError: none could be begun.
         """
         ray = ray_itself()
         if ray.is_initialized():
@@ -108,11 +109,16 @@ class Cluster:
         with _usual_handlers():
             try:
                 ray.init(address="local", include_dashboard=False, _temp_dir=folder, **quiet)
-            except BaseException:
+            except BaseException as error:
                 with contextlib.suppress(Exception):
                     ray.shutdown()
                 self._leaving.close()
-                raise
+                if not isinstance(error, Exception):
+                    raise
+                why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                raise CforkError(
+                    f"Ray could not begin a cluster on this machine ({why}): is it very busy? try without --engine"
+                ) from error
         self._leaving.callback(ray.shutdown)
 
 

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from cfork_cli import signals
+from cfork_cli import __version__, signals
 from cfork_cli.batch.engine import PATIENCE_SECONDS, Moving
-from cfork_cli.batch.film import Do, Event, Film, Finished, Outcome, Started
+from cfork_cli.batch.film import Do, Event, Film, Finished, Outcome, Started, Status
 from cfork_cli.batch.one import failure
 from cfork_cli.batch.ray_cluster import Cluster, ray_itself
 from cfork_cli.errors import CforkError, UsageError
-from cfork_cli.flows import one_batch
+from cfork_cli.flows import network, one_batch
 from cfork_cli.flows.separator import Asked, elsewhere
 
 ATTEMPTS = 3
@@ -147,7 +148,7 @@ class RayEngine:
         reference = (
             _remote(_do_there)
             .options(**takes, max_retries=0, scheduling_strategy="SPREAD")
-            .remote(number, sent, do, os.getcwd(), mailbox, pieces)
+            .remote(number, sent, do, Caller(), mailbox, pieces, on_gpu and not pieces)
         )
         is_new = film.output is not None and not film.output.exists() and film.in_place is None
         self._running[reference] = _Given(number, film, on_gpu, attempt, is_new)
@@ -159,7 +160,7 @@ class RayEngine:
             outcome: Outcome = ray_itself().get(reference)
             return outcome
         except exceptions.RayTaskError as error:
-            return failure(given.film, error)
+            return failure(given.film, of_the_worker(error))
         except exceptions.TaskCancelledError as error:
             return failure(given.film, CforkError(f"the cluster cancelled this film ({error})"))
         except exceptions.RayError as error:
@@ -225,10 +226,15 @@ class RayBatches:
         takes = {"num_cpus": 0, "num_gpus": 1 / GPU_AHEAD} if self._on_gpu else {"num_cpus": 1}
         # two batches share a GPU, so that one computes while the other travels
         task = _remote(_compute_there).options(**takes, max_retries=ATTEMPTS - 1, scheduling_strategy="SPREAD")
-        reference = task.remote(self._asked, os.getcwd(), list(sequences))
+        reference = task.remote(self._asked, Caller(), list(sequences))
         while not ray.wait([reference], timeout=LOOK_SECONDS)[0]:
             pass  # a limit, so that this thread can be interrupted
-        found: np.ndarray = ray.get(reference)
+        try:
+            found: np.ndarray = ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, MemoryError | RuntimeError):  # whoever asked knows what to say of memory
+                raise error.cause from None
+            raise of_the_worker(error) from error
         return found
 
     def put(self, sequences: Sequence[np.ndarray], stems: np.ndarray) -> None:
@@ -251,27 +257,69 @@ class Mailbox:
         return events
 
 
-def _do_there(number: int, film: Film, do: Do, folder: str, mailbox: Any, pieces: RayPieces | None) -> Outcome:
+@dataclass(frozen=True)
+class Caller:
+    """Who gives work out. version: of cfork. folder: in which the command was given."""
+
+    version: str = __version__
+    folder: str = field(default_factory=os.getcwd)
+
+
+def _do_there(
+    number: int, film: Film, do: Do, caller: Caller, mailbox: Any, pieces: RayPieces | None, on_gpu: bool
+) -> Outcome:
     """Do a film, on the worker."""
-    _settle(folder)
+    _settle(caller)
     token = elsewhere.set(pieces)
     try:
-        return do(film, Moving(number, mailbox.put.remote))
+        outcome = do(film, Moving(number, mailbox.put.remote))
     finally:
         elsewhere.reset(token)
+    return without_gpu(outcome) if on_gpu and network.where() == "cpu" else outcome
 
 
-def _compute_there(asked: Asked, folder: str, sequences: Sequence[np.ndarray]) -> np.ndarray:
+def _compute_there(asked: Asked, caller: Caller, sequences: Sequence[np.ndarray]) -> np.ndarray:
     """Compute a batch, on the worker."""
-    _settle(folder)
+    _settle(caller)
     return one_batch.compute(asked, sequences)
 
 
-def _settle(folder: str) -> None:
-    """Let names of files mean what they mean where the command was given, if that folder is shared."""
+def _settle(caller: Caller) -> None:
+    """Let names of files mean what they mean where the command was given, if that folder is shared.
+
+    Raises:
+        UsageError: this is another version of cfork.
+    """
+    if caller.version != __version__:
+        raise UsageError(f"there is cfork {__version__}, and the command is of {caller.version}: install the same")
     signals.begin()
     with contextlib.suppress(OSError):
-        os.chdir(folder)
+        os.chdir(caller.folder)
+
+
+def without_gpu(outcome: Outcome) -> Outcome:
+    """Return what came of a film that was given a GPU where torch has none, with a word about it."""
+    word = (
+        f"Ray counts a GPU on the worker '{platform.node()}', and torch finds none there: its processor did the film; "
+        "install torch with CUDA there, or take all cores with --device cpu"
+    )
+    return replace(outcome, notes=(*outcome.notes, word)) if outcome.status is Status.done else outcome
+
+
+def of_the_worker(error: Any) -> CforkError:
+    """Return what went wrong on a worker before or beside the film, in one line that names the machine.
+
+    Args:
+        error: a RayTaskError.
+    """
+    cause = getattr(error, "cause", None) or error
+    where = f"the worker {getattr(error, 'ip', '')}".rstrip()
+    if isinstance(cause, CforkError):
+        return type(cause)(f"on {where}: {cause}")
+    told = (str(cause).strip().splitlines() or [""])[-1]
+    return CforkError(
+        f"{where} cannot do this ({type(cause).__name__}: {told}): are the same cfork and Python installed there?"
+    )
 
 
 def _again(given: _Given) -> Film:

@@ -88,5 +88,10 @@ def kept(model: str, device: str, precision: str, before: Callable[[], object] =
     return _kept[key]
 
 
+def where() -> str | None:
+    """Return where the network that is kept runs, "cpu" or "cuda"; None where there is none yet."""
+    return next((loaded.device for loaded in _kept.values()), None)
+
+
 _kept: dict[tuple[str, str, str], LoadedNetwork] = {}
 """The network that this process loaded last, by model, device and precision."""
