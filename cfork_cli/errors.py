@@ -113,6 +113,7 @@ _OF_OTHERS: Mapping[str, type[CforkError]] = {
     "model.train.state.StateError": OutputError,
     "model.dnr.debian.PackageError": InputError,
     "model.dnr.sources.SourcesError": InputError,
+    "model.dnr.sounds.WriteError": OutputError,
     "model.inference.device.DeviceError": UsageError,
 }
 """Errors of the package `model`, which knows nothing of ours, by name: to import them here would take torch."""

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from cfork_cli import bounded
 from cfork_cli.batch.journal import known_outputs
 from cfork_cli.errors import InputError, UsageError
 from cfork_cli.media.containers import is_known, is_sound
 
 _OWN = re.compile(r"\.cfork(-\d+)?(\.[^.]+)?$")
 """Names that cfork gives: movie.cfork.mkv, movie.eng.cfork.mka."""
+
+MOST_LIST_BYTES = 64 * bounded.MIB
+"""Of a list: half a million films."""
 
 _STEMS = ".stems"
 _SAMPLE = re.compile(r"(.*[-._ ])?sample|sample[-._ ].*", re.IGNORECASE)
@@ -99,14 +103,24 @@ def _words(words: Iterable[str]) -> Iterator[str]:
             yield word
             continue
         try:
-            text = (
-                sys.stdin.read()
-                if word == "@-"
-                else Path(word[1:]).read_text(encoding="utf-8-sig", errors="surrogateescape")
-            )
+            text = _list(word[1:])
         except OSError as error:
             raise InputError(f"the list '{word[1:]}' cannot be read: {error.strerror}") from error
         yield from (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+
+
+def _list(name: str) -> str:
+    """Return the text of a list.
+
+    Raises:
+        OSError: it cannot be read, or has more than `MOST_LIST_BYTES`.
+    """
+    if name != "-":
+        return bounded.read(Path(name), MOST_LIST_BYTES).decode("utf-8-sig", "surrogateescape")
+    text = sys.stdin.read(MOST_LIST_BYTES + 1)
+    if len(text) > MOST_LIST_BYTES:
+        raise bounded.too_large(MOST_LIST_BYTES)
+    return text
 
 
 def _expanded(

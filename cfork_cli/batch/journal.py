@@ -9,21 +9,27 @@ tore is ignored, and costs at most that one film is done again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from cfork_cli import bounded
 from cfork_cli.batch.film import Film
-from cfork_cli.batch.prints import Print, fingerprint
+from cfork_cli.batch.prints import NOT_OURS, Print, fingerprint
 from cfork_cli.errors import OutputError
 
 NAME = ".cfork.jsonl"
+MOST_LINE_BYTES = bounded.MIB
+MOST_BYTES = 1024 * bounded.MIB
+"""Of a journal: a million films. What is longer was not written by us."""
 
 
 class State(StrEnum):
@@ -76,10 +82,19 @@ class Journal:
         self.entries: dict[str, Entry] = {}
         self._earlier: dict[str, Entry] = {}
         try:
+            mode = self.path.stat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # of a directory the system says it
+                raise OSError(errno.EINVAL, "it is no file")
             with self.path.open("rb") as file:
-                for line in file:
-                    if line.endswith(b"\n"):
+                whole, read = True, 0
+                while line := file.readline(MOST_LINE_BYTES):
+                    read += len(line)
+                    if read > MOST_BYTES:
+                        raise bounded.too_large(MOST_BYTES)
+                    ends = line.endswith(b"\n")
+                    if ends and whole:
                         self._read(line)
+                    whole = ends  # the rest of a line that is too long is none of its own
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
@@ -184,11 +199,11 @@ class Journal:
         return {os.path.relpath(path, self.folder): found for path, found in prints.items()}
 
     def _read(self, line: bytes) -> None:
-        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+        with contextlib.suppress(*NOT_OURS):
             told = json.loads(line)
             outputs = {str(name): Print.of_json(found) for name, found in told["outputs"].items()}
             source = Print.of_json(told["source"])
-            known = {name: found for name, found in outputs.items() if found is not None}
+            known = {name: found for name, found in outputs.items() if found is not None and "\0" not in name}
             if source is not None and len(known) == len(outputs):
                 entry = Entry(
                     str(told["signature"]), source, known, Print.of_json(told["before"]), float(told["began"]),

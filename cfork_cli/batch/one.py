@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from cfork_cli.batch.film import Film, Outcome, Status
 from cfork_cli.batch.in_place import remix_in_place
@@ -11,23 +12,36 @@ from cfork_cli.errors import CforkError, Interrupted, of_the_system
 from cfork_cli.flows import network, run
 from cfork_cli.flows.jobs import NetworkOptions, RemixJob
 from cfork_cli.flows.network import LoadedNetwork
-from cfork_cli.flows.report import Report, Result, cancellable
+from cfork_cli.flows.report import Cancellable, Report, Result, Silent
 from cfork_cli.media.probe import probe
 
 
 def do_film(film: Film, report: Report | None = None) -> Outcome:
     """Do a film, and return what came of it; what goes wrong with it is told there, and never raised."""
     began = time.monotonic()
+    told = _Noting(report or Silent())
     try:
-        result = _result(film, report)
+        result = _result(film, told)
         prints = {path: found for path in result.outputs if (found := fingerprint(path)) is not None}
-        notes = tuple(result.as_json()["notes"])
+        notes = tuple(dict.fromkeys((*told.notes, *result.as_json()["notes"])))
     except Exception as error:
-        return failure(film, error, elapsed=time.monotonic() - began)
+        return replace(failure(film, error, elapsed=time.monotonic() - began), notes=tuple(dict.fromkeys(told.notes)))
     return Outcome(
         film, Status.done, outputs=result.outputs, notes=notes, seconds=result.seconds, elapsed=result.elapsed,
         facts=result.facts, prints=prints,
     )  # fmt: skip
+
+
+class _Noting(Cancellable):
+    """Passes everything on, and keeps the notes."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report)
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+        super().note(text)
 
 
 def failure(film: Film, error: Exception, *, elapsed: float = 0.0) -> Outcome:
@@ -45,8 +59,8 @@ def _as_ours(error: Exception) -> CforkError:
     return CforkError(f"cfork itself failed ({type(error).__name__}: {error}): report it")
 
 
-def _result(film: Film, report: Report | None) -> Result:
-    listener, job = cancellable(report), film.job
+def _result(film: Film, listener: Report) -> Result:
+    job = film.job
     if isinstance(job, RemixJob):
         loaded = _loaded(film, job, listener) if job.changes else None
         if film.in_place is not None:

@@ -18,6 +18,9 @@ from typing import Any, Self
 from cfork_cli.flows.checks import model_digest
 from cfork_cli.flows.jobs import RemixJob, SeparateJob
 
+NOT_OURS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What the reading of a journal or of such a file raises, if somebody else wrote it or the disk damaged it."""
+
 EDGE_BYTES = 65_536
 """How much of a file's head and tail is hashed."""
 

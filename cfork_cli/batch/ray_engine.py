@@ -3,16 +3,12 @@
 A film is read and written by one worker, over folders that all machines see under the same names. Where there are fewer
 films than workers, its batches of sound go to the others: it is the very separation that runs on one machine, and only
 who computes a batch is new, so nothing has to be stitched and no seam can arise. Pieces need no shared folder.
-
-This is the only file that imports ray.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -26,6 +22,7 @@ from cfork_cli import signals
 from cfork_cli.batch.engine import PATIENCE_SECONDS, Moving
 from cfork_cli.batch.film import Do, Event, Film, Finished, Outcome, Started
 from cfork_cli.batch.one import failure
+from cfork_cli.batch.ray_cluster import Cluster, ray_itself
 from cfork_cli.errors import CforkError, UsageError
 from cfork_cli.flows import one_batch
 from cfork_cli.flows.separator import Asked, elsewhere
@@ -82,8 +79,7 @@ class RayEngine:
     """
 
     def __init__(self, address: str | None = None) -> None:
-        self._address = address
-        self._is_ours = False
+        self._cluster = Cluster(address)
         self._running: dict[Any, _Given] = {}
 
     def run(self, films: Sequence[Film], do: Do, jobs: int = 1) -> Iterator[Event]:
@@ -97,8 +93,8 @@ class RayEngine:
         """
         if not films:
             return
-        self._connect()
-        ray, waiting = _ray(), deque((number, film, 1) for number, film in enumerate(films))
+        self._cluster.enter()
+        ray, waiting = ray_itself(), deque((number, film, 1) for number, film in enumerate(films))
         mailbox = _mailbox()
         try:
             while waiting or self._running:
@@ -124,34 +120,13 @@ class RayEngine:
 
     def close(self) -> None:
         """Leave the cluster; end it, if it was begun for this."""
-        if self._is_ours:
-            with _usual_handlers():
-                _ray().shutdown()
-            self._is_ours = False
+        self._cluster.leave()
 
     def __enter__(self) -> RayEngine:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _connect(self) -> None:
-        ray = _ray()
-        if ray.is_initialized():
-            return
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": "cfork"}
-        address = self._address or os.environ.get("RAY_ADDRESS")
-        with _usual_handlers():
-            try:
-                ray.init(address=address or "auto", **quiet)
-            except ConnectionError as error:
-                if address is not None:
-                    raise UsageError(f"there is no Ray cluster at {address}: see 'ray status' there") from error
-                ray.init(address="local", include_dashboard=False, **quiet)
-            except (RuntimeError, ValueError) as error:  # such as another version of Ray or of Python
-                why = str(error).strip().splitlines()[0]
-                raise UsageError(f"the Ray cluster cannot be used ({why}): see 'ray status' there") from error
-        self._is_ours = True
 
     def _has_room(self, slots: Slots, films: int, jobs: int) -> bool:
         most = jobs if jobs > 1 else max(1, slots.gpus + slots.cores)
@@ -179,9 +154,9 @@ class RayEngine:
 
     def _outcome(self, reference: Any, given: _Given) -> Outcome | None:
         """Return what came of a film; None if its worker was lost, and another is to try."""
-        exceptions = _ray().exceptions
+        exceptions = ray_itself().exceptions
         try:
-            outcome: Outcome = _ray().get(reference)
+            outcome: Outcome = ray_itself().get(reference)
             return outcome
         except exceptions.RayTaskError as error:
             return failure(given.film, error)
@@ -195,7 +170,7 @@ class RayEngine:
 
     def _cancel(self) -> None:
         """End the films that are in work: first kindly, so that they tidy up."""
-        ray, left = _ray(), list(self._running)
+        ray, left = ray_itself(), list(self._running)
         self._running = {}
         until = time.monotonic() + PATIENCE_SECONDS
         for force in (False, True):
@@ -246,7 +221,7 @@ class RayBatches:
 
     def get(self, sequences: Sequence[np.ndarray]) -> np.ndarray:
         """Let a worker compute a batch; lost ones are replaced."""
-        ray = _ray()
+        ray = ray_itself()
         takes = {"num_cpus": 0, "num_gpus": 1 / GPU_AHEAD} if self._on_gpu else {"num_cpus": 1}
         # two batches share a GPU, so that one computes while the other travels
         task = _remote(_compute_there).options(**takes, max_retries=ATTEMPTS - 1, scheduling_strategy="SPREAD")
@@ -311,7 +286,7 @@ def _slots(device: str) -> Slots:
         UsageError: nothing of the kind.
     """
     found = Slots(0, 0)
-    for node in _ray().nodes():
+    for node in ray_itself().nodes():
         if node["Alive"]:
             found += slots_of(node["Resources"], device)
     if not found.gpus and not found.cores:
@@ -321,7 +296,7 @@ def _slots(device: str) -> Slots:
 
 
 def _mailbox() -> Any:
-    ray = _ray()
+    ray = ray_itself()
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -330,38 +305,11 @@ def _mailbox() -> Any:
 
 def _told(mailbox: Any) -> Iterator[Event]:
     """Yield what workers said; nothing while the mailbox is begun anew, as when memory was short."""
-    ray = _ray()
+    ray = ray_itself()
     with contextlib.suppress(ray.exceptions.RayError):
         yield from ray.get(mailbox.take.remote(), timeout=PATIENCE_SECONDS)
 
 
 @cache
 def _remote(function: Any) -> Any:
-    return _ray().remote(function)
-
-
-@contextlib.contextmanager
-def _usual_handlers() -> Iterator[None]:
-    """Keep the handlers of signals, which Ray would take for itself."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            with contextlib.suppress(ValueError):  # not in the main thread
-                signal.signal(number, handler)
-
-
-def _ray() -> Any:
-    """Return ray, which tells nobody anything about its use.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise UsageError("--engine ray needs the package 'ray': pip install 'cfork[cluster]'") from error
-    return ray
+    return ray_itself().remote(function)

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cfork_cli import bounded
 from cfork_cli.batch.film import Film, Outcome
-from cfork_cli.batch.prints import Print
+from cfork_cli.batch.prints import NOT_OURS, Print
 from cfork_cli.errors import DamagedInputError, InputError, UsageError
 
 NAME = ".cfork.failed.json"
+MOST_BYTES = 64 * bounded.MIB
 
 TRIES = 3
 """How often a film is tried whose failure may pass: a full disk, a share that was away, too little memory."""
@@ -55,8 +57,8 @@ class Refused:
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
         self._all: dict[str, Failure] = {}
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-            for key, told in json.loads(self.path.read_text(encoding="utf-8")).items():
+        with contextlib.suppress(OSError, *NOT_OURS):
+            for key, told in json.loads(bounded.read_text(self.path, MOST_BYTES)).items():
                 source = Print.of_json(told["source"])
                 if source is not None:
                     self._all[key] = Failure(

@@ -112,7 +112,7 @@ class Batch:
                 return Decision(film)  # it is a pipe, or missing: to be told by whoever reads it
             journal = self._journal(film.folder)
             state = journal.state(film, sign, source)
-            if state is State.unchanged:
+            if state is State.unchanged and (film.in_place is not None or not film.job.force):
                 return Decision(film, settled=Outcome(film, Status.unchanged, outputs=journal.outputs(film)))
             if film.in_place is not None:
                 return self._in_place(film, path, sign, source, state)

@@ -43,7 +43,7 @@ def _densest(path: Path, file: Hashable, index: int, length: float) -> int:
     # less than a look's length comes where the film is shorter
     seconds = min(_LOOK_SECONDS, length) if length > 0 else _LOOK_SECONDS
     looks = process.run_together([_look(path, index, start, seconds) for start in starts])
-    most = max(len(look.output) if look.status == 0 else 0 for look in looks)
+    most = max(_bytes(look.output) if look.status == 0 else 0 for look in looks)
     found = round(most * 8 / seconds)
     if any(look.status != 0 and may_pass(look.status, look.log) for look in looks):
         raise Passing(found)
@@ -51,11 +51,20 @@ def _densest(path: Path, file: Hashable, index: int, length: float) -> int:
 
 
 def _look(path: Path, index: int, start: float, seconds: float) -> list[str]:
-    """Return the command that writes the packets of such a part."""
+    """Return the command that writes a line about each packet of such a part."""
     seek = {"ss": f"{start:.3f}"} if start > 0 else {}
     film = ffmpeg.input("FILM", **GUARD, **seek)
-    graph = ffmpeg.output(film[str(index)], "pipe:1", f="data", c="copy", t=f"{seconds:.3f}")
+    graph = ffmpeg.output(film[str(index)], "pipe:1", f="framecrc", c="copy", t=f"{seconds:.3f}")
     return compile_graph(graph, {"FILM": url(path)})
+
+
+def _bytes(told: bytes) -> int:
+    """Return the size of the packets that ffmpeg tells of: stream, times, duration, size, checksum.
+
+    >>> _bytes(b"#tb 0: 1/1000\\n0,          0,          0,       24,     1536, 0x9a3d\\n")
+    1536
+    """
+    return sum(int(size) for size in re.findall(rb"^\d+(?:, *-?\d+){3}, *(\d+),", told, re.MULTILINE))
 
 
 def parse_bit_rate(text: str) -> int:

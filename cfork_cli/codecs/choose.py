@@ -75,8 +75,8 @@ def choose_codec(
     """
     if not track.channels or not track.sample_rate:
         raise InputError(
-            f"sound track {track.number + 1} ({track}) cannot be decoded by this ffmpeg: it has no "
-            "channels and no sample rate that make sense"
+            f"sound track {track.number + 1} ({track}) has no channels and no sample rate that make sense: the file "
+            "is damaged or was cut off, or this ffmpeg does not know the codec"
         )
     written = _wanted(track, container, wanted, bit_rate) if wanted is not None else _best(track, container, bit_rate)
     codec = _with_note(written, track, asked=wanted is not None, bit_rate=bit_rate)

@@ -216,15 +216,14 @@ def _tracks_of(context: typer.Context) -> Answer:
 def _tracks(film: Path | None) -> Answer:
     """The sound tracks of a film: what names each, and what it is. Nothing of it is text from the film."""
     from cfork_cli.ffmpeg.process import run
+    from cfork_cli.media.answer import read
     from cfork_cli.media.languages import canonical
     from cfork_cli.media.probe import parse, probe_command
 
     if film is None:
         return []
-    import json
-
     finished = run(probe_command(film), timeout=_patience())
-    sounds = parse(json.loads(finished.output), film).audio
+    sounds = parse(read(finished.output), film).audio
     named: dict[str, str] = {}
     for sound in sounds:
         language = canonical(sound.language or "")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cfork_cli import bounded
 from cfork_cli.commands import completion
 from cfork_cli.commands.options import Force, Json, Quiet
 from cfork_cli.commands.whole_help import WholeHelp
@@ -17,6 +18,9 @@ from cfork_cli.errors import InputError, Interrupted, OutputError, UsageError, t
 from cfork_cli.text import megabytes
 
 models = typer.Typer(name="models", cls=WholeHelp, invoke_without_command=True, rich_markup_mode=None)
+
+MOST_CARD_BYTES = bounded.MIB
+"""Of a model's card: ours has 6,000."""
 
 Name = Annotated[
     str,
@@ -283,7 +287,7 @@ def _read_object(option: str, text: str | None) -> dict[str, Any]:
     example = '{"residual": [0, 0, 1]}'
     try:
         words = json.loads(text or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{option} is not JSON ({error}): give one object, such as '{example}'") from error
     if not isinstance(words, dict):
         raise UsageError(f"{option} is no JSON object: give one, such as '{example}'")
@@ -294,9 +298,10 @@ def _read_card(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        words = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"the card '{path}' cannot be read ({error}): give a file with one JSON object") from error
+        words = json.loads(bounded.read_text(path, MOST_CARD_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"the card '{path}' cannot be read ({why}): give a file with one JSON object") from error
     if not isinstance(words, dict):
         raise InputError(f"the card '{path}' is no JSON object: give a file with one")
     return words

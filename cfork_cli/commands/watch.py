@@ -140,7 +140,7 @@ def watch(
         effects_asked = (preset, dialog_fx, music_fx, effects_fx, dialog_reverb, music_reverb, effects_reverb)
         words = (dialog, music, effects, *effects_asked, speech_boost, duck or None, night, downmix, loudness)
         if all(word is None for word in words):
-            raise UsageError("nothing is to be changed: give new levels, such as --dialog +6 --music -10")
+            raise UsageError("nothing to change: give new levels, such as --dialog +6 --music -10")
         if not folder.is_dir():
             raise InputError(f"'{folder}' is no folder: name the one that films come into")
         if output is not None and output.exists() and not output.is_dir():

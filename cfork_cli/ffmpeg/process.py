@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -31,6 +33,13 @@ LAST_WORDS_SECONDS = 30.0
 STEP_SECONDS = 0.2
 LOG_BYTES = 65_536
 """Bytes that are read back of the end of ffmpeg's standard error."""
+
+ANSWER_BYTES = 16 << 20
+"""The most that a program answers in a short run: 80,000 chapters, as ffprobe tells of them."""
+
+
+class TooMuch(FfmpegError):
+    """A program answered more than it may."""
 
 
 def _widen(pipe: IO[bytes]) -> None:
@@ -86,7 +95,7 @@ class Child:
             _widen(self._popen.stdin)
         self.patient, self.moved, self.at_pipe = patient, 0, False
         self.waiting = not stdin and not stdout  # nobody has to give it anything, or take anything
-        self._name, self._stalled, self._ended = os.path.basename(arguments[0]), False, False
+        self.name, self._stalled, self._ended = os.path.basename(arguments[0]), False, False
         if isinstance(self._popen.stdin, io.BufferedWriter):
             self._popen.stdin = io.BufferedWriter(cast("io.FileIO", watch.Pipe(self._popen.stdin.detach(), self)))
         if isinstance(self._popen.stdout, io.BufferedReader):
@@ -131,7 +140,7 @@ class Child:
         self._has_ended(status)
         if self._stalled:
             raise FfmpegError(
-                f"{self._name} did nothing for {watch.limit_seconds():g} s: is a disk or a network share hanging? "
+                f"{self.name} did nothing for {watch.limit_seconds():g} s: is a disk or a network share hanging? "
                 f"{watch.VARIABLE} sets how long is waited, 0 without end"
             )
         return status
@@ -223,19 +232,23 @@ class Finished:
     log: str
 
 
-def run(arguments: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0) -> Finished:
+def run(
+    arguments: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0, most: int = ANSWER_BYTES
+) -> Finished:
     """Run a program that answers soon, and return its answer.
 
     Args:
         arguments: the program (an absolute path) and its arguments.
         stdin: what to feed it.
         timeout: seconds after which it is killed.
+        most: bytes that it may answer; after that it is killed.
 
     Raises:
         FfmpegError: it cannot be started, or did not end in time.
+        TooMuch: it answered more.
     """
     with Child(arguments, stdin=stdin is not None, stdout=True) as child:
-        return _finish(child, arguments[0], stdin, timeout)
+        return finish(child, stdin=stdin, timeout=timeout, most=most)
 
 
 def answer(*options: str) -> str:
@@ -256,13 +269,62 @@ def run_together(commands: Sequence[Sequence[str]], *, timeout: float = 60.0) ->
     """Run several programs at the same time and return their answers in the order of the commands; see `run`."""
     with contextlib.ExitStack() as stack:
         children = [stack.enter_context(Child(one, stdout=True)) for one in commands]
-        return [_finish(child, one[0], None, timeout) for child, one in zip(children, commands, strict=True)]
+        answers = [_Answer(child, None, ANSWER_BYTES) for child in children]
+        return [_finish(given, timeout) for given in answers]
 
 
-def _finish(child: Child, program: str, stdin: bytes | None, timeout: float) -> Finished:
-    try:
-        output, _ = child._popen.communicate(stdin, timeout)
-    except subprocess.TimeoutExpired as error:
-        why = f"{os.path.basename(program)} did not answer within {timeout:.0f} s: is the disk or share slow?"
-        raise FfmpegError(why) from error
-    return Finished(child.wait(), output, child.log())
+class _Answer:
+    """What a child answers, taken by a thread up to so many bytes, while another feeds it.
+
+    The threads have descriptors of their own, which nobody closes behind their backs; they end when the child does.
+    """
+
+    def __init__(self, child: Child, stdin: bytes | None, most: int) -> None:
+        self.child, self.most, self.data = child, most, bytearray()
+        self._thread = threading.Thread(target=self._take, args=(os.dup(child.stdout.fileno()),), daemon=True)
+        self._thread.start()
+        if stdin is not None:
+            threading.Thread(target=_feed, args=(os.dup(child.stdin.fileno()), stdin), daemon=True).start()
+            child.stdin.close()
+
+    def _take(self, descriptor: int) -> None:
+        with os.fdopen(descriptor, "rb", buffering=0) as pipe:
+            while not self.is_too_much and (data := pipe.read(READ_BYTES)):
+                self.data += data
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether it answered more than it may."""
+        return len(self.data) > self.most
+
+    def wait(self, timeout: float) -> int | None:
+        """Wait for the child's end; returns its status, or None where it does not end in time or says too much."""
+        end = time.monotonic() + timeout
+        while self._thread.is_alive() and (left := end - time.monotonic()) > 0:
+            self._thread.join(min(left, STEP_SECONDS))  # on Windows nobody hears Ctrl-C who waits without an end
+        if self._thread.is_alive() or self.is_too_much:
+            return None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.child.wait(max(0.0, end - time.monotonic()))
+        return None
+
+
+def _feed(descriptor: int, data: bytes) -> None:
+    # the child may have seen enough, or have ended: its exit status says so
+    with contextlib.suppress(OSError), os.fdopen(descriptor, "wb") as pipe:
+        pipe.write(data)
+
+
+def finish(child: Child, *, stdin: bytes | None = None, timeout: float = 60.0, most: int = ANSWER_BYTES) -> Finished:
+    """Wait for the answer and the end of a child that runs already; see `run`."""
+    return _finish(_Answer(child, stdin, most), timeout)
+
+
+def _finish(given: _Answer, timeout: float) -> Finished:
+    given.child.waiting = True  # so that one that has stopped is ended sooner, where that was asked for
+    status, name = given.wait(timeout), given.child.name
+    if status is not None:
+        return Finished(status, bytes(given.data), given.child.log())
+    if given.is_too_much:
+        raise TooMuch(f"{name} answered more than {given.most >> 20} MiB: repair it, or name another")
+    raise FfmpegError(f"{name} did not answer within {timeout:.0f} s: is the disk or share slow?")

@@ -3,8 +3,8 @@
 What is kept is what the network gave for each batch: by far the most of the work. All else (decoding, filters, riders,
 limiters, loudness, the encoder) is done again from the film's start, so its state needs no keeping, and no seam can
 arise. A piece is known by a hash of the very sound that the network was given and of all that its answer depends on:
-another film, model, device or setting asks for other pieces and finds none. A piece that was half written, or went bad
-on the disk, does not have the checksum that it begins with, and is computed again.
+another film, model, device or setting asks for other pieces and finds none. A piece that was half written, went bad on
+the disk or got the name of another one does not have the checksum that it begins with, and is computed again.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class KeptPieces:
             data = (self.folder / f"{name}{SUFFIX}").read_bytes()
         except OSError:
             return None
-        return data[DIGEST_BYTES:] if data[:DIGEST_BYTES] == _digest(data[DIGEST_BYTES:]) else None
+        return data[DIGEST_BYTES:] if data[:DIGEST_BYTES] == _digest(name, data[DIGEST_BYTES:]) else None
 
     def write(self, name: str, data: bytes) -> None:
         """Keep something under a name, whole or not at all. Once the disk takes no more, nothing is kept any more."""
@@ -106,7 +106,7 @@ class KeptPieces:
         try:
             try:
                 with temporary.open("wb") as file:
-                    file.write(_digest(data))
+                    file.write(_digest(name, data))
                     file.write(data)
                 os.replace(temporary, self.folder / f"{name}{SUFFIX}")
             finally:
@@ -234,5 +234,5 @@ def _key(asked: Asked) -> bytes:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).digest()
 
 
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
+def _digest(name: str, data: bytes) -> bytes:
+    return hashlib.blake2b(data, key=name.encode(), digest_size=DIGEST_BYTES).digest()

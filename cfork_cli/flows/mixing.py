@@ -14,6 +14,7 @@ from cfork_cli.filters.effect import FilterEffect, check_filters
 from cfork_cli.filters.graph import check_options
 from cfork_cli.flows.jobs import RemixJob
 from cfork_cli.media.layouts import speakers
+from cfork_cli.media.probe import MOST_CHANNELS
 from cfork_cli.media.types import Stream
 from cfork_cli.mix.convolver import Reverberation
 from cfork_cli.mix.desk import Desk, DeskMixer, DeskStemMixer, needed_stems
@@ -25,6 +26,7 @@ from cfork_cli.mix.settings import Processing, Reverb
 from model.stems import STEMS
 
 LONGEST_IMPULSE_SECONDS = 20.0
+MOST_IMPULSE_HERTZ = 768_000
 
 
 def check_early(processing: Processing) -> None:
@@ -143,6 +145,11 @@ def _read_impulse(path: Path) -> tuple[np.ndarray, int]:
         with soundfile.SoundFile(path) as file:
             if file.frames > LONGEST_IMPULSE_SECONDS * file.samplerate:
                 raise InputError(f"'{path}' is longer than {LONGEST_IMPULSE_SECONDS:.0f} s: give an impulse response")
+            if file.channels > MOST_CHANNELS or file.samplerate > MOST_IMPULSE_HERTZ:
+                raise InputError(
+                    f"'{path}' has {file.channels} channels at {file.samplerate} Hz: give an impulse response with up "
+                    f"to {MOST_CHANNELS} channels and {MOST_IMPULSE_HERTZ} Hz"
+                )
             sound, rate = file.read(dtype="float64", always_2d=True), file.samplerate
     except soundfile.LibsndfileError as error:
         raise InputError(

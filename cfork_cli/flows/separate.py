@@ -277,7 +277,11 @@ def _sink(plan: SeparatePlan, sound: str, path: Path) -> Sink:
         subtype=(form.subtype if form else None) or "float32", layout=written.layout, source=plan.media.path,
         force=job.force,
     )  # fmt: skip
-    return _for_speech(sink, track) if job.purpose else sink
+    try:
+        return _for_speech(sink, track) if job.purpose else sink
+    except BaseException:
+        sink.abort()
+        raise
 
 
 def _written_track(job: SeparateJob, track: Stream) -> Stream:

@@ -52,8 +52,8 @@ class Decoder(Blocks):
     ) -> None:
         if not track.channels or not track.sample_rate:
             raise InputError(
-                f"sound track {track.number + 1} of '{media.path}' ({track}) cannot be decoded by this ffmpeg: "
-                "its channels and sample rate make no sense"
+                f"'{media.path}': this ffmpeg cannot decode sound track {track.number + 1} ({track}): "
+                "its channels and sample rate are not known, or make no sense"
             )
         super().__init__(track.channels, track.sample_rate)
         self.media = media

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import struct
@@ -17,7 +16,7 @@ from pathlib import Path
 import ffmpeg
 import numpy as np
 
-from cfork_cli.errors import DamagedInputError, InputError
+from cfork_cli.errors import DamagedInputError, FfmpegError, InputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import compile_graph
 from cfork_cli.ffmpeg.complaints import complaint
@@ -28,9 +27,9 @@ from cfork_cli.input.decode import check_status
 from cfork_cli.input.losses import MISSING_SECONDS, Losses
 from cfork_cli.input.loudness import lufs_of
 from cfork_cli.input.placing import Placer
-from cfork_cli.media import wav
+from cfork_cli.media import answer, wav
 from cfork_cli.media.pipes import CHUNK_BYTES, RawFormat, chunks
-from cfork_cli.media.probe import parse, probe_command
+from cfork_cli.media.probe import TIMEOUT_SECONDS, parse, probe_command, too_much
 from cfork_cli.media.timeline import uniform
 from cfork_cli.media.types import Media, Stream
 
@@ -72,11 +71,10 @@ def listen(descriptor: int, name: Path, raw: RawFormat | None) -> Head:
         return Head(head, _raw_media(name, raw))
     if _index_comes_last(head) or os.name != "posix":  # where pipes cannot be waited for together
         return Head(head, None)
-    head, answer, complete = _probe(descriptor, head)
+    head, told, complete = _probe(descriptor, head, name)
     try:
-        facts = json.loads(answer)
-        media = parse(facts, name)
-    except (json.JSONDecodeError, KeyError):
+        media = parse(answer.read(told), name)
+    except ValueError:
         media = None
     if media is None or not media.streams:
         if not complete and len(head) < HEAD_BYTES:
@@ -87,17 +85,26 @@ def listen(descriptor: int, name: Path, raw: RawFormat | None) -> Head:
     return Head(head, replace(media, duration_seconds=None, streams=streams))
 
 
-def _probe(descriptor: int, head: bytes) -> tuple[bytes, bytes, bool]:
-    """Feed ffprobe until it has seen enough: all that was read, its answer, and whether that was the whole input."""
+def _probe(descriptor: int, head: bytes, path: Path) -> tuple[bytes, bytes, bool]:
+    """Feed ffprobe until it has seen enough: all that was read, its answer, and whether that was the whole input.
+
+    Raises:
+        InputError: its answer has no end.
+        FfmpegError: it cannot be run, or takes nothing.
+    """
     ended = False
     with process.Child(probe_command(Path("/dev/stdin")), stdin=True, stdout=True) as child:
-        feed, answer = child.stdin.fileno(), child.stdout.fileno()
+        feed, told = child.stdin.fileno(), child.stdout.fileno()
         os.set_blocking(feed, False)
         fed = 0
         while True:
-            reads = [answer] if ended or fed < len(head) else [answer, descriptor]
-            ready, can_feed, _ = select.select(reads, [feed] if fed < len(head) else [], [])
-            if answer in ready:
+            reads = [told] if ended or fed < len(head) else [told, descriptor]
+            # the user's pipe may take as long as it likes, ffprobe may not
+            patience = None if descriptor in reads else TIMEOUT_SECONDS
+            ready, can_feed, _ = select.select(reads, [feed] if fed < len(head) else [], [], patience)
+            if not ready and not can_feed:
+                raise FfmpegError(f"{child.name} did not take its input within {TIMEOUT_SECONDS:.0f} s: repair it")
+            if told in ready:
                 break
             if can_feed:
                 try:
@@ -111,7 +118,10 @@ def _probe(descriptor: int, head: bytes) -> tuple[bytes, bytes, bool]:
             if (ended and fed == len(head)) or len(head) > HEAD_BYTES:
                 child.stdin.close()
                 break
-        return head, child.stdout.read(), ended
+        try:
+            return head, process.finish(child).output, ended
+        except process.TooMuch as error:
+            raise too_much(path) from error
 
 
 def _index_comes_last(head: bytes) -> bool:

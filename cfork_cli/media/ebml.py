@@ -6,8 +6,9 @@ packages for Matroska read only, or call mkvmerge.
 
 from __future__ import annotations
 
+import contextlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import BinaryIO
 
 VOID = b"\xec"
@@ -61,6 +62,24 @@ def children(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         if name not in (VOID, CRC):
             yield name, content[place + head : place + head + length]
         place += head + length
+
+
+def count(parts: Iterable[bytes], masters: Container[bytes], most: int) -> int:
+    """Return how many elements there are in some contents, at any depth; once it is more than `most`, nearly so many.
+
+    Args:
+        masters: names of the elements that hold others; what is damaged in them counts no further.
+    """
+    found, waiting = 0, list(parts)
+    while waiting and found <= most:
+        with contextlib.suppress(ValueError):
+            for name, inner in children(waiting.pop()):
+                found += 1
+                if found > most:
+                    break
+                if name in masters:
+                    waiting.append(inner)
+    return found
 
 
 def first(content: bytes, name: bytes) -> bytes | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cfork_cli.media import ebml, matroska
-from cfork_cli.media.mov_titles import boxes
+from cfork_cli.media.mov_titles import Boxes
 
 _ENCRYPTED_ENTRIES = {b"encv", b"enca", b"enct", b"encs", b"drms", b"drmi"}
 """Sample entries of protected tracks: Common Encryption (ISO/IEC 23001-7), and FairPlay."""
@@ -39,7 +39,7 @@ def encryption(path: Path) -> str | None:
 def _in_mp4(file: BinaryIO) -> str | None:
     size = file.seek(0, 2)
     path = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
-    for begin, end in _inside(file, 0, size, path):
+    for begin, end in _inside(Boxes(file), 0, size, path):
         file.seek(begin + _ENTRY_TABLE_BYTES)
         kind = file.read(min(8, max(0, end - begin)))[4:8]
         if kind in _ENCRYPTED_ENTRIES:
@@ -47,12 +47,12 @@ def _in_mp4(file: BinaryIO) -> str | None:
     return None
 
 
-def _inside(file: BinaryIO, begin: int, end: int, path: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
-    for first, last in boxes(file, begin, end, path[0]):
+def _inside(boxes: Boxes, begin: int, end: int, path: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
+    for first, last in boxes.inside(begin, end, path[0]):
         if len(path) == 1:
             yield first, last
         else:
-            yield from _inside(file, first, last, path[1:])
+            yield from _inside(boxes, first, last, path[1:])
 
 
 def _in_matroska(path: Path) -> str | None:

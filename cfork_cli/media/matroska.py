@@ -30,10 +30,21 @@ _TARGET_LEVEL, _TARGET_CHAPTER = bytes.fromhex("68ca"), bytes.fromhex("63c4")
 _TAG_TEXT, _TAG_LANGUAGE, _TAG_DEFAULT = (bytes.fromhex(one) for one in ("4487", "447a", "4484"))
 _USUAL_LEVEL = 50
 
+_MASTERS = frozenset({TRACK, VIDEO, EDITION, CHAPTER, DISPLAY, TAG, TARGETS, SIMPLE_TAG})
 _TOP = (SEEK_HEAD, INFO, TRACKS, CHAPTERS, TAGS, ATTACHMENTS, CUES)
+_READ = (INFO, TRACKS, CHAPTERS, TAGS)
 _STREAM_TYPES = (1, 2, 17)  # picture, sound, subtitles
-_MOST_BYTES = 64 << 20
-"""More than this of chapters or tags is no text."""
+MOST_BYTES = 16 << 20
+"""Of the tracks, chapters and tags together: what has more is no text, and ffmpeg alone reads it."""
+
+MOST_ELEMENTS = 200_000
+"""In the tracks, chapters and tags together: 15,000 chapters; and in the segment, before the first cluster."""
+
+MOST_ATTACHED_BYTES = 512 << 20
+"""Of the attachments together: each ffmpeg that opens the film takes four times as much memory for them."""
+
+_MOST_SEEK_BYTES = 1 << 20
+_MOST_NUMBER_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class Headers:
         chapters: contents of the editions. tags: contents of the tags, in order.
         files: numbers of the attachments, in order.
         title: of the file; None if it has none.
+        is_too_large: whether there is more than `MOST_BYTES` or `MOST_ELEMENTS` of them, so that nothing was read.
     """
 
     tracks: tuple[bytes, ...] = ()
@@ -52,6 +64,7 @@ class Headers:
     tags: tuple[bytes, ...] = ()
     files: tuple[int, ...] = ()
     title: bytes | None = None
+    is_too_large: bool = False
 
     def languages(self) -> list[str | None]:
         """Return the language of each track by BCP 47; None where it has none, or none is told."""
@@ -87,14 +100,23 @@ class Headers:
 def read(path: Path) -> Headers:
     """Read them; what is damaged or missing is left out."""
     found: dict[bytes, list[bytes]] = {name: [] for name in _TOP}
+    left = MOST_BYTES
     try:
         with path.open("rb") as file:
+            length = file.seek(0, 2)
             for name, begin, end in top_elements(file):
-                if name in (INFO, TRACKS, CHAPTERS, TAGS) and end - begin <= _MOST_BYTES:
+                if name in _READ:
+                    if end > length:
+                        raise ValueError("an element ends after the file")
+                    if end - begin > left:
+                        return Headers(is_too_large=True)
                     file.seek(begin)
                     found[name].append(file.read(end - begin))
+                    left -= end - begin
                 elif name == ATTACHMENTS:
                     found[name] += _file_numbers(file, begin, end)
+        if ebml.count((one for name in _READ for one in found[name]), _MASTERS, MOST_ELEMENTS) > MOST_ELEMENTS:
+            return Headers(is_too_large=True)
         tracks = [inner for one in found[TRACKS] for name, inner in ebml.children(one) if name == TRACK]
         headers = Headers(
             tuple(track for track in tracks if _value(track, TRACK_TYPE, 0) in _STREAM_TYPES),
@@ -111,6 +133,17 @@ def read(path: Path) -> Headers:
         return Headers()
 
 
+def attached_bytes(path: Path) -> int:
+    """Return how much the attachments of a Matroska file have together, as far as they are there; 0 where nothing
+    tells."""
+    try:
+        with path.open("rb") as file:
+            length = file.seek(0, 2)
+            return sum(min(end, length) - begin for name, begin, end in top_elements(file) if name == ATTACHMENTS)
+    except (OSError, ValueError):
+        return 0
+
+
 def top_elements(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, begin and end of the content of the elements in the segment: those before the first cluster, then
     those that the list at its head knows of after it.
@@ -122,13 +155,15 @@ def top_elements(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     segment = segment_begin(file)
     place, seen, known = segment, set[int](), list[tuple[bytes, int]]()
     while place < length:
+        if len(seen) > MOST_ELEMENTS:
+            raise ValueError("more elements than any film has")
         name, size, begin = ebml.read_head_at(file, place)
         if name == CLUSTER or size is None:
             break
         seen.add(place)
         if name == SEEK_HEAD:
             file.seek(begin)
-            known += _seeks(file.read(size))
+            known += _seeks(file.read(min(size, _MOST_SEEK_BYTES)))
         yield name, begin, begin + size
         place = begin + size
     for wanted, at in known:
@@ -172,8 +207,12 @@ def _seeks(content: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def _file_numbers(file: BinaryIO, begin: int, end: int) -> Iterator[bytes]:
-    """Yield the numbers of attachments without reading those themselves."""
-    place = begin
+    """Yield the numbers of attachments, without reading those themselves.
+
+    Raises:
+        ValueError: they have more parts than any film's.
+    """
+    place, parts = begin, 0
     while place < end:
         name, size, inside = ebml.read_head_at(file, place)
         place = inside + (size or 0)
@@ -181,8 +220,14 @@ def _file_numbers(file: BinaryIO, begin: int, end: int) -> Iterator[bytes]:
             inner, length, content = ebml.read_head_at(file, inside)
             if inner == FILE_UID and length is not None:
                 file.seek(content)
-                yield file.read(length)
+                yield file.read(min(length, _MOST_NUMBER_BYTES))
             inside = content + (length or 0)
+            parts += 1
+            if parts > MOST_ELEMENTS:
+                raise ValueError("more in the attachments than any film has")
+        parts += 1
+        if parts > MOST_ELEMENTS:
+            raise ValueError("more attachments than any film has")
 
 
 def _is_plain_edition(edition: bytes) -> bool:

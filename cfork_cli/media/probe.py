@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import stat
@@ -19,10 +18,10 @@ from cfork_cli.ffmpeg.command import url
 from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.ffmpeg.demuxers import ALLOWED, GUARD_OPTIONS, NOT_ALLOWED
 from cfork_cli.ffmpeg.find import find_ffprobe
-from cfork_cli.media import late_tracks, mov_titles, pyav_probe
+from cfork_cli.media import answer, late_tracks, matroska, mov_titles, pyav_probe
 from cfork_cli.media.encryption import encryption
 from cfork_cli.media.types import Kind, Media, Program, Stream
-from cfork_cli.text import address
+from cfork_cli.text import address, size
 
 TIMEOUT_SECONDS = 60.0
 
@@ -32,9 +31,15 @@ MOST_CHANNELS = 64
 MOST_HERTZ = 6_000_000
 """The same for the sample rate: half a second at 2 GHz, to try a codec, is 4 GB. DSD1024 has 5.6 MHz."""
 
+MOST_BITS_PER_SECOND = 100_000_000_000
+"""The same for the bit rate: `MOST_CHANNELS` at `MOST_HERTZ` with 64 bits have a fourth of it."""
+
+_MOST_ID = 65_535
+"""Of a program, and of a stream, in MPEG-TS."""
+
 _PLAYLISTS = {"hls", "dash", "concat", "concatf", "sdp", "rtsp", "imf"}
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat version", b"v=0\n", b"v=0\r\n")
-_NOT_TOLD = {"", "unknown", "N/A", None}
+_NOT_TOLD = ("", "unknown", "N/A", None)
 
 MIXES = {"matroska", "webm", "mov", "mp4", "avi", "asf", "flv", "mxf"}
 """Containers of several streams that write down how long they are, unless they were made while nobody could know: in a
@@ -52,11 +57,12 @@ def probe(path: Path) -> Media:
         FfmpegError: neither ffprobe nor PyAV can be run.
     """
     start = _check_file(path)
-    finished = process.run(probe_command(path), timeout=TIMEOUT_SECONDS)
+    _check_attachments(path)
+    finished = _asked(probe_command(path), path)
     partly = finished.status != 0 and "Could not open codec" in finished.log
     if partly:
         # ffprobe gives up at the first stream that it cannot decode; the others may be what is wanted
-        finished = process.run(_pyav_command(path), timeout=TIMEOUT_SECONDS)
+        finished = _asked(_pyav_command(path), path)
     if finished.status == pyav_probe.NOT_THERE:
         raise FfmpegError(complaint(finished.log))
     encrypted = encryption(path)
@@ -71,11 +77,11 @@ def probe(path: Path) -> Media:
         why = complaint(finished.log).removeprefix(url(path)).lstrip(": ")
         raise InputError(f"'{path}' is not a film or a sound that ffmpeg can read ({why or 'no reason given'})")
     try:
-        facts = json.loads(finished.output.decode("utf-8", errors="replace"))
-    except json.JSONDecodeError as error:
+        facts = answer.read(finished.output)
+    except ValueError as error:
         raise FfmpegError(f"ffprobe's answer about '{path}' could not be understood: reinstall ffmpeg") from error
     facts["duration_guessed"] = facts.get("duration_guessed") or _GUESS in finished.log or _unfinished_riff(start)
-    if "mov" in str(facts.get("format", {}).get("format_name")):
+    if "mov" in facts["format"].get("format_name", ""):
         mov_titles.add_titles(facts, path)
     media = late_tracks.seen(parse(facts, path))
     if partly:
@@ -87,13 +93,35 @@ def probe(path: Path) -> Media:
     return media
 
 
+def _asked(command: Sequence[str], path: Path) -> process.Finished:
+    """Ask about a file.
+
+    Raises:
+        InputError: the answer has no end, since the file has more in its headers than any film.
+        FfmpegError: the program cannot be run.
+    """
+    try:
+        return process.run(command, timeout=TIMEOUT_SECONDS)
+    except process.TooMuch as error:
+        raise too_much(path) from error
+
+
+def too_much(path: Path) -> InputError:
+    """Return the error about a film whose headers hold more than ffprobe may answer."""
+    return InputError(
+        f"'{path}' has more than {process.ANSWER_BYTES >> 20} MiB of tags, chapters and the like in its headers: "
+        "take a copy without them, made with 'ffmpeg -map_metadata -1 -map_chapters -1 -c copy'"
+    )
+
+
 def parse(facts: Mapping[str, Any], path: Path) -> Media:
-    """Turn ffprobe's JSON (`-show_format -show_streams -show_chapters -show_programs`) into a `Media`.
+    """Turn ffprobe's JSON (`-show_format -show_streams -show_chapters -show_programs`), as `answer.read` gives it,
+    into a `Media`.
 
     A key of our own, "duration_guessed", says that ffmpeg only guessed; see `MIXES`.
     """
     whole = facts.get("format", {})
-    container = whole.get("format_name", "unknown")
+    container = whole.get("format_name") or "unknown"
     unknown = bool(facts.get("duration_guessed")) and not MIXES.isdisjoint(container.split(","))
     counts: dict[str, int] = {}
     streams = []
@@ -101,7 +129,7 @@ def parse(facts: Mapping[str, Any], path: Path) -> Media:
         kind = entry.get("codec_type", "data")
         if kind not in ("video", "audio", "subtitle", "attachment"):
             kind = "data"
-        unseen = "matroska" in container and entry.get("duration") not in _NOT_TOLD
+        unseen = "matroska" in container and answer.number(entry.get("duration")) is not None
         if unknown or unseen:
             # Matroska tells no lengths there: where ffmpeg met no packet, it fills in the film's
             entry = {**entry, "duration": None}
@@ -113,23 +141,24 @@ def parse(facts: Mapping[str, Any], path: Path) -> Media:
     return Media(
         path=path,
         container=container,
-        duration_seconds=None if unknown else _number(whole.get("duration")),
-        start_seconds=_number(whole.get("start_time")) or 0.0,
+        duration_seconds=None if unknown else _length(whole.get("duration")),
+        start_seconds=answer.seconds(whole.get("start_time")) or 0.0,
         tags=whole.get("tags", {}),
         chapters=len(facts.get("chapters", [])),
         streams=tuple(streams),
-        programs=tuple(_programs(facts.get("programs", []))) if container == "mpegts" else (),
+        programs=tuple(_programs(facts.get("programs", []), len(streams))) if container == "mpegts" else (),
     )
 
 
-def _programs(programs: Sequence[Mapping[str, Any]]) -> Iterator[Program]:
+def _programs(programs: Sequence[Mapping[str, Any]], count: int) -> Iterator[Program]:
     for one in programs:
         tags = one.get("tags", {})
-        number = _integer(one.get("program_id"))
+        number = answer.whole(one.get("program_id"), _MOST_ID)
         if number is not None:
             kept = {name: tags[name] for name in ("service_name", "service_provider") if tags.get(name)}
-            streams = tuple(int(stream["index"]) for stream in one.get("streams", []) if "index" in stream)
-            yield Program(number, _integer(one.get("pmt_pid")), kept, streams)
+            told = (stream.get("index") for stream in one.get("streams", []))
+            streams = tuple(index for index in told if isinstance(index, int) and 0 <= index < count)
+            yield Program(number, answer.whole(one.get("pmt_pid"), _MOST_ID), kept, streams)
 
 
 def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
@@ -137,29 +166,29 @@ def _stream(entry: Mapping[str, Any], kind: Kind, number: int) -> Stream:
     lower = {key.lower(): value for key, value in tags.items()}
     disposition = frozenset(name for name, on in entry.get("disposition", {}).items() if on)
     language = lower.get("language")
-    bits = _integer(entry.get("bits_per_raw_sample")) or _integer(entry.get("bits_per_sample"))
+    bits = answer.whole(entry.get("bits_per_raw_sample"), 64) or answer.whole(entry.get("bits_per_sample"), 64)
     if str(entry.get("sample_fmt", "")).startswith(("flt", "dbl")):
         bits = None
     return Stream(
-        index=int(entry["index"]),
+        index=entry["index"],
         kind=kind,
         number=number,
         codec=entry.get("codec_name") or "unknown",
         language=None if language in ("und", "", None) else language,
         title=lower.get("title") or None,
         disposition=disposition,
-        channels=count if (count := _integer(entry.get("channels")) or 0) in range(1, MOST_CHANNELS + 1) else None,
+        channels=answer.whole(entry.get("channels"), MOST_CHANNELS),
         layout=_layout(entry.get("channel_layout")),
-        sample_rate=rate if (rate := _integer(entry.get("sample_rate")) or 0) in range(1, MOST_HERTZ + 1) else None,
+        sample_rate=answer.whole(entry.get("sample_rate"), MOST_HERTZ),
         # not what mkvmerge once noted in a tag (BPS): it stays when the sound is replaced, see `codecs.bit_rate`
-        bit_rate=_integer(entry.get("bit_rate")),
+        bit_rate=answer.whole(entry.get("bit_rate"), MOST_BITS_PER_SECOND),
         sample_format=None if entry.get("sample_fmt") in _NOT_TOLD else entry["sample_fmt"],
         bits=bits if kind == "audio" else None,
         profile=None if entry.get("profile") in _NOT_TOLD else str(entry["profile"]),
-        duration_seconds=_number(entry.get("duration")) or _clock(lower.get("duration")),
-        start_seconds=_number(entry.get("start_time")) or 0.0,
+        duration_seconds=_length(entry.get("duration")) or _length(_clock(lower.get("duration"))),
+        start_seconds=answer.seconds(entry.get("start_time")) or 0.0,
         is_cover=kind == "video" and "attached_pic" in disposition,
-        rotation=next((int(one["rotation"]) for one in entry.get("side_data_list", ()) if one.get("rotation")), 0),
+        rotation=next((turn for one in entry.get("side_data_list", ()) if (turn := _turn(one.get("rotation")))), 0),
         tag=tag if (tag := str(entry.get("codec_tag_string", ""))).isalnum() else None,
         id=_hexadecimal(entry.get("id")),
         tags=tags,
@@ -172,25 +201,23 @@ def _layout(value: Any) -> str | None:
     return layout or None
 
 
-def _number(value: Any) -> float | None:
-    try:
-        return None if value in _NOT_TOLD else float(value)
-    except ValueError:
-        return None
+def _length(value: Any) -> float | None:
+    found = answer.seconds(value)
+    return found if found is not None and found >= 0 else None
 
 
-def _integer(value: Any) -> int | None:
-    """A positive whole number, else None: ffprobe says 0 for "unknown"."""
-    number = _number(value)
-    return int(number) if number is not None and number > 0 else None
+def _turn(value: Any) -> int:
+    found = answer.number(value)
+    return int(found) if found is not None and abs(found) <= 360 else 0
 
 
 def _hexadecimal(value: Any) -> int | None:
     """ffprobe prints ids as "0x1011"."""
     try:
-        return None if value in _NOT_TOLD else int(str(value), 0)
+        found = int(str(value), 0)
     except ValueError:
         return None
+    return found if 0 <= found <= _MOST_ID else None
 
 
 def _clock(value: str | None) -> float | None:
@@ -253,6 +280,20 @@ def _check_file(path: Path) -> bytes:
     if start.startswith(_PLAYLIST_STARTS):
         raise _playlist(path)
     return start
+
+
+def _check_attachments(path: Path) -> None:
+    """Look at what ffmpeg would take into memory as soon as it opens the file.
+
+    Raises:
+        InputError: it is too much.
+    """
+    found = matroska.attached_bytes(path)
+    if found > matroska.MOST_ATTACHED_BYTES:
+        raise InputError(
+            f"'{path}' carries attachments of {size(found)}, more than {matroska.MOST_ATTACHED_BYTES >> 20} MiB: "
+            "take a copy without them, made with 'mkvmerge -o copy.mkv --no-attachments'"
+        )
 
 
 def _unfinished_riff(start: bytes) -> bool:

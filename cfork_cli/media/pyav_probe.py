@@ -24,6 +24,11 @@ _DISPOSITIONS = (
 )
 # fmt: on
 
+_UP_TO_24_BITS = {
+    "pcm_bluray", "pcm_dvd", "s302m", "tta", "truehd", "mlp", "ape", "tak", "wmalossless", "shorten",
+}  # fmt: skip
+"""Lossless codecs whose integers have as many bits as the decoder's samples, but never more than 24."""
+
 
 def describe(path: str, demuxers: str) -> dict[str, Any]:
     """The JSON for one file, which only these demuxers may read; see `ffmpeg.demuxers`.
@@ -46,7 +51,10 @@ def describe(path: str, demuxers: str) -> dict[str, Any]:
                 "tags": dict(container.metadata),
             },
             "chapters": [{"id": chapter["id"]} for chapter in container.chapters()],
-            "streams": [_stream(stream) | _turned(container, stream) for stream in container.streams],
+            "streams": [
+                _stream(stream) | _turned(container, stream) | _packed(container, stream)
+                for stream in container.streams
+            ],
             "programs": list(_programs(_dump(container))) if container.format.name == "mpegts" else [],
         }
 
@@ -107,18 +115,27 @@ def _stream(stream: Any) -> dict[str, Any]:
         return facts
     # the codec's name, not the decoder's: "dvd_subtitle", not "dvdsub"
     facts["codec_name"] = context.codec.canonical_name
-    facts["codec_tag_string"] = context.codec_tag
+    facts["codec_tag_string"] = _tag(context)
     if stream.type == "audio":
         rate = context.bit_rate
+        form = context.format.name if context.format else ""
         facts |= {
-            "sample_fmt": context.format.name if context.format else None,
+            "sample_fmt": form,
             "sample_rate": context.sample_rate,
             "channels": context.channels,
             "channel_layout": context.layout.name,
             "bit_rate": rate,
-            "bits_per_raw_sample": _bits(facts["codec_name"], context.extradata),
+            "bits_per_raw_sample": _bits(facts["codec_name"], form, stream.profile, context.extradata),
         }
     return facts
+
+
+def _tag(context: Any) -> str | None:
+    """Return the container's four letters for a codec, None where they are a number: AVI's of AAC is 0x00ff."""
+    try:
+        return str(context.codec_tag)
+    except UnicodeDecodeError:  # PyAV takes all of them for ASCII
+        return None
 
 
 def _turned(container: Any, stream: Any) -> dict[str, Any]:
@@ -135,8 +152,25 @@ def _turned(container: Any, stream: Any) -> dict[str, Any]:
     return {"side_data_list": [{"rotation": frame.rotation}]} if frame is not None and frame.rotation else {}
 
 
-def _bits(codec: str, extradata: bytes | None) -> int | None:
-    """Return bits of a lossless codec's samples, unknown to PyAV: from the PCM's name, or the codec's header."""
+def _packed(container: Any, stream: Any) -> dict[str, Any]:
+    """Return bits of WavPack's samples, which only the head of a packet tells (`wvpk`, version 4 of the format)."""
+    import av.error
+
+    if stream.type != "audio" or stream.codec_context is None or stream.codec_context.codec.canonical_name != "wavpack":
+        return {}
+    try:
+        container.seek(0)
+        head = bytes(next((packet for packet in container.demux(stream) if packet.size), b""))
+    except (av.error.FFmpegError, ValueError):
+        return {}
+    if len(head) < 32 or head[:4] != b"wvpk":
+        return {}
+    return {"bits_per_raw_sample": 8 * ((head[24] & 3) + 1)}  # the flags begin with the bytes of a sample, less 1
+
+
+def _bits(codec: str, form: str, profile: str | None, extradata: bytes | None) -> int | None:
+    """Return bits of a lossless codec's samples, unknown to PyAV: from the PCM's name, or the codec's header, or the
+    format of the decoded samples."""
     pcm = re.fullmatch(r"pcm_[su](\d+)(?:le|be)?(?:_planar)?", codec)
     if pcm:
         return int(pcm[1])
@@ -145,6 +179,8 @@ def _bits(codec: str, extradata: bytes | None) -> int | None:
         return ((extradata[12] & 1) << 4 | extradata[13] >> 4) + 1
     if codec == "alac" and extradata and len(extradata) >= 36:
         return extradata[17]  # size, 'alac', version and flags: 12 bytes; frame length 4, compatible version 1
+    if codec in _UP_TO_24_BITS or (codec == "dts" and "MA" in (profile or "")):
+        return {"u8": 8, "s16": 16, "s32": 24}.get(form.removesuffix("p"))
     return None
 
 

@@ -108,7 +108,7 @@ def _ends_within_a_packet(path: Path) -> bool:
 def _lacks_its_last_page(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
-        tail = file.read()
+        tail = file.read(_TAIL_BYTES)
     at = tail.rfind(b"OggS\0")
     if at < 0 or len(tail) < at + 27:
         return True

@@ -32,11 +32,26 @@ class FileSink(Sink):
         self._replaces = output.exists()
         self._appeared = False
         self._place = real_place(output)
+        self._hidden: Temporary | None = None
+
+    def _take_name(self) -> Path:
+        """Take the hidden name. To be called where a failure discards it: until then, nothing is in the folder.
+
+        Raises:
+            OutputError: nothing can be written there.
+        """
         try:
-            self._hidden = Temporary(self._place.parent, output.suffix)
+            self._hidden = Temporary(self._place.parent, self.output.suffix)
         except OSError as error:
-            raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place") from error
-        self._temporary = self._hidden.path
+            raise OutputError(f"'{self.output}' cannot be written ({error.strerror}): choose another place") from error
+        return self._hidden.path
+
+    @property
+    def _temporary(self) -> Path:
+        """The hidden name, once it is taken."""
+        if self._hidden is None:
+            raise ValueError("this sink has no file yet")
+        return self._hidden.path
 
     def withdraw(self) -> None:
         if self._appeared and not self._replaces:
@@ -55,4 +70,5 @@ class FileSink(Sink):
             raise OutputError(f"'{self.output}' cannot be written ({error.strerror}): choose another place") from error
 
     def _discard(self) -> None:
-        self._hidden.remove()
+        if self._hidden is not None:
+            self._hidden.remove()

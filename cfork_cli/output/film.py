@@ -82,7 +82,7 @@ class FilmSink(FileSink):
         self._folder = _temporary_folder()
         try:
             # made by us, with the permissions that the user's umask gives to any new file
-            self._temporary.touch(exist_ok=False)
+            self._take_name().touch(exist_ok=False)
             files = remux.extract(self.plan, self._folder.path)
             arguments = remux.build(self.plan, self._temporary, files, starts=starts)
             self._child = process.Child(arguments, stdin=True)

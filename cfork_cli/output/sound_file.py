@@ -72,7 +72,7 @@ class SoundFileSink(FileSink):
         self._format = wav.Format(sample_rate, channels, self._bits, wav.channel_mask(layout) if kind == "wav" else 0)
         self._flac: soundfile.SoundFile | None = None
         try:
-            self._file = self._temporary.open("xb", buffering=1 << 20)
+            self._file = self._take_name().open("xb", buffering=1 << 20)
             try:
                 if kind == "flac":
                     self._flac = soundfile.SoundFile(

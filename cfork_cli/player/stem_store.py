@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cfork_cli import bounded
 from cfork_cli.media.types import Media
 from cfork_cli.player.take import FADE
 
@@ -108,8 +109,8 @@ class StemStore:
 
     def facts(self) -> dict[str, float]:
         """Return what was kept beside the fragments."""
-        with contextlib.suppress(OSError, ValueError):
-            found = json.loads((self.folder / "facts.json").read_text(encoding="utf-8"))
+        with contextlib.suppress(OSError, ValueError, TypeError, OverflowError, RecursionError):
+            found = json.loads(bounded.read_text(self.folder / "facts.json", bounded.MIB))
             if isinstance(found, dict):
                 return {name: float(value) for name, value in found.items()}
         return {}

@@ -155,7 +155,7 @@ def read(text: str, name: str, home: str) -> Preset:
     """
     try:
         given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, lists in lists without end
         raise UsageError(f"the preset '{home}' is no TOML: {error}") from error
     try:
         return _preset(given, name, home)

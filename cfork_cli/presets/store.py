@@ -8,6 +8,7 @@ import os
 from importlib import resources
 from pathlib import Path
 
+from cfork_cli import bounded
 from cfork_cli.errors import OutputError, UsageError
 from cfork_cli.presets.preset import Preset, check_name, read, write
 from cfork_cli.text import printable
@@ -88,6 +89,9 @@ def save(preset: Preset, *, force: bool = False) -> Path:
     return path
 
 
+MOST_BYTES = bounded.MIB
+"""Of a preset: those that can be written have some hundred."""
+
 _BUILT_IN = ("clear-speech", "night", "cinema", "no-music", "dub", "voices")
 
 
@@ -104,7 +108,7 @@ def _own() -> dict[str, Path]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return bounded.read_text(path, MOST_BYTES)
     except OSError as error:
         raise UsageError(f"the preset '{path}' cannot be read ({error.strerror}): check its name") from error
     except ValueError as error:

@@ -54,7 +54,7 @@ def build(
         files: for every "attach" or "picture" entry, by its stream's index, the file that holds it (see `extract`).
         starts: the time stamps of the new tracks' first samples, in samples on the time line; none means zero.
         empty: write the headers alone.
-        packets: write no more than so many of each stream; None writes all.
+        packets: write no more than so many of each stream that is copied; None writes all.
     """
     media = film.media
     zero = media.start_seconds if begins_at_zero(media, film.container) else 0.0
@@ -119,7 +119,8 @@ def build(
             options.setdefault(f"tag:{place}", "hvc1")  # Apple's players know no other
         if entry.action == "copy" and film.container not in MOV_FAMILY and stream.tag in _DOLBY_VISION:
             options[f"tag:{place}"] = _DOLBY_VISION[stream.tag]  # what makes it Dolby Vision stands beside it
-        if packets is not None:
+        if packets is not None and entry.new is None:
+            # not of the new track: where a limited stream ends without a packet, ffmpeg 6 and later end the others too
             options[f"frames:{place}"] = packets
     # Dolby Vision's headers, and FLAC in MP4 before ffmpeg 6, are written on request only.
     options["strict"] = "experimental"

@@ -17,8 +17,8 @@ from cfork_cli.remux.command import build
 from cfork_cli.remux.plan import FilmPlan
 
 _TRIAL_PACKETS = 8
-_WHOLE_ALONE = ("mxf",)
-"""Its muxer fails at the end of a few packets without sound, where it writes the whole film well."""
+WHOLE_ALONE = ("mxf",)
+"""Its muxer fails at the end of no packets, or of a few without sound, where it writes the whole film well."""
 
 
 def check(film: FilmPlan) -> None:
@@ -28,7 +28,7 @@ def check(film: FilmPlan) -> None:
         OutputError: they cannot be written.
     """
     media = film.media
-    if film.container in _WHOLE_ALONE or (is_same_kind(film.container, media) and keeps_time_stamps(media)):
+    if film.container in WHOLE_ALONE or (is_same_kind(film.container, media) and keeps_time_stamps(media)):
         return
     why = _tried_packets(replace(film, notes=()), fingerprint(media.path))
     if why is not None:

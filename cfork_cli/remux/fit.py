@@ -272,7 +272,9 @@ def _refusal(film: FilmPlan) -> str | None:
 def _tried(film: FilmPlan, file: Hashable) -> str | None:
     with TemporaryFolder() as folder:
         finished = _write_headers(film, folder.path)
-    if finished.status == 0:
+    # MXF's muxer cannot end an empty film, which ffmpeg 9 tells by its status: the header was written
+    ends_badly = film.container in first_packets.WHOLE_ALONE and "Error writing trailer" in finished.log
+    if finished.status == 0 or (ends_badly and "header" not in finished.log):
         return None
     why = complaint(finished.log) or "no reason given"
     if may_pass(finished.status, finished.log):

@@ -20,7 +20,17 @@ def told(film: FilmPlan) -> Iterator[str]:
     if film.alone or "matroska" not in film.media.container.split(",") or _is_carried(film):
         return
     name = f"'{film.container}' files" if film.container != "matroska" else "pipes"
-    yield from _losses(matroska.read(film.media.path), name)
+    old = matroska.read(film.media.path)
+    if old.is_too_large:
+        yield _unread(film.media.path)
+    yield from _losses(old, name)
+
+
+def _unread(path: Path) -> str:
+    return (
+        f"the tags and chapters of '{path}' are more than any film's: what ffmpeg does not know of them (regions "
+        "of languages, editions, tags in tags, tracks switched off, cropping) is lost"
+    )
 
 
 def _losses(old: Headers, name: str) -> Iterator[str]:
@@ -48,6 +58,8 @@ def carry(film: FilmPlan, target: Path) -> tuple[str, ...]:
     if not _is_carried(film) or "matroska" not in film.media.container.split(","):
         return ()
     old = matroska.read(film.media.path)
+    if old.is_too_large:
+        return (_unread(film.media.path),)
     if not is_special(old):
         return ()
     chapters = old.chapters if old.has_rich_chapters() or old.has_rich_tags() else ()
@@ -63,6 +75,8 @@ def carry_to_piece(film: Path, piece: Path) -> tuple[str, ...]:
         OSError: it cannot be written.
     """
     old = matroska.read(film)
+    if old.is_too_large:
+        return (_unread(film),)
     if not is_special(old):
         return ()
     tracks_only = replace(old, chapters=(), tags=())

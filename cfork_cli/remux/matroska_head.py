@@ -14,6 +14,9 @@ from cfork_cli.media import ebml, matroska
 
 _SIZE_BYTES = 8
 
+MOST_BYTES = 256 << 20
+"""Of a head, attachments included: to write it anew takes four times as much memory."""
+
 
 @dataclass
 class Layout:
@@ -43,6 +46,8 @@ def read(file: BinaryIO) -> Layout:
             break
         if size is None:
             raise ValueError("an element without end before the first cluster")
+        if begin + size - segment > MOST_BYTES:
+            raise ValueError("a head too large to be written anew in memory")
         if name not in (matroska.SEEK_HEAD, ebml.VOID):
             file.seek(begin)
             parts[name] = ebml.whole(ebml.children(file.read(size)))  # without its checksum

@@ -73,7 +73,9 @@ def plot(runs: Sequence[Path], output: Path | None = None) -> Path:
     with translated("drawing", values=InputError):
         from model.train.curves import draw, write_picture
 
-        write_picture(draw(metrics), picture)
+        figure = draw(metrics)
+    with translated("drawing"):  # a folder that has gone meanwhile is no fault of the runs
+        write_picture(figure, picture)
     return picture
 
 

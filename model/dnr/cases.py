@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile as sf
 from tqdm import tqdm
 
 from .. import SAMPLE_RATE
@@ -27,6 +26,7 @@ from ..loudness import at_lufs, integrated_lufs
 from ..stems import DNR_NAMES, STEMS
 from . import voices
 from .passages import clean, faded, language_of, load_sources, looped
+from .sounds import write_wav
 from .trees import CASES_FILE
 
 SECONDS = 12.0
@@ -246,7 +246,7 @@ def write_stems(stems: np.ndarray, folder: Path) -> None:
     folder.mkdir(parents=True)
     names = ("mix", *(DNR_NAMES[stem] for stem in STEMS))
     for name, audio in zip(names, (stems.sum(axis=0), *stems), strict=True):
-        sf.write(folder / f"{name}.wav", audio, SAMPLE_RATE, subtype="FLOAT")
+        write_wav(folder / f"{name}.wav", audio)
 
 
 def main() -> None:

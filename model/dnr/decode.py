@@ -17,7 +17,7 @@ MUSIC_SECONDS = 120.0  # of one file: many pieces teach more than long ones
 UTTERANCE_SECONDS = (0.3, 15.0)
 PAUSE_SECONDS = 0.35  # a silence this long ends an utterance
 SILENCE_DB = -45.0  # below the loudest 20 ms of the file
-THROUGH_FFMPEG = {".g722": 16_000}  # what soundfile cannot read, and its rate in Hz
+THROUGH_FFMPEG = {".g722": 16_000, ".wv": 44_100}  # what soundfile cannot read, and the rate it is decoded at, in Hz
 
 
 class DecodeError(Exception):

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile as sf
 from scipy import signal
 
 from .. import SAMPLE_RATE
@@ -27,6 +26,7 @@ from ..loudness import integrated_lufs
 from ..stems import DNR_NAMES
 from ..voice_level import voice_over_rest
 from .recipe import Clip, Library, UnreadableError
+from .sounds import write_wav
 
 FACTS = "scene.json"
 SECONDS = 30.0
@@ -79,7 +79,7 @@ def write_film_scene(scene: FilmScene, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     names = (*DNR_NAMES.values(), "mix")
     for name, audio in zip(names, (*scene.stems, scene.stems.sum(0)), strict=True):
-        sf.write(folder / f"{name}.wav", audio.T, SAMPLE_RATE, subtype="FLOAT")
+        write_wav(folder / f"{name}.wav", audio.T)
     (folder / FACTS).write_text(json.dumps(scene.facts, indent=1) + "\n", encoding="utf-8")
 
 

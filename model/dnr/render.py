@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import soundfile as sf
 
 from .. import SAMPLE_RATE
 from ..loudness import integrated_lufs
 from ..stems import DNR_NAMES
 from .annotations import Event, write_events
 from .recipe import EVENTS, PEAK, SECONDS, Clip, Library, UnreadableError, draw_plan
+from .sounds import write_wav
 
 STEM_FILES = tuple(DNR_NAMES.values())  # the order of model.STEMS
 
@@ -113,7 +113,7 @@ def write_scene(scene: Scene, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     stems = scene.stems()
     for name, audio in zip((*STEM_FILES, "mix"), (*stems, stems.sum(axis=0)), strict=True):
-        sf.write(folder / f"{name}.wav", audio, SAMPLE_RATE, subtype="FLOAT")
+        write_wav(folder / f"{name}.wav", audio)
     write_events(scene.events, folder / "annots.csv")
 
 

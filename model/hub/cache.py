@@ -81,7 +81,7 @@ def read_record(path: Path) -> Record | None:
     """The record of a pulled file, None if there is none that can be read."""
     try:
         return Record(**json.loads(_record_of(path).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 

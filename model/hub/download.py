@@ -11,6 +11,7 @@ be a dependency with its own certificates for forty lines less.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import http.client
 import os
@@ -129,9 +130,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
+        fp.close()  # urllib would read what comes with a redirect to its end, into memory
         scheme = urlsplit(newurl).scheme
         if scheme not in ("http", "https") or (req.type == "https" and scheme == "http"):
-            fp.close()
             raise DownloadError(f"{shown(req.full_url)} leads to {shown(newurl)}, which is not safe: nothing was taken")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -157,7 +158,7 @@ def _receive(
     try:
         response = opener.open(urllib.request.Request(url, headers=headers), timeout=timeout)
     except HTTPError as error:
-        with error:
+        with contextlib.closing(error):  # a redirect's answer is closed already, and cannot be entered
             if error.code == 416 and part.size and _whole(error.headers) == part.size:
                 part.resumed = True
                 return  # the part was complete already
@@ -259,7 +260,11 @@ def _whole(headers: Message) -> int | None:
 
 def _refused(error: HTTPError, url: str, part: Partial) -> Exception:
     """Return the exception that an error status means."""
-    said = f"{error.code} {error.reason}".strip()
+    said = " ".join(f"{error.code} {error.reason}".split())[:120]
+    if 300 <= error.code < 400 and "infinite loop" in said:  # urllib's words, in three lines
+        return DownloadError(
+            f"{shown(url)} leads from one address to the next, too often ({error.code}): take another mirror"
+        )
     if error.code == 416:
         part.discard()
         return Dropped(f"the file at {_where(url)} is another one now")

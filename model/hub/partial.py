@@ -61,7 +61,7 @@ class Partial:
             said = json.loads(self._note.read_text(encoding="utf-8"))
             mine = said["url_sha256"] == self._key
             self.validator = said["validator"]
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             mine = False
         if not mine:
             self.discard()

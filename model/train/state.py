@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -117,10 +118,15 @@ def new_optimizers(config: TrainConfig, network: nn.Module) -> list[torch.optim.
 
 
 def write(content: Mapping[str, Any], path: Path) -> None:
-    """Write a file that appears when it is complete."""
-    part = path.with_suffix(".part")
+    """Write a file that appears when it is complete.
+
+    Raises:
+        OSError: it cannot be written. torch, writing to the disk itself, raises a RuntimeError that hides why.
+    """
+    part, whole = path.with_suffix(".part"), io.BytesIO()
+    torch.save(dict(content), whole)
     try:
-        torch.save(dict(content), part)
+        part.write_bytes(whole.getbuffer())
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -14,13 +14,16 @@ from support.commands import listing
 from support.films import Sound, make
 
 from cfork_cli.batch import journal as journals
+from cfork_cli.batch import one
 from cfork_cli.batch.engine import Here
 from cfork_cli.batch.film import Do, Film, Finished, InPlace, Outcome, Started, Status
 from cfork_cli.batch.journal import NAME, Journal
 from cfork_cli.batch.one import do_film
 from cfork_cli.batch.prints import fingerprint, signature
 from cfork_cli.batch.run import Batch
+from cfork_cli.errors import OutputError
 from cfork_cli.flows.jobs import RemixJob, SeparateJob
+from cfork_cli.flows.report import Report, Result
 from cfork_cli.media.probe import probe
 
 LEVEL = RemixJob(Path(), None, {"music": 0.0, "dialogue": 0.0, "effects": 0.0}, title="New")
@@ -52,7 +55,8 @@ def test_done_work_is_not_done_again(film: Path) -> None:
     before = listing(film.parent)
     assert statuses(levelled(film)) == ["unchanged"]
     assert listing(film.parent) == before
-    assert statuses(levelled(film, force=True)) == ["unchanged"]
+    assert statuses(levelled(film, force=True)) == ["done"]  # asked for: done again
+    assert statuses(levelled(film)) == ["unchanged"]
     assert statuses(levelled(film, title="Newer")) == ["done"]  # other settings
     assert probe(output).audio[0].title == "Newer"
     output.unlink()
@@ -207,7 +211,10 @@ def test_torn_and_foreign_lines_cost_nothing_else(film: Path) -> None:
     assert statuses(levelled(film)) == ["done"]
     path = film.with_name(NAME)
     with path.open("ab") as file:
-        file.write(b"\x00\xff\n[]\n{}\nnull\n" + path.read_bytes().splitlines()[0][:40])
+        line = path.read_bytes().splitlines(keepends=True)[-1]
+        file.write(b"\x00\xff\n[]\n{}\nnull\n" + b"[" * 100_000 + b"\n")
+        file.write(line.replace(b'"film.cfork.mkv"', b'"a\\u0000b"') + line.replace(b"null", b"[1e999, NaN, 0]"))
+        file.write(line[:40])
     assert statuses(levelled(film)) == ["unchanged"]
     assert statuses(levelled(film, title="Newer")) == ["done"]
     assert statuses(levelled(film, title="Newer")) == ["unchanged"]
@@ -219,7 +226,7 @@ def test_a_journal_that_cannot_be_written_is_told_and_loses_nothing(
     film.with_name(NAME).mkdir()
     [outcome] = run(levelled(film))
     assert (outcome.status, outcome.exit_code) == (Status.failed, 4)
-    assert ".cfork.jsonl' cannot be read (Is a directory)" in outcome.reason
+    assert ".cfork.jsonl' cannot be read (it is no file)" in outcome.reason
 
 
 def test_folders_are_made_and_only_kept_for_outputs(film: Path) -> None:
@@ -419,3 +426,19 @@ def test_the_journal_is_read_once_a_folder(film: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(journals.Journal, "__init__", counted)
     Batch([levelled(film), levelled(film.with_name("b.mkv"))])
     assert made == [film.parent]
+
+
+def test_notes_that_are_given_during_the_work_are_not_lost(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def talking(job: object, *, report: Report, **options: object) -> Result:
+        report.note("room is short")
+        report.note("room is short")
+        if "bad" in str(job):
+            raise OutputError("the disk is full")
+        return run_flow(job, report=report, **options)  # type: ignore[arg-type]
+
+    run_flow = one.run.remix
+    monkeypatch.setattr(one.run, "remix", talking)
+    done, failed = run(levelled(film), levelled(film, title="bad", output=film.with_name("other.mkv")))
+    assert (done.status, failed.status) == (Status.done, Status.failed)
+    for outcome in (done, failed):
+        assert list(outcome.as_json()["notes"]).count("room is short") == 1

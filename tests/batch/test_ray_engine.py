@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from support.commands import Ran
 from support.films import Sound, make
 from support.readings import samples
 
+from cfork_cli.batch import ray_cluster
 from cfork_cli.batch.film import Film, Finished, Moved, Outcome, Started, Status
 from cfork_cli.batch.one import do_film
 from cfork_cli.batch.ray_engine import RayEngine, RayPieces, Slots, slots_of
@@ -126,17 +128,60 @@ def test_what_a_machine_can_take_depends_on_what_it_has() -> None:
     assert (on_cores.workers, on_cores.each) == (3, 1)
 
 
-def test_a_cluster_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_addresses_that_cannot_be_entered_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'cfork[cluster]'")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray would wait for minutes"))
+    film = Film(RemixJob(Path("a.mkv"), None, {"dialogue": 1.0, "music": 0.0, "effects": 0.0}))
 
-    def refused(**options: Any) -> None:
-        raise ConnectionError("no such cluster")
+    def told(address: str) -> str:
+        with pytest.raises(UsageError) as error:
+            list(RayEngine(address).run([film], do_film))
+        return str(error.value)
+
+    for word in ("head", "ray://head:10001", "head:port", "head:0", ":6379", "head:123456"):
+        assert "give HOST:PORT" in told(word)
+    with socket.socket() as taken:  # bound, so that nobody else listens there
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert f"no Ray cluster at {address} (" in told(address)
+        taken.listen()  # somebody does, who never answers
+        monkeypatch.setattr(ray_cluster, "LOOK_SECONDS", 0.1)
+        assert f"no Ray cluster at {address}:" in told(address)
+        monkeypatch.setattr(ray_cluster, "_look", lambda _: ray_cluster._Found.locked)
+        assert "RAY_AUTH_MODE=token" in told(address)
+    monkeypatch.setattr(ray_cluster, "_look", lambda _: ray_cluster._Found.nothing)
+    assert "no Ray cluster on this machine" in told("auto")
+
+
+def test_a_cluster_that_is_begun_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its folder is gone, the user's home has no token of Ray's, and the environment is what it was; so if it fails."""
+    ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'cfork[cluster]'")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    seen: list[tuple[Path, str]] = []
+
+    def begin(**options: Any) -> None:
+        assert options["address"] == "local"
+        seen.append((Path(options["_temp_dir"]), os.environ["RAY_AUTH_TOKEN"]))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", refused)
-    film = Film(RemixJob(Path("a.mkv"), None, {"dialogue": 1.0, "music": 0.0, "effects": 0.0}))
-    with pytest.raises(UsageError, match="no Ray cluster at nowhere:1"):
-        list(RayEngine("nowhere:1").run([film], do_film))
+    monkeypatch.setattr(ray, "init", begin)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray_cluster, "_look", lambda _: ray_cluster._Found.nothing)
+    cluster = ray_cluster.Cluster()
+    cluster.enter()
+    assert seen[0][0].is_dir()
+    cluster.leave()
+    with pytest.raises(KeyboardInterrupt):
+        ray_cluster.Cluster().enter()
+    assert seen[0][1] != seen[1][1]
+    assert not any(folder.exists() for folder, _ in seen)
+    assert "RAY_AUTH_TOKEN" not in os.environ
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize(

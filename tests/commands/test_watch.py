@@ -79,7 +79,7 @@ def test_what_is_not_complete_waits_for_the_next_time(cfork: Command, folder: Pa
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [(["in"], "nothing is to be changed"), (["nowhere", "--dialog", "6"], "is no folder"),
+    [(["in"], "nothing to change"), (["nowhere", "--dialog", "6"], "is no folder"),
      (["in/film.mkv", "--dialog", "6"], "is no folder"), (["in", "--dialog", "6", "-o", "in/film.mkv"], "is a file"),
      (["in", "--dialog", "6", "--keep-original"], "goes with -o")],
 )  # fmt: skip

@@ -167,10 +167,10 @@ CASES: tuple[Case, ...] = (
          said={"picture": "turned by 90 degrees"}),
     Case(
         "vfr.mkv", "variable frame rate; 16-bit PCM at 44.1 kHz",
-        (video(filters="setpts=(N*N/40+N)/25/TB", options={"vsync": "vfr"}), sound("pcm_s16le", rate=44_100)),
+        (video(filters="setpts=(N*N/40+N)/25/TB", options={"fps_mode": "vfr"}), sound("pcm_s16le", rate=44_100)),
     ),
     Case("vfr.mp4", "variable frame rate in MP4",
-         (video("libx264", filters="setpts=(N*N/40+N)/25/TB"), sound("aac")), options=("-vsync", "vfr")),
+         (video("libx264", filters="setpts=(N*N/40+N)/25/TB"), sound("aac")), options=("-fps_mode", "vfr")),
     Case("late_sound.mkv", "the sound begins 0.5 s later", (video(), sound("flac", delay=0.5)), runners=BOTH),
     Case("late_aac.mkv", "the AAC sound begins 0.5 s later",
          (video(), sound("aac", delay=0.5), sound("aac", seed=1)), track=1, runners=BOTH),
@@ -331,7 +331,7 @@ def _make(case: Case, folder: Path, maker: Maker) -> Path:
         if filters:
             outs += [f"-filter:{place}", ",".join(filters)]
         for name, value in part.options.items():
-            outs += ["-vsync" if name == "vsync" else f"-{name}:{place}", value]
+            outs += [f"-{name}:{place}", value]
         for name in ("language", "title"):
             if value := getattr(part, name):
                 outs += [f"-metadata:s:{place}", f"{name}={value}"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 import imageio_ffmpeg
-from faults import running, seeds
+from faults import mounts, running, seeds
 from faults.trial import Seen, Trial
 
 Kind = Callable[["Bench", random.Random], Trial]
@@ -30,7 +30,7 @@ class Bench:
         self._root = Path(tempfile.mkdtemp(prefix="cfork-faults-"))
         self._mounted: list[Path] = []
         self._typical: dict[tuple[str, bool], float] = {}
-        self._ear: socket.socket | None = None
+        self._ears: dict[str, socket.socket] = {}
         self._server: tuple[int, int] | None = None
         self._heard = 0
         self.may_mount: bool | None = None
@@ -50,7 +50,7 @@ class Bench:
     def disk(self, folder: Path, *options: str) -> bool:
         """Make a folder a small disk of its own; False where nobody may."""
         folder.mkdir(exist_ok=True)
-        done = running.mount(folder, *options)
+        done = mounts.mount(folder, *options)
         self.may_mount = done
         if done:
             self._mounted.append(folder)
@@ -58,7 +58,7 @@ class Bench:
 
     def _clear(self) -> None:
         while self._mounted:
-            running.unmount(self._mounted.pop())
+            mounts.unmount(self._mounted.pop())
 
     # ---- what is damaged ----
 
@@ -103,20 +103,26 @@ class Bench:
     @property
     def port(self) -> int:
         """Of the listening counter: nothing may ever connect there."""
-        if self._ear is None:
-            self._ear = socket.create_server(("127.0.0.1", 0), backlog=64)
-            self._ear.setblocking(False)
-        return int(self._ear.getsockname()[1])
+        return self._listens("127.0.0.1")
+
+    @property
+    def far_port(self) -> int:
+        """The same at 127.0.0.2: a place of this machine that a server of the world may not lead to."""
+        return self._listens("127.0.0.2")
+
+    def _listens(self, address: str) -> int:
+        if address not in self._ears:
+            self._ears[address] = socket.create_server((address, 0), backlog=64)
+            self._ears[address].setblocking(False)
+        return int(self._ears[address].getsockname()[1])
 
     def heard(self) -> int:
         """Return how many connections have come there so far."""
-        while self._ear is not None:
-            try:
-                connection, _ = self._ear.accept()
-            except BlockingIOError:
-                break
-            connection.close()
-            self._heard += 1
+        for ear in self._ears.values():
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    ear.accept()[0].close()
+                    self._heard += 1
         return self._heard
 
     @property
@@ -137,8 +143,8 @@ class Bench:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._clear()
-        if self._ear is not None:
-            self._ear.close()
+        for ear in self._ears.values():
+            ear.close()
         if self._server is not None:
             running.end(self._server[0])
         with contextlib.suppress(OSError):

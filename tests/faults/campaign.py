@@ -3,6 +3,7 @@
     python -m tests.faults.campaign --minutes 60     # go on where the last one ended, then write docs/reliability.md
     python -m tests.faults.campaign --write          # try nothing, write the document again
     python -m tests.faults.campaign --again          # the same, but first those again that had a violation
+    python -m tests.faults.campaign --renew          # the same, but first those again that other code was tried with
     python -m tests.faults.campaign --list           # print every violation that was seen
     python -m tests.faults.campaign --kind signals --only 17 --keep FOLDER   # one trial again, and keep its files
 
@@ -35,9 +36,24 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from faults import crowd, reader, readers, running, seeds  # noqa: E402
 from faults.bench import Bench, Kind  # noqa: E402
 from faults.document import document, listing  # noqa: E402
-from faults.kinds import damage, downloads, moments, names, references, surroundings  # noqa: E402
+from faults.kinds import (  # noqa: E402
+    clocks,
+    damage,
+    downloads,
+    embedded,
+    hangs,
+    many,
+    moments,
+    names,
+    references,
+    resumed,
+    servers,
+    surroundings,
+    watching,
+)
 from faults.oracle import violations  # noqa: E402
 from faults.trial import Seen, Trial  # noqa: E402
+from faults.version import of, version  # noqa: E402
 
 RESULTS, DOCUMENT = ROOT / "benchmarks" / "results" / "faults.jsonl", ROOT / "docs" / "reliability.md"
 
@@ -47,10 +63,14 @@ KINDS: Mapping[str, tuple[Kind, int]] = {
     "presets": (damage.presets, 3),
     "names": (names.names, 6),
     "references": (references.references, 8),
+    "embedded": (embedded.embedded, 8),
     "downloads": (downloads.downloads, 4),
+    "servers": (servers.servers, 5),
     "player": (downloads.player, 4),
     "signals": (moments.signals, 25),
     "children": (moments.children, 10),
+    "stopped": (hangs.stopped, 4),
+    "hangs": (hangs.hangs, 8),
     "inputs": (moments.inputs, 8),
     "together": (moments.together, 4),
     "vanishing": (moments.vanishing, 4),
@@ -58,6 +78,13 @@ KINDS: Mapping[str, tuple[Kind, int]] = {
     "limits": (surroundings.limits, 8),
     "descriptors": (surroundings.descriptors, 5),
     "places": (surroundings.places, 6),
+    "clocks": (clocks.clocks, 4),
+    "newer": (moments.newer, 8),
+    "resumed": (resumed.resumed, 5),
+    "many": (many.many, 4),
+    "in place": (many.in_place, 6),
+    "watching": (watching.watching, 4),
+    "endings": (downloads.endings, 2),
 }
 """What a trial of each kind is, and how often it comes."""
 
@@ -67,9 +94,13 @@ CROWDS: Mapping[str, tuple[Callable[[Bench, random.Random, int], dict[str, Any]]
 }
 """The same of those that are tried by the dozen in one process; and how many at a time."""
 
+KEPT = (".cfork.jsonl", ".cfork.failed.json", ".cfork-resume")
+"""What stays on purpose, for the same command when it is run again."""
+
 SHORT = {
     "films": 6, "weights": 1, "presets": 1, "names": 1, "references": 2, "downloads": 1, "signals": 2, "children": 1,
-    "inputs": 1, "disks": 1, "crowd": 30, "readers": 40,
+    "inputs": 1, "disks": 1, "crowd": 30, "readers": 40, "stopped": 1, "hangs": 1, "servers": 2, "embedded": 3,
+    "resumed": 1, "clocks": 1, "newer": 1, "many": 1, "in place": 2, "watching": 1, "endings": 1,
 }  # fmt: skip
 """How many of each are in the short form, all of them in forks."""
 
@@ -84,6 +115,7 @@ def main() -> int:
     parser.add_argument("--only", type=int, help="the trial of this number, whatever the results have")
     parser.add_argument("--keep", type=Path, help="a folder for the files of trials with a violation")
     parser.add_argument("--again", action="store_true", help="first try those again that had a violation")
+    parser.add_argument("--renew", action="store_true", help="try those again that other code was tried with")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the lines of JSON")
     parser.add_argument("-o", "--output", type=Path, default=DOCUMENT, help="the document")
     parser.add_argument("--short", action="store_true", help="a few of each, in order; keep nothing, write nothing")
@@ -111,8 +143,9 @@ def work(asked: argparse.Namespace) -> None:
         part = asked.results.with_suffix(".part")
         part.write_text("".join(good), encoding="utf-8")
         part.replace(asked.results)
-    known = {(row["seed"], row["kind"], row["number"]) for row in load(asked.results)}
+    known = {key(row) for row in load(asked.results) if not asked.renew or of(row) == version()}
     end = time.monotonic() + 60 * asked.minutes
+    print(f"trying the code {version()}", flush=True)
     workers = 1 if asked.only is not None else asked.workers
     with tempfile.TemporaryDirectory(prefix="cfork-faults-store-") as store:
         with Bench(Path(store)) as bench:
@@ -209,7 +242,7 @@ def rows_of(
 ) -> Iterator[dict[str, Any]]:
     """Try one, or a crowd of so many, and yield what became of it."""
     draw = random.Random(f"{seed}/{kind}/{number}")
-    facts = {"seed": seed, "kind": kind, "number": number}
+    facts = {"seed": seed, "kind": kind, "number": number, "version": version()}
     if kind in CROWDS:
         try_all, _, usual = CROWDS[kind]
         yield {**facts, **try_all(bench, draw, count or usual)}
@@ -226,7 +259,8 @@ def rows_of(
     if found and keep is not None:
         kept = keep / f"{kind}-{number}"
         shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(trial.folder.parent, kept, symlinks=True, ignore_dangling_symlinks=True)
+        with contextlib.suppress(shutil.Error):  # named pipes are left away
+            shutil.copytree(trial.folder.parent, kept, symlinks=True, ignore_dangling_symlinks=True)
     about = trial.about.replace(str(trial.folder.parent), "..")
     yield {
         **facts, "about": _plain(about), "real": trial.real, "codes": list(seen.codes), "violations": found,
@@ -250,9 +284,13 @@ def looked_at(trial: Trial, seen: Seen) -> Seen:
 def _uncleaned(bench: Bench, trial: Trial, seen: Seen) -> list[str]:
     """Run the command again in the same folders; return what the killed one left and is still there."""
     left = {name for name in seen.after if name not in seen.before and Path(name).name.startswith((".", "cfork-"))}
+    left = {name for name in left if not any(word in name for word in KEPT)}
     if not left:
         return []
-    after = Trial("next", ["remix", "film.mkv", "--dialog", "0", "-o", "next.mkv"], trial.folder)
+    arguments = ["remix", "film.mkv", "--dialog", "0", "-o", "next.mkv"]
+    if trial.several:  # whose folder is another one
+        arguments = [*trial.arguments, *(["--once"] if trial.command == "watch" else [])]
+    after = Trial("next", arguments, trial.folder, patch=trial.patch)
     again = running.tried(after)
     return sorted(left & set(again.after))
 
@@ -279,12 +317,19 @@ def short(seed: int) -> int:
 
 
 def load(path: Path) -> list[dict[str, Any]]:
-    """Return the rows; a line that was cut off by a kill counts as none."""
-    rows = []
+    """Return the rows, the last one of each trial; a line that was cut off by a kill counts as none."""
+    rows: dict[tuple[int, str, int], dict[str, Any]] = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         with contextlib.suppress(json.JSONDecodeError):
-            rows.append(json.loads(line))
-    return rows
+            row = json.loads(line)
+            rows.pop(key(row), None)
+            rows[key(row)] = row
+    return list(rows.values())
+
+
+def key(row: Mapping[str, Any]) -> tuple[int, str, int]:
+    """Return what tells a trial."""
+    return row["seed"], row["kind"], row["number"]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from faults.version import of, version
+
 ROWS: Mapping[str, tuple[str, str]] = {
     "films": ("mutants", "damaged films of every kind of the corpus, through every command"),
     "weights": ("mutants", "damaged models: `models info`, `models verify`, `remix --model`"),
@@ -18,10 +20,21 @@ ROWS: Mapping[str, tuple[str, str]] = {
     "readers": ("mutants of readers", "damaged bytes, to our own readers alone, in one process"),
     "names": ("names", "names with line breaks, quotes, patterns, protocols, 255 bytes, no UTF-8"),
     "references": ("references", "playlists and other lists that name files and addresses, with a listening counter"),
+    "embedded": (
+        "references",
+        "films that name others inside: data references, reference movies, linked segments, attachments, script "
+        "commands; who opens them is watched",
+    ),
     "downloads": ("downloads", "models from a server that misbehaves"),
+    "servers": (
+        "downloads",
+        "models from a server that is slow, never ends, leads elsewhere, breaks off or hangs; with smaller limits",
+    ),
     "player": ("faults", "`cfork play`: damaged films, visitors that talk nonsense, its end"),
     "signals": ("faults", "SIGINT (twice too), SIGTERM, SIGHUP, SIGKILL, SIGPIPE, SIGSTOP at any moment"),
     "children": ("faults", "an ffmpeg that is killed, or stands still for a while"),
+    "stopped": ("faults", "an ffmpeg, or all that it has started, is stopped for ever"),
+    "hangs": ("faults", "an ffmpeg in a wrapper that sleeps, stops, keeps its pipes open, or leaves children behind"),
     "inputs": ("faults", "the film is deleted, cut, replaced, overwritten or grows meanwhile"),
     "together": ("faults", "two commands with one output"),
     "vanishing": ("faults", "the folder of the output or of temporary files vanishes"),
@@ -29,10 +42,17 @@ ROWS: Mapping[str, tuple[str, str]] = {
     "limits": ("faults", "limits of memory, descriptors, size of files, stack"),
     "descriptors": ("faults", "closed descriptors, /dev/full"),
     "places": ("faults", "languages, encodings, clocks"),
+    "clocks": ("faults", "a clock that jumps meanwhile, times of files that cannot be, summer time"),
+    "newer": ("faults", "signals, children, inputs and folders as above, with `dub`, `plot` and `--resume`"),
+    "resumed": ("faults", "`--resume` with pieces that are damaged, swapped, half, or of another film"),
+    "many": ("faults", "many films: signals, killed workers, full disks, damaged journals, ffmpegs that hang"),
+    "in place": ("faults", "the same with `--in-place`: a film is the old one or the new one, and never lost"),
+    "watching": ("faults", "`cfork watch`: films in halves, replaced, removed; the folder gone and back; signals"),
+    "endings": ("faults", "`cfork play`: killed, its port taken, its page or browser gone"),
 }
 """Kind -> what it counts as, and what it is."""
 
-MOMENTS = ("signals", "children", "inputs", "vanishing")
+MOMENTS = ("signals", "children", "stopped", "inputs", "vanishing")
 """Kinds in which something happens at a moment, if the run has not ended by then."""
 
 OPENING = """# Reliability
@@ -62,9 +82,20 @@ without any program on PATH.
 
 Most trials run in a fork of a process that has imported cfork already: a process of its own, with its own signals,
 limits and children, that saves the second which an interpreter needs to start. The others are started as a user starts
-them. Both are counted. Trials with a violation are tried again (`--again`) when the fault is mended, so that the table
-is of several versions of the code. Disks without room are small file systems in memory where they may be mounted;
-elsewhere a limit of the size of files stands in for them.
+them. Both are counted. Trials with a violation are tried again (`--again`) when the fault is mended, and all others
+when the code is another one (`--renew`), as far as there is time: so the table is of several versions of the code, and
+says of how many trials the code is the newest. A version is told by a checksum of all its sources.
+
+Disks without room are small file systems in memory where they may be mounted; elsewhere a limit of the size of files
+stands in for them. Limits that take minutes are made smaller: an ffmpeg may do nothing for 2 s (`CFORK_STALL_SECONDS`),
+and in a fork a server may be slow for 1.5 s and send 3 MB at most, where a minute and 2 GB are usual; there 127.0.0.1
+counts as an address of the world, and 127.0.0.2 as one of this machine. A clock that jumps is Python's, in a fork.
+Files that nobody may open are watched by the system (inotify). Workers for many films, and those of `cfork watch`, are
+real processes in a campaign, and none in the short form that runs with the tests.
+
+Not tried: a power cut of the machine itself; a wrapper whose child leaves its session, or that computes or talks for
+ever instead of ffmpeg; a signal in the first 0.3 s counts as well answered where Python itself still begins and ends as
+the system says.
 """
 
 CLOSING = """
@@ -91,33 +122,48 @@ def _totals(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     struck = sum(row["acted"] for row in with_moment)
     yield "Moments are drawn from the whole time that such a run takes, and a little more:"
     yield f"{struck} of {len(with_moment)} signals and changes struck while it ran. Trials with a violation: {broken}."
+    counts = Counter({of(row): 0 for row in rows})
+    for row in rows:
+        counts[of(row)] += row.get("tried", 1)
+    newest = _newest(rows)
+    others = ", ".join(f"{name} x {count:,}" for name, count in counts.items() if name != newest)
+    yield f"The newest code is {newest}, with {counts[newest]:,} of them; of other versions: {others or 'none'}."
+
+
+def _newest(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the version that was tried last: this one, if there is a trial of it."""
+    found = [of(row) for row in rows]
+    return version() if version() in found or not found else found[-1]
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    newest = _newest(rows)
     kinds: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         kinds[row["kind"]].append(row)
-    yield "| kind | what | tried | real | done | ended otherwise: code x times | violations |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| kind | what | tried | newest code | real | done | ended otherwise: code x times | violations |"
+    yield "|---|---|---|---|---|---|---|---|"
     for kind, (_, what) in ROWS.items():
         some = kinds.get(kind, [])
         if not some:
             continue
         tried = sum(row.get("tried", 1) for row in some)
+        new = sum(row.get("tried", 1) for row in some if of(row) == newest)
         real = sum(row["real"] for row in some)
         broken = sum(bool(row["violations"]) for row in some)
         if kind == "crowd":
             counts = sum((Counter(row["counts"]) for row in some), Counter[str]())
             others = ", ".join(f"{code} x {number:,}" for code, number in sorted(counts.items()) if code != "0")
-            yield f"| {kind} | {what} | {tried:,} | | {counts['0']:,} | {others} | {broken} |"
+            yield f"| {kind} | {what} | {tried:,} | {new:,} | | {counts['0']:,} | {others} | {broken} |"
             continue
         if kind == "readers":
             counts = sum((Counter(row["counts"]) for row in some), Counter[str]())
-            yield f"| {kind} | {what} | {tried:,} | | {counts['read']:,} | refused x {counts['refused']:,} | {broken} |"
+            done = f"{counts['read']:,} | refused x {counts['refused']:,}"
+            yield f"| {kind} | {what} | {tried:,} | {new:,} | | {done} | {broken} |"
             continue
         codes = Counter(code for row in some for code in row["codes"])
         others = ", ".join(f"{code} x {count:,}" for code, count in sorted(codes.items()) if code)
-        yield f"| {kind} | {what} | {tried:,} | {real:,} | {codes[0]:,} | {others} | {broken} |"
+        yield f"| {kind} | {what} | {tried:,} | {new:,} | {real:,} | {codes[0]:,} | {others} | {broken} |"
 
 
 def _open(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

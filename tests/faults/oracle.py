@@ -21,7 +21,8 @@ _NEVER = ("Traceback", "cfork itself failed", "Warning:", "Exception ignored", "
 
 def violations(trial: Trial, seen: Seen) -> list[str]:
     """Return what was promised and not kept."""
-    return [*_ends(trial, seen), *_words(trial, seen), *_files(trial, seen), *_sound(trial, seen)]
+    own = (why for law in trial.laws for why in law(seen))
+    return [*_ends(trial, seen), *_words(trial, seen), *_files(trial, seen), *_sound(trial, seen), *own]
 
 
 def _ends(trial: Trial, seen: Seen) -> Iterator[str]:
@@ -41,6 +42,8 @@ def _ends(trial: Trial, seen: Seen) -> Iterator[str]:
         yield f"{seen.cpu_seconds:.0f} s of processor time"
     if seen.heard:
         yield f"{seen.heard} connections to an address that the input names"
+    if seen.opened:
+        yield f"it opened {', '.join(seen.opened)}"
 
 
 def _words(trial: Trial, seen: Seen) -> Iterator[str]:
@@ -51,17 +54,24 @@ def _words(trial: Trial, seen: Seen) -> Iterator[str]:
             yield f"it says {word!r}"
     if (found := _UNPRINTABLE.search(printed)) and not _is_sound(seen.out):
         yield f"it prints the control character {found[0]!r}"
-    if seen.code in (_KILL, 141) or not seen.ended or 1 in trial.closed or 2 in trial.closed or len(seen.codes) > 1:
+    if (
+        seen.code < 0
+        or seen.code == 141
+        or not seen.ended
+        or 1 in trial.closed
+        or 2 in trial.closed
+        or len(seen.codes) > 1
+    ):
         return
     as_json = "--json" in trial.arguments
     complaints = [line for line in text.splitlines() if line.startswith("cfork: ")]
     if not as_json:
-        if seen.code and len(complaints) != 1:
+        if seen.code and len(complaints) != 1 and not trial.several:
             yield f"{len(complaints)} lines of error with exit code {seen.code}"
         if not seen.code and complaints:
             yield "a line of error, and exit code 0"
         return
-    if trial.stdout is not None:
+    if trial.stdout is not None or trial.command == "watch":  # which prints a line for each film
         return
     objects = [line for line in seen.out.splitlines() if line.startswith(b"{")]
     if trial.command == "info" and not seen.code:

@@ -11,14 +11,14 @@ import ctypes
 import os
 import resource
 import signal
-import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from faults.opened import Opened
 from faults.trial import Seen, Trial, listing
 
 ROOT = Path(__file__).parents[2]
@@ -173,6 +173,8 @@ def _command(trial: Trial, given: Mapping[str, str]) -> int:
     os.environ.update(given)
     tempfile.tempdir = None
     sys.argv = ["cfork", *trial.arguments]
+    if trial.patch is not None:
+        trial.patch()
     app.main()
 
 
@@ -212,6 +214,16 @@ def tried(trial: Trial, reached: Callable[[], int] = lambda: 0) -> Seen:
     for folder in (log_folder(trial), temporary_folder(trial), trial.folder.parent / "home"):
         folder.mkdir(exist_ok=True)
     before, heard = listing(trial.folder), reached()
+    with Opened(trial.secrets) as secrets:
+        seen = _tried(trial, before)
+        opened = secrets.names()
+    after = listing(trial.folder)
+    after |= {f"TMP/{name}": what for name, what in listing(temporary_folder(trial)).items()}
+    return replace(seen, after=after, opened=opened, heard=reached() - heard)
+
+
+def _tried(trial: Trial, before: Mapping[str, str]) -> Seen:
+    """Run it; what came of its files is looked at later."""
     began, acts, found = time.monotonic(), list(trial.acts), 0
     running = Running(start(trial), trial, began)
     waited = [running.pid]
@@ -238,12 +250,10 @@ def tried(trial: Trial, reached: Callable[[], int] = lambda: 0) -> Seen:
         time.sleep(STEP_SECONDS)
     seconds = time.monotonic() - began
     left = _left_over(set(waited))
-    after = listing(trial.folder)
-    after |= {f"TMP/{name}": what for name, what in listing(temporary_folder(trial)).items()}
     logs = log_folder(trial)
     return Seen(
         tuple(statuses[pid] for pid in waited), _read(logs / "out"), _read(logs / "err"), seconds, cpu, peak, before,
-        after, left, ended, found, reached() - heard,
+        {}, left, ended, found,
     )  # fmt: skip
 
 
@@ -263,7 +273,8 @@ def _left_over(known: set[int]) -> tuple[str, ...]:
         for pid, _, _ in _ended():
             lines.pop(pid, None)
             _feeders.discard(pid)
-        alive = [pid for pid in descendants(os.getpid()) if command_line(pid) and pid not in _feeders | helpers]
+        ours = _feeders | helpers | {pid for helper in helpers for pid in descendants(helper)}
+        alive = [pid for pid in descendants(os.getpid()) if pid not in ours and command_line(pid)]
         if not alive:
             break
         if time.monotonic() > end:
@@ -284,16 +295,3 @@ def _read(path: Path) -> bytes:
         return b""
     with path.open("rb") as file:
         return file.read(MOST_BYTES)
-
-
-def mount(folder: Path, *options: str) -> bool:
-    """Mount a small disk of memory there; False where that is not allowed."""
-    line = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(folder)]
-    with contextlib.suppress(OSError):
-        return subprocess.run(line, capture_output=True).returncode == 0
-    return False
-
-
-def unmount(folder: Path) -> None:
-    """Take it away again."""
-    subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)

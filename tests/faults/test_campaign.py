@@ -18,7 +18,7 @@ def test_no_promise_is_broken_in_the_short_form() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=900,
     )
     assert done.returncode == 0, done.stdout.partition("## What came of it")[2] + done.stderr
     assert "Trials with a violation: 0." in done.stdout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ STOPPED = frozenset({129, 130, 141, 143})
 DOCUMENTED = frozenset(range(8)) | STOPPED
 """Exit codes that `cfork --help` explains."""
 
+Law = Callable[["Seen"], "Iterator[str]"]
+"""Yields what a trial of its kind promises besides, and was not kept."""
 Act = Callable[["Running"], bool]
 """Done to a run on its way; False is "not yet": it is tried again soon."""
 
@@ -44,6 +46,10 @@ class Trial:
         limit_seconds: by then it must have ended.
         prefix: a program before it, such as `nice`.
         second_after: another one with the same arguments is started so many seconds later.
+        patch: called in a fork before the command, to make limits smaller; a real process is not patched.
+        laws: what is promised besides.
+        secrets: files that nobody may open.
+        several: whether films fail one by one, each with a line of its own.
     """
 
     about: str
@@ -65,6 +71,10 @@ class Trial:
     limit_seconds: float = 150.0
     prefix: Sequence[str] = ()
     second_after: float | None = None
+    patch: Callable[[], None] | None = None
+    laws: Sequence[Law] = ()
+    secrets: Sequence[Path] = ()
+    several: bool = False
 
     @property
     def command(self) -> str:
@@ -85,6 +95,7 @@ class Seen:
         ended: whether it ended by itself in time.
         acts: how many of the acts found their moment.
         heard: connections that came to the listening counter.
+        opened: names of files that nobody may open, and that were.
         facts: of the films, by another reader: seconds of sound in "input" and in each output; errors of it.
     """
 
@@ -100,6 +111,7 @@ class Seen:
     ended: bool = True
     acts: int = 0
     heard: int = 0
+    opened: tuple[str, ...] = ()
     facts: Mapping[str, float | str] = field(default_factory=dict)
 
     @property

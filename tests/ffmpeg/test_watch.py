@@ -48,6 +48,11 @@ def test_one_that_stops_at_its_end_is_not_waited_for() -> None:
         child.wait()
 
 
+def test_one_that_should_answer_soon_and_stops_is_not_waited_for_to_its_usual_end() -> None:
+    with pytest.raises(FfmpegError, match="did nothing"):
+        process.run([sys.executable, "-c", STOPS_ITSELF], stdin=b"", timeout=600)
+
+
 def test_one_that_computes_is_waited_for() -> None:
     with python("import time\nend = time.process_time() + 1.2\nwhile time.process_time() < end: pass") as child:
         assert child.wait() == 0

@@ -60,5 +60,7 @@ def test_a_track_that_begins_late_and_ends_early_stays_late(cfork: Command, plac
     ran = cfork("remix", path, "-o", "b.mkv", "--json")
     assert ran.code == 0
     assert ran.result["notes"] == []
-    assert times(place / "b.mkv", "a:0")[0] == pytest.approx(20, abs=0.03)
+    # an encoder's delay lies before it, which ffmpeg's versions count or not
+    assert times(place / "b.mkv", "a:0")[0] == pytest.approx(times(path, "a:0")[0], abs=0.03)
+    assert times(path, "a:0")[0] == pytest.approx(20, abs=0.03)
     assert samples(place / "b.mkv", channels=1).shape[1] < 2.2 * 48_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.commands import Ran, echo_network, listing
-from support.films import Sound, make, noise
+from support.films import Sound, ffmpeg, make, noise
 from support.readings import packets, samples
 
 from cfork_cli.flows import network as networks
@@ -216,8 +215,7 @@ def test_dual_mono_and_silent_channels_cost_nothing(cfork: Command, place: Path,
 
 
 def integers(path: Path) -> np.ndarray:
-    command = ["ffmpeg", "-v", "error", "-i", path, "-c:a", "pcm_s32le", "-f", "s32le", "pipe:1"]
-    return np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, "<i4")
+    return np.frombuffer(ffmpeg("-i", path, "-c:a", "pcm_s32le", "-f", "s32le", "pipe:1"), "<i4")
 
 
 @pytest.mark.parametrize(("codec", "name"), [("pcm_s32le", "a.wav"), ("pcm_f64le", "a.wav"), ("wavpack", "a.wv")])
@@ -225,9 +223,7 @@ def test_integers_of_32_bits_stay_as_they_are(cfork: Command, place: Path, codec
     told = np.random.default_rng(0).integers(-(2**31), 2**31, (2, 20_000)).T.astype("<i4")
     form = ["-sample_fmt", "s32p"] if codec == "wavpack" else []
     raw = ["-f", "s32le", "-ar", "48000", "-ac", "2", "-i", "pipe:0"]
-    subprocess.run(
-        ["ffmpeg", "-v", "error", *raw, "-c:a", codec, *form, place / name], input=told.tobytes(), check=True
-    )
+    ffmpeg(*raw, "-c:a", codec, *form, place / name, stdin=told.tobytes())
     ran = cfork("remix", name, "--music", "0")
     assert (ran.code, len(ran.lines)) == (0, 1), ran.err
     new = place / f"a.cfork{Path(name).suffix}"
@@ -253,7 +249,7 @@ def test_every_layout_and_rate_stays(cfork: Command, place: Path, echo: Any, lay
     told = np.float32(np.rint(told * 2**23) / 2**23)
     raw = ["-f", "f32le", "-ar", str(rate), "-channel_layout", layout, "-i", "pipe:0"]
     form = ["-c:a", "flac", "-sample_fmt", "s32", "film.mka"]
-    subprocess.run(["ffmpeg", "-v", "error", *raw, *form], input=told.T.tobytes(), check=True)
+    ffmpeg(*raw, *form, stdin=told.T.tobytes())
     ran = cfork("remix", "film.mka", "--dialog", "6", "-o", "new.mka")
     assert (ran.code, len(ran.lines)) == (0, 1), ran.err
     old, new = probe(place / "film.mka").audio[0], probe(place / "new.mka").audio[0]

@@ -163,6 +163,18 @@ def test_the_key_tells_everything_apart(tmp_path: Path) -> None:
     assert pieces.of(usual).get([sound[0][:4], sound[0][4:]]) is None
 
 
+def test_a_piece_under_the_name_of_another_is_no_piece(tmp_path: Path) -> None:
+    """Whole as it is: as after a repair of the disk, or where folders were mixed up by hand."""
+    asked = Asked("cfork", "float32", "cpu", ("music",), (0.5,), 1.0)
+    sounds = [[np.full(8, level, np.float32)] for level in (0.1, 0.2)]
+    kept = KeptPieces(tmp_path).of(asked)
+    for number, sound in enumerate(sounds):
+        kept.put(sound, np.full((1, 1, 8), number, np.float32))
+    one, other = sorted(tmp_path.glob("*.piece"))
+    other.write_bytes(one.read_bytes())
+    assert sum(kept.get(sound) is not None for sound in sounds) == 1
+
+
 def test_no_room_and_no_folder_are_told_before_the_work(
     cfork: Command, place: Path, power: Power, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 RANKS = {
     "cfork": {"": 10},
     "cfork_cli": {
-        "__init__": 0, "early": 0, "errors": 1, "text": 2, "signals": 2, "leftovers": 2, "foreign": 2,
+        "__init__": 0, "early": 0, "errors": 1, "text": 2, "signals": 2, "leftovers": 2, "foreign": 2, "bounded": 2,
         "ffmpeg": 3, "console": 3, "media": 4,
         "input": 5, "mix": 5, "codecs": 5, "filters": 5, "presets": 6, "remux": 6, "output": 7, "flows": 8,
         "api": 9, "bench": 9, "batch": 9, "player": 9, "training": 9, "commands": 10, "app": 11,
@@ -33,11 +33,11 @@ MAY_IMPORT_MODEL = ("flows", "bench", "training", "commands/models", "commands/c
                     "commands/train", "api")  # fmt: skip
 MAY_IMPORT_CONSOLE = ("app", "commands", "bench", "training")
 ONLY_IN = {
-    "ray": ("batch/ray_engine",),
+    "ray": ("batch/ray_engine", "batch/ray_cluster"),
     "watchfiles": ("batch/changes",),
     "starlette": ("player/server",),
     "http.server": ("player/server",),
-    "subprocess": ("ffmpeg", "bench"),
+    "subprocess": ("ffmpeg", "bench", "batch/ray_cluster"),
     "torch": ("bench",),
 }
 """Modules that few files of the command may import, by their beginnings."""

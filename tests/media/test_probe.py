@@ -78,6 +78,20 @@ def test_both_routes_agree(
     assert simple(other) == simple(one)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.avi", "aac"), ("a.avi", "flac"), ("a.avi", "ac3"), ("a.wmv", "aac"), ("a.mka", "g722"), ("a.wav", "adpcm_ms")],
+)
+def test_a_codec_by_number_is_read_like_one_by_letters(route: str, tmp_path: Path, name: str, codec: str) -> None:
+    """Those that come from Windows number their codecs, and not each number is four letters: AAC is 0x00ff."""
+    stereo = codec != "g722"
+    sound = Sound(codec, "stereo" if stereo else "mono", 48_000 if stereo else 16_000)
+    path = make(tmp_path / name, sound, picture=None if name.endswith("wav") else "mpeg4")
+    track = probe(path).audio[0]
+    assert track.codec in (codec, f"adpcm_{codec}")
+    assert track.tag is None or track.tag.isascii()
+
+
 def simple(media: Media) -> tuple[object, ...]:
     """Without what only one side tells, and with times rounded."""
     streams = [
@@ -101,6 +115,25 @@ def simple(media: Media) -> tuple[object, ...]:
 def test_bits_of_lossless_sound(route: str, tmp_path: Path, bits: int, options: list[str]) -> None:
     path = make(tmp_path / "a.flac", Sound("flac", samples=noise(2, 4800), options=options), picture=None)
     assert probe(path).audio[0].bits == bits
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "form", "bits"),
+    [
+        ("a.wv", "wavpack", "u8p", 8), ("a.wv", "wavpack", "s16p", 16), ("a.mka", "wavpack", "s32p", 32),
+        ("a.wv", "wavpack", "fltp", None),
+        ("a.tta", "tta", "u8", 8), ("a.tta", "tta", "s16", 16), ("a.mka", "tta", "s32", 24),
+        ("a.vob", "pcm_dvd", "s16", 16), ("a.vob", "pcm_dvd", "s32", 24), ("a.m2ts", "pcm_bluray", "s32", 24),
+        ("a.ts", "s302m", "s16", 16), ("a.ts", "s302m", "s32", 24), ("a.mka", "mlp", "", 24),
+        ("a.mka", "truehd", "", 24), ("a.mka", "mp2", "s16", None),
+    ],
+)  # fmt: skip
+def test_bits_are_told_by_every_lossless_codec(
+    route: str, tmp_path: Path, name: str, codec: str, form: str, bits: int | None
+) -> None:
+    named = ("-sample_fmt", form) if form else ()  # ffmpeg's versions differ in what they call it
+    sound = Sound(codec, samples=noise(2, 9600), options=(*named, "-strict", "-2"))
+    assert probe(make(tmp_path / name, sound, picture=None)).audio[0].bits == bits
 
 
 @pytest.mark.parametrize("name", ['-a:b %d it\'s "quoted" line\nbreak.mkv', b"http:caf\xe9.mkv", " .mkv"])

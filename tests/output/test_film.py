@@ -470,3 +470,27 @@ def test_an_aborted_sound_file_leaves_nothing(out: Path) -> None:
     sink.abort()
     sink.abort()
     assert os.listdir(out.parent) == []
+
+
+@pytest.mark.parametrize("kind", ["sound", "film"])
+def test_a_sink_that_cannot_be_opened_leaves_its_folder_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Whatever fails on the way: its folder can be removed at once, with nothing hidden in it."""
+    film = make(tmp_path / "film.mkv", Sound(layout="stereo"), seconds=1)
+    media = probe(film)
+
+    def fails(*_: object, **__: object) -> None:
+        raise FfmpegError("ffmpeg does not run")
+
+    monkeypatch.setattr("cfork_cli.media.wav.channel_mask", fails)
+    monkeypatch.setattr("cfork_cli.output.film.fit.plan_film", fails)
+    (tmp_path / "new").mkdir()
+    opens = {
+        "sound": lambda: SoundFileSink(tmp_path / "new" / "a.wav", sample_rate=48_000, channels=2, layout="stereo"),
+        "film": lambda: FilmSink(media, media.audio[0], tmp_path / "new" / "film.mkv"),
+    }[kind]
+    with pytest.raises(FfmpegError) as caught:
+        opens()
+    assert os.listdir(tmp_path / "new") == []  # while the error and all that it holds are still here
+    assert caught.value is not None

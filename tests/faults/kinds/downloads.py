@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 
 from faults.bench import Bench
+from faults.kinds import servers
 from faults.mutants import MUTATORS, mutated
 from faults.running import Running
 from faults.trial import Act, Trial
@@ -65,6 +66,8 @@ def _answer(connection: socket.socket, data: bytes) -> None:
     while b"\r\n\r\n" not in asked and len(asked) < 65_536:
         asked += connection.recv(4096) or b"\r\n\r\n"
     path = asked.split(b" ")[1].decode("latin-1") if asked.count(b" ") > 1 else "/"
+    if servers.answer(connection, path, data):
+        return
     parts = path.split("/")
     told = parts[1].replace("-", " ") if len(parts) > 1 else ""
     draw = random.Random(path)
@@ -143,16 +146,64 @@ def player(bench: Bench, draw: random.Random) -> Trial:
     )  # fmt: skip
 
 
-def _visit(run: Running, visits: Sequence[bytes]) -> bool:
-    """Once the address is told, send requests and read a little of the answers."""
+def _visit(run: Running, visits: Sequence[bytes], then: bytes = b"") -> bool:
+    """Once the address is told, send requests and read a little of the answers; then one more with the cookie."""
     found = re.search(rb"http://(127\.0\.0\.1):(\d+)/\?token=\S+", run.out)
     if found is None:
         return False
     host = b"127.0.0.1:" + found[2]
+    answer = b""
     for words in (b"GET %s HTTP/1.1\r\nHost: %s\r\n\r\n" % (found[0].split(found[2])[1], host), *visits):
         with contextlib.suppress(OSError):
             with socket.create_connection(("127.0.0.1", int(found[2])), 5) as visitor:
                 visitor.settimeout(1)
                 visitor.sendall(words.replace(b"%s", host))
-                visitor.recv(200)
+                answer = visitor.recv(4000)
+        cookie = re.search(rb"Set-Cookie: ([^;\r]+)", answer) if then else None
+        if cookie is not None:
+            _say(int(found[2]), then.replace(b"%s", host).replace(b"\r\n", b"\r\nCookie: " + cookie[1] + b"\r\n", 1))
+            then = b""
     return True
+
+
+def _say(port: int, words: bytes) -> None:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as visitor:
+        visitor.settimeout(2)
+        visitor.sendall(words)
+        visitor.recv(200)
+
+
+def endings(bench: Bench, draw: random.Random) -> Trial:
+    """The player is killed, finds its port taken, has no browser, or its page is closed."""
+    folder = bench.fresh()
+    film = bench.put(draw.choice(("aac.mkv", "film.mp4")), folder, "film.mkv")
+    told = draw.choice(
+        ("killed", "port taken", "no browser", "browser dies", "page closed", "page closed", "page gone")
+    )
+    arguments = ["play", film.name, "--model", str(bench.model)]
+    acts: list[tuple[float, Act]] = []
+    environment: dict[str, str] = {}
+    codes = {0}
+    if told == "port taken":
+        arguments += ["--no-browser", "--port", str(bench.port)]
+        codes = {4}
+    elif told == "killed":
+        arguments += ["--no-browser"]
+        acts.append((draw.uniform(0, 2), lambda run: run.send(signal.SIGKILL)))
+        codes = {-9}
+    elif told in ("no browser", "browser dies"):
+        environment["BROWSER"] = {"no browser": "/no/such/browser", "browser dies": "false"}[told]
+        acts.append((0.0, lambda run: _visit(run, ())))
+        acts.append((0.5, lambda run: run.send(signal.SIGINT)))
+    else:
+        arguments += ["--no-browser"]
+        closing = b'{"closing": true, "page": "p"}'
+        words = b"POST /api/quit HTTP/1.1\r\nHost: %s\r\nOrigin: http://%s\r\nContent-Type: application/json\r\n"
+        words += f"Content-Length: {len(closing)}\r\n\r\n".encode() + closing
+        acts.append((0.0, lambda run: _visit(run, (), then=words if told == "page closed" else b"GET /api/film HTT")))
+        if told == "page gone":  # nothing was said: a page may come again for minutes
+            acts.append((draw.uniform(1, 3), lambda run: run.send(signal.SIGTERM)))
+    return Trial(
+        f"{told}: player", arguments, folder, draw.random() < 0.2, inputs=(film,), codes=frozenset(codes), acts=acts,
+        environment=environment, may_leave=told == "killed", limit_seconds=60,
+    )  # fmt: skip

@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +16,20 @@ from faults.bench import Bench
 from faults.running import Running
 from faults.trial import DOCUMENTED, STOPPED, Act, Trial
 
+Command = tuple[str, list[str], tuple[str, ...]]
+"""The name of a command on film.mkv, its arguments, and what it writes."""
+Choice = Callable[[Bench, random.Random], Command]
+
+INTERPRETER_SECONDS = 0.3
+"""A process that is told to end before, as here on a machine that does other things too, may not be cfork yet: Python
+itself begins, and ends as the system says."""
+
 FAILED = DOCUMENTED - STOPPED - {2}
 """Codes of a run that something else disturbed: done all the same, or one of the failures."""
 
 
-def _command(bench: Bench, draw: random.Random) -> tuple[str, list[str], tuple[str, ...]]:
-    """Return the name of a command on film.mkv, its arguments, and what it writes."""
+def _command(bench: Bench, draw: random.Random) -> Command:
+    """Return one of those that most trials take."""
     model = ["--model", str(bench.model)]
     return draw.choice((
         ("remix", ["remix", "film.mkv", "--dialog", "0", "-o", "new.mkv"], ("new.mkv",)),
@@ -36,10 +45,24 @@ def _command(bench: Bench, draw: random.Random) -> tuple[str, list[str], tuple[s
     ))  # fmt: skip
 
 
+def _newer(bench: Bench, draw: random.Random) -> Command:
+    """Return one of the commands that came later."""
+    model = ["--model", str(bench.model)]
+    voice = str(bench.film("sound.flac"))
+    return draw.choice((
+        ("voice", ["dub", "film.mkv", voice, "--language", "spa", *model, "-o", "new.mkv"], ("new.mkv",)),
+        ("voice", ["dub", "film.mkv", voice, "--language", "spa", *model, "-o", "new.mkv", "--json"], ("new.mkv",)),
+        ("plot", ["plot", "film.mkv", *model, "-o", "new.png"], ("new.png",)),
+        ("plot", ["plot", "film.mkv", *model, "-o", "new.png", "--json"], ("new.png",)),
+        ("resume", ["remix", "film.mkv", "--dialog", "3", *model, "--resume", "-o", "new.mkv"], ("new.mkv",)),
+        ("resume", ["separate", "film.mkv", *model, "--resume", "-o", "stems"], ("stems",)),
+    ))  # fmt: skip
+
+
 def _prepared(
-    bench: Bench, draw: random.Random, share: float = 0.2
+    bench: Bench, draw: random.Random, share: float = 0.2, choose: Choice = _command
 ) -> tuple[str, list[str], Path, tuple[Path, ...], bool, Callable[[], float]]:
-    name, arguments, written = _command(bench, draw)
+    name, arguments, written = choose(bench, draw)
     real = draw.random() < share
     first = bench.moment(draw, name, arguments, real=real)
     folder = bench.fresh()
@@ -52,9 +75,9 @@ def _sends(number: int) -> Act:
     return lambda run: run.send(number)
 
 
-def signals(bench: Bench, draw: random.Random) -> Trial:
+def signals(bench: Bench, draw: random.Random, choose: Choice = _command) -> Trial:
     """A signal to the command itself."""
-    name, arguments, folder, outputs, real, moment = _prepared(bench, draw)
+    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, choose=choose)
     at = moment()
     told = draw.choice(("SIGINT", "SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGSTOP", "SIGINT twice"))
     number = getattr(signal, told.split()[0])
@@ -67,7 +90,9 @@ def signals(bench: Bench, draw: random.Random) -> Trial:
     elif told == "SIGSTOP":
         acts.append((at + draw.uniform(0.2, 1.5), _sends(signal.SIGCONT)))
         codes = frozenset({0})
-    elif told.endswith("twice"):
+    elif real and at < INTERPRETER_SECONDS:
+        codes |= {-number}
+    if told.endswith("twice"):
         acts.append((at + draw.uniform(0.03, 0.25), _sends(number)))
     return Trial(
         f"{told} at {at:.2f} s: {name}", arguments, folder, real, inputs=(folder / "film.mkv",), outputs=outputs,
@@ -75,9 +100,9 @@ def signals(bench: Bench, draw: random.Random) -> Trial:
     )  # fmt: skip
 
 
-def children(bench: Bench, draw: random.Random) -> Trial:
+def children(bench: Bench, draw: random.Random, choose: Choice = _command) -> Trial:
     """An ffmpeg or ffprobe that is killed, or stands still for a while."""
-    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.1)
+    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.1, choose)
     at = moment() * 0.9
     told = draw.choice(("SIGKILL", "SIGTERM", "SIGSEGV", "SIGSTOP"))
     number = getattr(signal, told)
@@ -107,9 +132,9 @@ def children(bench: Bench, draw: random.Random) -> Trial:
     )  # fmt: skip
 
 
-def inputs(bench: Bench, draw: random.Random) -> Trial:
+def inputs(bench: Bench, draw: random.Random, choose: Choice = _command) -> Trial:
     """The film is deleted, cut, replaced, overwritten, or grows while it is read."""
-    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.1)
+    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.1, choose)
     at, film = moment(), folder / "film.mkv"
     other = bench.film(draw.choice(("flac.mkv", "film.ts", "pcm16.wav")))
     told = draw.choice(("deleted", "cut", "growing", "replaced", "overwritten"))
@@ -153,9 +178,9 @@ def together(bench: Bench, draw: random.Random) -> Trial:
     )  # fmt: skip
 
 
-def vanishing(bench: Bench, draw: random.Random) -> Trial:
+def vanishing(bench: Bench, draw: random.Random, choose: Choice = _command) -> Trial:
     """The folder of the output, or that of temporary files, goes away."""
-    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.1)
+    name, arguments, folder, outputs, real, moment = _prepared(bench, draw, 0.1, choose)
     at = moment()
     if draw.random() < 0.7 and "-o" in arguments:
         place = folder / "disk"
@@ -173,3 +198,10 @@ def vanishing(bench: Bench, draw: random.Random) -> Trial:
 def _vanish(place: Path, _: Running) -> bool:
     shutil.rmtree(place, ignore_errors=True)
     return True
+
+
+def newer(bench: Bench, draw: random.Random) -> Trial:
+    """Any of these, with the commands that came later."""
+    trial = draw.choice((signals, signals, signals, children, inputs, vanishing))(bench, draw, _newer)
+    kept = tuple(trial.folder / name for name in (".new.mkv.cfork-resume", ".stems.cfork-resume"))
+    return replace(trial, free=(*trial.free, *kept))

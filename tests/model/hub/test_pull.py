@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -159,6 +160,34 @@ def test_a_redirect_keeps_the_range(server: FileServer, checkpoint: bytes) -> No
     server.steps = [dropped(1000), status(302, Location=f"{server.url}/{FILE}")]
     assert mrx().path.read_bytes() == checkpoint
     assert [headers.get("Range") for _, headers in server.requests] == [None, "bytes=1000-", "bytes=1000-"]
+
+
+@pytest.mark.parametrize("length", ["99999999999", None])
+def test_what_comes_with_a_redirect_is_not_read(server: FileServer, length: str | None) -> None:
+    """Neither gigabytes at once, nor bytes without end."""
+    hung = threading.Event()
+
+    def leads(handler: Handler) -> None:
+        told = {"Content-Length": length} if length else {}
+        handler.head(302, Location=f"{server.url}/{FILE}", **told)  # type: ignore[arg-type]
+        with contextlib.suppress(OSError):
+            while True:
+                handler.wfile.write(bytes(1 << 16))
+        hung.set()
+
+    server.steps = [leads]
+    assert mrx().fresh
+    assert hung.wait(30)  # the connection was closed, so nobody writes for ever
+
+
+@pytest.mark.parametrize("circle", [True, False])
+def test_redirects_come_to_an_end(server: FileServer, circle: bool) -> None:
+    """In a circle, or always further."""
+    server.steps = [
+        status(302, Location=f"{server.url}/{FILE}?{number % 2 if circle else number}") for number in range(30)
+    ]
+    fails("leads from one address to the next, too often")
+    assert len(server.requests) < 30
 
 
 @pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://127.0.0.1/x"])
@@ -578,3 +607,20 @@ def test_the_platforms_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache.folder().parts[-2:] == ("cfork", "models")
     assert cache.pulled() == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_server_of_the_world_does_not_lead_to_this_network(
+    server: FileServer, home: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Neither by an address that is known before, nor by a name whose address changes meanwhile."""
+    server.steps = [status(302, Location=f"{server.url}/{FILE}")]
+    with monkeypatch.context() as patch:
+        far = iter([False, False])  # the first connection alone
+        patch.setattr(hurry, "is_near", lambda address: next(far, True))
+        if not known:
+            patch.setattr(hurry.Hurry, "_check", lambda *_: None)
+        fails("leads to 127.0.0.1, which is this machine or its own network")
+    assert (len(server.requests), left(home)) == (1, set())
+    server.steps = [status(302, Location=f"{server.url}/{FILE}")]
+    assert mrx().fresh  # whoever begins in this network may be led there

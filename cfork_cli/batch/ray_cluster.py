@@ -1,0 +1,200 @@
+"""The way into a Ray cluster and out of it: find one, or begin one for a run, or tell in one line why not.
+
+Ray itself waits for many minutes for an address where nobody listens, cannot be interrupted meanwhile, and writes to
+standard error. So a cluster is first looked at by a process of its own, `ray status`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any
+
+from cfork_cli.errors import UsageError
+
+KNOCK_SECONDS = 5.0
+"""For a connection to the head, where an address is named."""
+
+LOOK_SECONDS = 30.0
+"""For the answer of the head; a machine that is busy needs some seconds to start the program that asks."""
+
+SHORT = "/tmp"
+"""Sockets have names of 107 bytes at most, and Ray makes 64 of them."""
+
+
+class _Found(Enum):
+    """What a look at a cluster found."""
+
+    cluster = auto()
+    nothing = auto()
+    locked = auto()  # it asks for a token
+
+
+class Cluster:
+    """A cluster that a process is in, from `enter` until `leave`.
+
+    Args:
+        address: of its head, "machine:6379"; None is that of RAY_ADDRESS, one that runs on this machine, or else a new
+            one on this machine alone, which ends with `leave`.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        self._address = address or os.environ.get("RAY_ADDRESS") or None
+        self._leaving = contextlib.ExitStack()
+
+    def enter(self) -> None:
+        """Enter the cluster, once.
+
+        Raises:
+            UsageError: ray is not installed, or the cluster is not there or cannot be used.
+        """
+        ray = ray_itself()
+        if ray.is_initialized():
+            return
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": "cfork"}
+        if not self._is_there():
+            self._begin(ray, quiet)
+            return
+        with _usual_handlers():
+            try:
+                ray.init(address=self._address or "auto", **quiet)
+            except ConnectionError as error:  # it ended just now
+                raise _missing(self._address) from error
+            except (RuntimeError, ValueError) as error:  # such as another version of Ray or of Python
+                why = str(error).strip().splitlines()[0]
+                raise UsageError(f"the Ray cluster cannot be used ({why}): see 'ray status' there") from error
+        self._leaving.callback(ray.shutdown)
+
+    def leave(self) -> None:
+        """Leave it; end it, if it was begun here, and remove what it left."""
+        with _usual_handlers():
+            self._leaving.close()
+
+    def _is_there(self) -> bool:
+        """Return whether there is a cluster to enter; False: a new one is to be begun.
+
+        Raises:
+            UsageError: one is asked for by name, and cannot be entered.
+        """
+        named = None if self._address in (None, "auto") else self._address
+        if named is not None:
+            _knock(named)
+        found = _look(named)
+        if found is _Found.locked and named is not None:
+            raise UsageError(
+                f"the Ray cluster at {named} asks for a token: bring ~/.ray/auth_token from its head, and set "
+                "RAY_AUTH_MODE=token here"
+            )
+        if found is _Found.nothing and self._address is not None:
+            raise _missing(named)
+        return found is not _Found.nothing  # Ray finds the token of a cluster on this machine by itself
+
+    def _begin(self, ray: Any, quiet: dict[str, Any]) -> None:
+        """Begin a cluster on this machine, with a token of its own, in a folder that goes with it."""
+        self._leaving.enter_context(_token_of_this_run())
+        folder = tempfile.mkdtemp(prefix="cfork-ray-", dir=SHORT if Path(SHORT).is_dir() else None)
+        self._leaving.callback(shutil.rmtree, folder, ignore_errors=True)
+        with _usual_handlers():
+            try:
+                ray.init(address="local", include_dashboard=False, _temp_dir=folder, **quiet)
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    ray.shutdown()
+                self._leaving.close()
+                raise
+        self._leaving.callback(ray.shutdown)
+
+
+def ray_itself() -> Any:
+    """Return ray, which tells nobody anything about its use.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError("--engine ray needs the package 'ray': pip install 'cfork[cluster]'") from error
+    return ray
+
+
+def _missing(named: str | None) -> UsageError:
+    where = "on this machine" if named is None else f"at {named}"
+    return UsageError(f"there is no Ray cluster {where}: begin one with 'ray start --head', or see 'ray status'")
+
+
+def _knock(address: str) -> None:
+    """Try whether anybody listens at an address.
+
+    Raises:
+        UsageError: nobody does, or it is no address.
+    """
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isdigit() or not 0 < int(port) < 1 << 16 or "/" in host:
+        raise UsageError(f"'{address}' is not the address of a Ray cluster: give HOST:PORT, such as head:6379")
+    try:
+        socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UsageError(
+            f"there is no Ray cluster at {address} ({why}): begin one with 'ray start --head', or see 'ray status'"
+        ) from error
+
+
+def _look(named: str | None) -> _Found:
+    """Ask the head of a cluster whether it is one; None asks for one on this machine."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "status", *(["--address", named] if named else [])]
+    try:
+        ran = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=LOOK_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return _Found.nothing
+    if ran.returncode == 0:
+        return _Found.cluster
+    return _Found.locked if "Authentication" in ran.stderr + ran.stdout else _Found.nothing
+
+
+@contextlib.contextmanager
+def _token_of_this_run() -> Iterator[None]:
+    """Let a cluster that is begun here ask for a token that nobody else has, where the user has made no choice.
+
+    Ray would write one into the user's home, and from then on ask for it in all of the user's clusters.
+    """
+    names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    before = {name: os.environ.get(name) for name in names}
+    if not any(before.values()) and not Path("~/.ray/auth_token").expanduser().exists():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _usual_handlers() -> Iterator[None]:
+    """Keep the handlers of signals, which Ray would take for itself."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            with contextlib.suppress(ValueError):  # not in the main thread
+                signal.signal(number, handler)
