@@ -49,6 +49,14 @@ def test_the_users_rate() -> None:
         choose_codec(track, "matroska", wanted="flac", bit_rate=64_000)
 
 
+@pytest.mark.parametrize(
+    ("codec", "rate", "taken"), [("mp3", 32, 32), ("mp3", 60, 64), ("ac3", 56, 56), ("mp2", 64, 64)]
+)
+def test_low_rates_are_taken_as_asked_or_the_next_that_there_is(codec: str, rate: int, taken: int) -> None:
+    track = Stream(1, "audio", 0, codec, channels=1, layout="mono", sample_rate=48_000, bit_rate=128_000)
+    assert choose_codec(track, "matroska", bit_rate=rate * 1000).bit_rate == taken * 1000
+
+
 def test_a_rate_for_sound_that_had_none() -> None:
     track = Stream(1, "audio", 0, "flac", channels=2, layout="stereo", sample_rate=48_000, bits=16)
     chosen = choose_codec(track, "matroska", bit_rate=192_000)
