@@ -226,7 +226,7 @@ def test_a_journal_that_cannot_be_written_is_told_and_loses_nothing(
     film.with_name(NAME).mkdir()
     [outcome] = run(levelled(film))
     assert (outcome.status, outcome.exit_code) == (Status.failed, 4)
-    assert ".cfork.jsonl' cannot be read (it is no file)" in outcome.reason
+    assert ".cfork.jsonl' cannot be read (Is a directory)" in outcome.reason
 
 
 def test_folders_are_made_and_only_kept_for_outputs(film: Path) -> None:
