@@ -120,7 +120,7 @@ def build(
         if entry.action == "copy" and film.container not in MOV_FAMILY and stream.tag in _DOLBY_VISION:
             options[f"tag:{place}"] = _DOLBY_VISION[stream.tag]  # what makes it Dolby Vision stands beside it
         if packets is not None and entry.new is None:
-            # not of the new track: where a limited stream ends without a packet, ffmpeg 6 and later end the others too
+            # not of the new track: where a limited stream ends without a packet, ffmpeg 9 ends the others too
             options[f"frames:{place}"] = packets
     # Dolby Vision's headers, and FLAC in MP4 before ffmpeg 6, are written on request only.
     options["strict"] = "experimental"
