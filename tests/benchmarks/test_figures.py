@@ -59,15 +59,18 @@ def test_the_command_says_the_same(cfork: Callable[..., Ran], figures: ModuleTyp
 def test_what_the_training_took(cfork: Callable[..., Ran]) -> None:
     """The card's history, its file and the documents count the same steps; `info` shows all runs."""
     card = next(one.card for one in weights.list_models() if one.name == "cfork")
-    runs = [int(found.replace(",", "")) for found in re.findall(r"(?:^|then )([\d,]+) steps", card["commits"])]
+    begun, mixed = card["commits"].split("then 0.35 of another such network")
+    steps = r"(?:^|then |weights of |on for )([\d,]+) steps"
+    runs, films = ([int(found.replace(",", "")) for found in re.findall(steps, part)] for part in (begun, mixed))
     text = read("model/weights/cfork.md")
-    trained = re.search(r"([\d,]+) steps of 16 s.*?([\d,]+) of 32 s", text)
-    first, later = (int(found.replace(",", "")) for found in trained.groups())
-    assert (first, later) == (runs[0], sum(runs[1:]))
+    trained = re.search(r"([\d,]+) steps of 16 s.*?([\d,]+) of 32 s.*?went on for ([\d,]+) steps of 32 s", text)
+    first, later, on_films = (int(found.replace(",", "")) for found in trained.groups())
+    assert (first, later, on_films) == (runs[0], sum(runs[1:]), sum(films))
     assert f"{sum(runs):,} steps" in read("CHANGELOG.md")
-    assert card["training"]["steps"] == runs[-1]
+    last = card["training"]
+    assert last["steps"] == films[-1]
     shown = " ".join(cfork("models", "info", "cfork").out.split())
-    assert f"last training run 107 minutes, seed 6, {runs[-1]:,} steps" in shown
+    assert f"last training run {last['minutes']:.0f} minutes, seed {last['seed']}, {films[-1]:,} steps" in shown
     assert "10,380 steps of 16 s" in shown
     minutes = int(re.search(r"(\d+) minutes on two", text)[1])
     assert round(minutes / 60) == 11
