@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from enum import Enum, auto
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,12 @@ def ray_itself() -> Any:
     except ImportError as error:
         raise UsageError("--engine ray needs the package 'ray': pip install 'cfork[cluster]'") from error
     return ray
+
+
+@cache
+def remote(function: Any) -> Any:
+    """Return a function that Ray runs on some worker; of a class, one that makes an actor."""
+    return ray_itself().remote(function)
 
 
 def _check(named: str | None) -> None:

@@ -16,7 +16,7 @@ from cfork_cli.console.console import Console
 
 if TYPE_CHECKING:
     from cfork_cli.batch.engine import Engine
-    from cfork_cli.batch.film import Event, Film, Outcome
+    from cfork_cli.batch.film import Event, Film, Outcome, Waiting
     from cfork_cli.batch.find import Found
     from cfork_cli.batch.run import Batch
 
@@ -238,6 +238,7 @@ class _Display:
         self._weights = {number: length or usual for number, length in lengths.items()}
         self._done: dict[int, float] = {}
         self._finished = self._failed = 0
+        self._waits = False
         if to_do:
             console.stage(self._name, sum(self._weights.values()))
 
@@ -248,9 +249,15 @@ class _Display:
 
     def show(self, event: Event) -> None:
         """Show what happened."""
-        from cfork_cli.batch.film import Finished, Moved, Status
+        from cfork_cli.batch.film import Finished, Moved, Status, Waiting
 
         number = event.number
+        if isinstance(event, Waiting):
+            self._wait(event)
+            return
+        if self._waits:
+            self._waits = False
+            self._console.rename(self._name, sum(self._weights.values()))
         if isinstance(event, Moved) and event.stage in TELLING_STAGES and event.total:
             share = min(event.done / event.total, 1.0)
             self._done[number] = max(self._done.get(number, 0.0), share * self._weights[number])
@@ -266,6 +273,18 @@ class _Display:
                 self._console.rename(self._name, sum(self._weights.values()))
             tell(outcome, self._console)
         self._console.at(sum(self._done.values()))
+
+    def _wait(self, event: Waiting) -> None:
+        """Say that a cluster has no room, in a line and, until it has, in the bar."""
+        self._waits = True
+        if self._console.as_json:
+            self._console.event(
+                event="waiting", message=str(event), asked=dict(event.asked), free=dict(event.free),
+                whole=dict(event.whole), only=event.only,
+            )  # fmt: skip
+        else:
+            self._console.note(str(event))
+        self._console.rename("waiting for the cluster", sum(self._weights.values()))
 
 
 def tell(outcome: Outcome, console: Console) -> None:
