@@ -115,7 +115,7 @@ def as_it_is(sound: np.ndarray, targets: list[tuple[Sink, int]], **options: Any)
 def test_every_sample_arrives_in_its_track_of_its_sink() -> None:
     diary: list[str] = []
     one, two = Kept(diary), Kept(diary, "b")
-    sounds = [noise(2, 950, 1), noise(1, 1230, 2), noise(6, 20, 3)]
+    sounds = [noise(2, 950, 1, loud=2.0), noise(1, 1230, 2), noise(6, 20, 3)]
     lanes = [as_it_is(sound, [target]) for sound, target in zip(sounds, [(one, 0), (two, 0), (one, 1)], strict=True)]
     assert render(lanes, [one, two], Silent(), stage="remix", total=1.23) == ()
     for found, sound in zip([one.sound(), two.sound(), one.sound(1)], sounds, strict=True):
@@ -140,6 +140,20 @@ def test_new_levels_are_asked_for_as_weights() -> None:
     render([lane], [sink], Silent(), stage="remix", total=None)
     assert network.asked == {"stems": ("dialogue",), "weights": (9.0,), "live": False}
     np.testing.assert_allclose(sink.sound(), sound * 4, rtol=1e-5)  # x + (10 - 1) * x / 3
+
+
+def test_a_mixer_without_stems_gets_none() -> None:
+    shapes = []
+
+    class Looking(GainMixer):
+        def mix(self, mixture: np.ndarray, stems: np.ndarray) -> np.ndarray:
+            shapes.append(stems.shape)
+            return super().mix(mixture, stems)
+
+    lane = as_it_is(noise(2, 150), [])
+    lane.mixer = Looking({}, ())
+    assert len(list(lane.sounds())) == 2
+    assert shapes == [(0, 2, 100), (0, 2, 50)]
 
 
 def test_channels_are_folded_with_and_without_a_guard() -> None:
