@@ -59,8 +59,9 @@ def test_the_decoder_ends_with_the_block() -> None:
     child: Any = SimpleNamespace(close=lambda: closed.append(True))
     with Blocks(1, 8000) as blocks:  # before ffmpeg runs there is nothing to end
         assert isinstance(blocks, Blocks)
-    with pytest.raises(KeyError), Blocks(1, 8000) as blocks:
-        blocks._child = child
+    blocks = Blocks(1, 8000)
+    blocks._child = child
+    with pytest.raises(KeyError), blocks:
         raise KeyError
     assert closed == [True]
 
