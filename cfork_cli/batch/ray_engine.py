@@ -75,19 +75,18 @@ class RayEngine:
     """See `batch.engine.Engine`.
 
     Args:
-        address: of the cluster's head, "machine:6379"; None is that of RAY_ADDRESS, one that runs on this machine, or
-            else a new one on this machine alone.
+        address: of the cluster; see `Cluster`.
     """
 
     def __init__(self, address: str | None = None) -> None:
         self._cluster = Cluster(address)
         self._running: dict[Any, _Given] = {}
 
-    def run(self, films: Sequence[Film], do: Do, jobs: int = 1) -> Iterator[Event]:
+    def run(self, films: Sequence[Film], do: Do, jobs: int = 0) -> Iterator[Event]:
         """Yield what happens. A lost worker's film is given to another, up to `ATTEMPTS` times.
 
         Args:
-            jobs: films at a time; 1 takes as many as there are workers.
+            jobs: films at a time; 0 takes as many as there are workers. Fewer films than workers go in pieces.
 
         Raises:
             UsageError: ray is not installed, or the cluster cannot be reached or has no worker of the kind.
@@ -96,6 +95,7 @@ class RayEngine:
             return
         self._cluster.enter()
         ray, waiting = ray_itself(), deque((number, film, 1) for number, film in enumerate(films))
+        at_a_time = min(jobs or len(films), len(films))
         mailbox = _mailbox()
         try:
             while waiting or self._running:
@@ -104,7 +104,7 @@ class RayEngine:
                     number, film, attempt = waiting.popleft()
                     if attempt == 1:
                         yield Started(number)
-                    self._give(number, film, attempt, do, mailbox, slots, len(films))
+                    self._give(number, film, attempt, do, mailbox, slots, at_a_time)
                 done, _ = ray.wait(list(self._running), timeout=LOOK_SECONDS)
                 yield from _told(mailbox)
                 for reference in done:
@@ -130,7 +130,7 @@ class RayEngine:
         self.close()
 
     def _has_room(self, slots: Slots, films: int, jobs: int) -> bool:
-        most = jobs if jobs > 1 else max(1, slots.gpus + slots.cores)
+        most = jobs or max(1, slots.gpus + slots.cores)
         return len(self._running) < min(most, films)
 
     def _give(self, number: int, film: Film, attempt: int, do: Do, mailbox: Any, slots: Slots, films: int) -> None:

@@ -238,12 +238,58 @@ def test_a_cluster_that_is_begun_leaves_nothing(monkeypatch: pytest.MonkeyPatch,
     ("command", "options", "words"),
     [("remix", ["--address", "head:6379"], "give --engine ray too"),
      ("separate", ["--address", "head:6379"], "give --engine ray too"),
-     ("remix", ["--engine", "ray", "-o", "-"], "reads and writes files")],
+     ("separate", ["other.mkv", "--address", "head:6379"], "give --engine ray too"),
+     ("remix", ["--engine", "ray", "-o", "-"], "reads and writes files"),
+     ("separate", ["--engine", "ray", "-o", "-"], "reads and writes files"),
+     ("remix", ["--engine", "ray", "--jobs", "0"], "--jobs"),
+     ("remix", ["--engine", "ray", "--address", "head"], "HOST:PORT, such as head:6379, auto or local")],
 )  # fmt: skip
 def test_what_a_cluster_cannot_do_is_refused(
     cfork: Callable[..., Ran], place: Path, command: str, options: list[str], words: str
 ) -> None:
     levels = ["--dialog", "+6"] if command == "remix" else []
+    if "head" in options:
+        pytest.importorskip("ray", reason="ray is not installed: pip install 'cfork[cluster]'")
+        make(place / "movie.mkv", Sound("flac", "mono"), seconds=1, picture=None)
     ran = cfork(command, "movie.mkv", *levels, *options)
     assert ran.code == 2
     assert words in ran.err
+
+
+@pytest.mark.parametrize(("command", "word"), [("remix", "-"), ("separate", "-"), ("remix", "https://example.org/a")])
+def test_a_cluster_takes_files_alone(cfork: Callable[..., Ran], place: Path, command: str, word: str) -> None:
+    """They were done on this machine, without a word."""
+    levels = ["--dialog", "+6"] if command == "remix" else []
+    ran = cfork(command, word, *levels, "--engine", "ray", "-o", "out.mkv" if levels else "out.stems")
+    assert ran.code == 2
+    assert f"bring '{word}' into a file first" in ran.err
+    assert os.listdir(place) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "entered"),
+    [(None, None, "local"), ("local", "10.0.0.7:6379", "local"), (None, "local", "local"), (None, "auto", "auto"),
+     ("auto", "10.0.0.7:6379", "auto"), (None, "10.0.0.7:6379", "10.0.0.7:6379"),
+     ("10.0.0.8:6379", "auto", "10.0.0.8:6379")],
+)  # fmt: skip
+def test_a_cluster_is_entered_only_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, address: str | None, said: str | None, entered: str
+) -> None:
+    """One that runs on this machine may be somebody else's: without a word a new one is begun."""
+    ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'cfork[cluster]'")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("RAY_ADDRESS", said)
+    seen: list[tuple[str, str | None]] = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda address, **_: seen.append((address, os.environ.get("RAY_ADDRESS"))))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray_cluster, "_knock", lambda _: None)
+    monkeypatch.setattr(ray_cluster, "_look", lambda _: ray_cluster._Found.cluster)
+    cluster = ray_cluster.Cluster(address)
+    cluster.enter()
+    cluster.leave()
+    assert [one for one, _ in seen] == [entered]
+    if entered != "local":  # Ray would take RAY_ADDRESS for "auto" too
+        assert seen[0][1] is None
+    assert os.environ.get("RAY_ADDRESS") == said
