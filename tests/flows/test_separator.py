@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from cfork_cli.errors import CforkError, ModelError
+from cfork_cli.flows import separator as separators
 from cfork_cli.flows.jobs import RemixJob
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.report import Report
@@ -50,9 +52,11 @@ def test_the_gain_brings_a_track_to_the_level_of_the_network(lufs: float) -> Non
     """Channels are heard one at a time: each of several has less than all together."""
     mono = TrackSeparator.of(network(), MONO, lufs)
     assert 20 * math.log10(mono.input_gain) == pytest.approx(-27.0 - lufs)
-    surround = TrackSeparator.of(network(), SURROUND, lufs)
-    assert 20 * math.log10(surround.input_gain) == pytest.approx(-27.0 - lufs + 10 * math.log10(2), abs=0.02)
-    assert (mono.lufs, surround.lufs, mono.pieces) == (lufs, lufs, None)
+    for several in (SURROUND, replace(SURROUND, channels=2, layout="stereo")):
+        surround = TrackSeparator.of(network(), several, lufs)
+        assert surround.lufs == lufs
+        assert 20 * math.log10(surround.input_gain) == pytest.approx(-27.0 - lufs + 10 * math.log10(2), abs=0.02)
+    assert (mono.lufs, mono.pieces) == (lufs, None)
 
 
 def test_silence_and_unknown_channels_need_no_gain_of_their_own() -> None:
@@ -201,3 +205,34 @@ def test_what_is_kept_is_never_more_than_was_said() -> None:
     assert mono.kept_bytes(3, 190.0) == 30 * mono.kept_bytes(1, 19.0)
     assert surround.kept_bytes(1, 19.0) == 5 * mono.kept_bytes(1, 19.0)  # the network does not hear the LFE
     assert TrackSeparator(network(), replace(MONO, channels=None), 1.0).kept_bytes(1, 19.0) == 0
+
+
+def test_a_given_loudness_goes_before_a_measure() -> None:
+    def measure(_: Any) -> float:
+        raise AssertionError("measured in vain")
+
+    found = TrackSeparator.open(job(input_lufs=-20.0), FILM, MONO, Diary(), loaded=network(), measure=measure)
+    assert found.lufs == -20.0
+
+
+def test_every_track_is_measured_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first is measured, the network is loaded."""
+    report, asked = Diary(), list[Any]()
+
+    @contextlib.contextmanager
+    def measuring(media: Media, track: Stream, span: Any, *, accept_damaged: bool) -> Iterator[Any]:
+        asked.append((track, span, accept_damaged))
+        report.said.append("begun")
+        yield lambda progress: -20.0
+
+    def measured(media: Media, track: Stream, progress: Any, *, span: Any, accept_damaged: bool) -> float:
+        asked.append((track, span, accept_damaged))
+        return -40.0
+
+    monkeypatch.setattr(separators, "measuring_lufs", measuring)
+    monkeypatch.setattr(separators, "integrated_lufs", measured)
+    span, wanted = Span(1.0, 3.0), job(accept_damaged=True)
+    found = TrackSeparator.open_all(wanted, FILM, [SURROUND, MONO], report, loaded=network(), span=span)
+    assert asked == [(SURROUND, span, True), (MONO, span, True)]
+    assert report.said == ["begun", ("load", None), ("measure", 2.0), ("measure", 2.0)]
+    assert {index: one.lufs for index, one in found.items()} == {1: -20.0, 2: -40.0}
