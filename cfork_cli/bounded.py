@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 MIB = 1 << 20
 
+NO_FILE = "it is no regular file"
 
-def read(path: Path, most: int) -> bytes:
-    """Return the content of a file that has at most so many bytes.
+
+def opened(path: Path) -> BinaryIO:
+    """Return a regular file, open to be read. What is none is refused, not waited for: a pipe may never be written to.
 
     Raises:
-        OSError: it cannot be read, or has more (`EFBIG`).
+        OSError: it cannot be opened, or is a directory (`EISDIR`), a pipe, a socket or a device (`EINVAL`).
     """
-    with path.open("rb") as file:
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, NO_FILE, str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read(path: Path, most: int, *, pipe: bool = False) -> bytes:
+    """Return the content of a file that has at most so many bytes.
+
+    Args:
+        pipe: it may be anything that can be read, such as `<(find ...)`, and is waited for.
+
+    Raises:
+        OSError: it cannot be read, is no regular file (see `opened`), or has more (`EFBIG`).
+    """
+    with path.open("rb") if pipe else opened(path) as file:
         data = file.read(most + 1)
     if len(data) > most:
         raise too_large(most, path)

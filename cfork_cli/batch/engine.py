@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
-import threading
 import time
 import warnings
 from collections import deque
@@ -14,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
-from cfork_cli import leftovers, signals
+from cfork_cli import children, early, leftovers, signals
 from cfork_cli.batch.film import Do, Event, Film, Finished, Moved, Started
 from cfork_cli.batch.one import failure
 from cfork_cli.errors import CforkError
@@ -130,7 +128,7 @@ class _Worker:
     """One process, and the film that it has."""
 
     def __init__(self, threads: int | None) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = children.Quiet()
         self.connection, other = context.Pipe()
         self.film: tuple[int, Film] | None = None
         self.process = context.Process(target=_work, args=(other, threads), name="cfork-worker", daemon=True)
@@ -212,30 +210,47 @@ def _work(connection: Connection, threads: int | None) -> None:
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is imported
     warnings.simplefilter("ignore")
-    threading.Thread(target=_end_with_parent, name="cfork-parent", daemon=True).start()
-    code = 0
+    children.end_with_parent(_interrupt)
     try:
-        with signals.interruptible():
-            while True:
-                number, film, do = connection.recv()
-                signals.begin()
-                connection.send(Finished(number, do(film, Moving(number, connection.send))))
-    except (EOFError, OSError):  # nobody is there any more
-        pass
-    except KeyboardInterrupt:
-        code = 130
+        code = _served(connection)
+    except Exception:  # what was imported when the parent went may complain of that in its own words
+        if not children.orphaned():
+            raise
+        code = 1
+    early.ignore()  # instead of what was heard before
     leftovers.give_all_back()
     os._exit(code)  # to tear torch down takes half a second, and nothing is open any more
 
 
-def _end_with_parent() -> None:
-    """Interrupt this worker when the process that started it is gone, by `kill -9` too."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        if os.name == "nt":  # where `kill` would end this process on the spot
-            signal.raise_signal(signal.SIGTERM)
-        else:
-            os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(PATIENCE_SECONDS)
-        os._exit(1)
+def _served(connection: Connection) -> int:
+    """Do films until nobody hands them out any more, or a signal comes; returns the exit code. No signal is heard then.
+
+    The end of the parent closes the connection and sends a signal: what comes second must not be in the way.
+    """
+    code = 0
+    try:
+        with signals.interruptible():
+            try:
+                while True:
+                    number, film, do = connection.recv()
+                    signals.begin()
+                    connection.send(Finished(number, do(film, Moving(number, connection.send))))
+            except (EOFError, OSError):  # nobody is there any more
+                pass
+            except KeyboardInterrupt:
+                code = 130
+            signals.over()
+            return code
+    except KeyboardInterrupt:
+        signals.over()
+        return 130
+
+
+def _interrupt() -> None:
+    """Interrupt this worker, whose parent is gone."""
+    if os.name == "nt":  # where `kill` would end this process on the spot
+        signal.raise_signal(signal.SIGTERM)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(PATIENCE_SECONDS)
+    os._exit(1)

@@ -116,7 +116,7 @@ def _list(name: str) -> str:
         OSError: it cannot be read, or has more than `MOST_LIST_BYTES`.
     """
     if name != "-":
-        return bounded.read(Path(name), MOST_LIST_BYTES).decode("utf-8-sig", "surrogateescape")
+        return bounded.read(Path(name), MOST_LIST_BYTES, pipe=True).decode("utf-8-sig", "surrogateescape")
     text = sys.stdin.read(MOST_LIST_BYTES + 1)
     if len(text) > MOST_LIST_BYTES:
         raise bounded.too_large(MOST_LIST_BYTES)

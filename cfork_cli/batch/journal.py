@@ -9,12 +9,10 @@ tore is ignored, and costs at most that one film is done again.
 from __future__ import annotations
 
 import contextlib
-import errno
 import glob
 import hashlib
 import json
 import os
-import stat
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -82,10 +80,7 @@ class Journal:
         self.entries: dict[str, Entry] = {}
         self._earlier: dict[str, Entry] = {}
         try:
-            mode = self.path.stat().st_mode
-            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # of a directory the system says it
-                raise OSError(errno.EINVAL, "it is no file")
-            with self.path.open("rb") as file:
+            with bounded.opened(self.path) as file:
                 whole, read = True, 0
                 while line := file.readline(MOST_LINE_BYTES):
                     read += len(line)
@@ -256,7 +251,7 @@ def standing(film: Film) -> Print | None:
 
 
 def _ends_a_line(path: Path) -> bool:
-    with path.open("rb") as file:
+    with bounded.opened(path) as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
 

@@ -25,7 +25,7 @@ from typing import Any
 import filelock
 import numpy as np
 
-from cfork_cli import __version__
+from cfork_cli import __version__, bounded
 from cfork_cli.errors import CforkError, OutputError
 from cfork_cli.flows.checks import model_digest
 from cfork_cli.flows.report import Report
@@ -97,9 +97,7 @@ class KeptPieces:
         """Return what was kept under a name; None if it is not there, or not whole, or anything but a file of ours."""
         path = self.folder / f"{name}{SUFFIX}"
         try:
-            if not path.is_file() or path.stat().st_size > MOST_BYTES:
-                return None
-            data = path.read_bytes()
+            data = bounded.read(path, MOST_BYTES)
         except OSError:
             return None
         return data[DIGEST_BYTES:] if data[:DIGEST_BYTES] == _digest(name, data[DIGEST_BYTES:]) else None

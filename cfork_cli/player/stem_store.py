@@ -35,6 +35,9 @@ IN_MEMORY = 64
 USUAL_BYTES = 400_000
 """Of a fragment, before one was seen."""
 
+MOST_BYTES = 16 * bounded.MIB
+"""Of a fragment: those that are written have a few hundred thousand."""
+
 ABANDONED_SECONDS = 3600.0
 """A half-written file of this age is of a run that was killed; a younger one may be of a run beside this one."""
 
@@ -99,7 +102,8 @@ class StemStore:
                     self._on_disk.add(int(path.stem))
                 elif path.suffix == ".part" and time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
                     path.unlink(missing_ok=True)
-            levels = np.load(self.folder / "levels.npy", allow_pickle=False)
+            with bounded.opened(self.folder / "levels.npy") as file:
+                levels = np.load(file, allow_pickle=False)
             if levels.shape == self.levels.shape:
                 self.levels[:] = levels
         except FileNotFoundError:
@@ -138,7 +142,7 @@ class StemStore:
                 return None
         path = self._path(index)
         try:
-            data = path.read_bytes()
+            data = bounded.read(path, MOST_BYTES)
             os.utime(path)  # it was used now
         except OSError:
             with self._lock:
@@ -206,7 +210,7 @@ class StemStore:
         if (index, side) in self._edges:
             return self._edges[index, side]
         with contextlib.suppress(OSError, ValueError):
-            data = np.frombuffer((self.folder / f"{index:06}.{side}.npy").read_bytes(), np.float32)
+            data = np.frombuffer(bounded.read(self.folder / f"{index:06}.{side}.npy", bounded.MIB), np.float32)
             if data.size == 2 * STEMS * FADE:
                 return data.reshape(2 * STEMS, FADE)
         return None

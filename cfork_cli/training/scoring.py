@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cfork_cli import children
 from cfork_cli.console.console import Console
 from cfork_cli.errors import InputError, UsageError, translated
 from cfork_cli.flows import network as networks
@@ -216,7 +217,7 @@ def _in_processes(
     """Score in processes of one thread each; they end with this one's interest in them."""
     before = set(multiprocessing.active_children())
     # spawned, not forked: the threads of torch do not survive a fork
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker)
+    pool = ProcessPoolExecutor(workers, mp_context=children.Quiet(), initializer=_begin_worker)
     try:
         pending = {pool.submit(_score_in_worker, task, gains_db): task for task in tasks}
         for done in as_completed(pending):
@@ -235,6 +236,7 @@ _worker_networks: dict[str, Any] = {}
 def _begin_worker() -> None:
     """Prepare a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and ends us
+    children.end_with_parent(lambda: os._exit(1))  # a pool's worker would wait for work for ever
     os.environ["OMP_NUM_THREADS"] = "1"
     from model.inference.device import use_one_thread
 

@@ -58,6 +58,8 @@ class Partial:
         self._key = hashlib.sha256(url.encode()).hexdigest()  # the address may hold secrets
         self.size = self.path.stat().st_size if self.path.is_file() else 0
         try:
+            if not self._note.is_file():  # behind the name of a pipe nobody may ever say a word
+                raise FileNotFoundError(self._note)
             said = json.loads(self._note.read_text(encoding="utf-8"))
             mine = said["url_sha256"] == self._key
             self.validator = said["validator"]

@@ -18,6 +18,7 @@ RANKS = {
     "cfork": {"": 10},
     "cfork_cli": {
         "__init__": 0, "early": 0, "errors": 1, "text": 2, "signals": 2, "leftovers": 2, "foreign": 2, "bounded": 2,
+        "children": 2,
         "ffmpeg": 3, "console": 3, "media": 4,
         "input": 5, "mix": 5, "codecs": 5, "filters": 5, "presets": 6, "remux": 6, "output": 7, "flows": 8,
         "api": 9, "bench": 9, "batch": 9, "player": 9, "training": 9, "commands": 10, "app": 11,

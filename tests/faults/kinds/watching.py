@@ -83,13 +83,14 @@ def watching(bench: Bench, draw: random.Random) -> Trial:
     if not once:
         after = acts[-1][0] if acts else 0.0
         acts.append((after, partial(_end, folder, number, draw.random() < 0.5, after)))
+    law = partial(_watched, folder, number == signal.SIGKILL, told == "half, for good")
     early = {3} if told.startswith("folder") else set[int]()  # it was not there when the command began
     return Trial(
         f"{told}, {where}, {number.name if not once else '--once'}: {name}", arguments, folder,
         told == "worker killed" or draw.random() < 0.5, acts=acts,
         free=(place, folder / "out", folder / "away"), several=True, may_leave=number == signal.SIGKILL,
         codes=frozenset({0, 1} if once else {*early, -9 if number == signal.SIGKILL else 128 + number}),
-        limit_seconds=LIMIT_SECONDS, patch=use_no_workers, laws=(partial(_watched, folder, number == signal.SIGKILL),),
+        limit_seconds=LIMIT_SECONDS, patch=use_no_workers, laws=(law,),
     )  # fmt: skip
 
 
@@ -150,12 +151,16 @@ def _back(away: Path, place: Path) -> bool:
     return True
 
 
-def _watched(folder: Path, killed: bool, _: Seen) -> Iterator[str]:
-    """New films are complete, none is made of a new film, and nothing hidden is left but the two lists."""
+def _watched(folder: Path, killed: bool, half: bool, seen: Seen) -> Iterator[str]:
+    """New films are complete, none is made of a new film, and nothing hidden is left but the two lists.
+
+    What is made of half a film may have half its length, where the command says so.
+    """
+    told = half and b"cut off" in seen.err + seen.out
     for path in _new_films(folder):
         if path.name.count("cfork") > 1:
             yield f"'{path.name}' was made of a new film"
-        yield from _complete(path)
+        yield from _complete(path, shorter=told)
     for path in folder.rglob(".*"):
         if path.name not in KEPT and not killed:
             yield f"'{path.name}' is left behind"
