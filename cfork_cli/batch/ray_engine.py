@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cfork_cli import leftovers
 from cfork_cli.batch.engine import PATIENCE_SECONDS
 from cfork_cli.batch.film import Do, Event, Film, Finished, Outcome, Started, Status, Waiting
 from cfork_cli.batch.one import failure
@@ -26,6 +27,9 @@ from cfork_cli.errors import CforkError
 
 SEEN_SECONDS = 5.0
 """How long a new file may take to be seen on another machine; NFS remembers for some seconds what was not there."""
+
+KILLED_SECONDS = 0.5
+"""How long a killed worker may take to be gone."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,7 @@ class RayEngine:
     def _cancel(self) -> None:
         """End the films that are in work: first kindly, so that they tidy up."""
         ray, left = ray_itself(), list(self._running)
+        folders = {reference: given.task.film.folder for reference, given in self._running.items()}
         self._running = {}
         until = time.monotonic() + PATIENCE_SECONDS
         for force in (False, True):
@@ -216,6 +221,11 @@ class RayEngine:
             if left and not force:
                 with contextlib.suppress(Exception):
                     _, left = ray.wait(left, num_returns=len(left), timeout=max(0.0, until - time.monotonic()))
+        if left:  # killed: what they left goes, as far as it is of this machine
+            with contextlib.suppress(Exception):
+                ray.wait(left, num_returns=len(left), timeout=KILLED_SECONDS)
+            for folder in {folders[reference] for reference in left}:
+                leftovers.sweep(folder)
 
 
 def _of_all(lacks: Mapping[str, CforkError]) -> CforkError:
