@@ -39,6 +39,7 @@ from cfork_cli.errors import (
     OutputError,
     Told,
     UsageError,
+    of_any,
     of_the_system,
 )
 from cfork_cli.flows import early_torch
@@ -143,9 +144,9 @@ def _outcome(arguments: list[str]) -> tuple[int, CforkError | None]:
     except OSError as failed:
         error = of_the_system(failed)
     except Exception as failed:
-        error = _out_of_memory(failed) or CforkError(
-            f"cfork itself failed ({type(failed).__name__}: {failed}): report it; CFORK_DEBUG=1 shows where"
-        )
+        error = of_any(failed)
+        if str(error) != NO_MEMORY:
+            error = CforkError(f"{error}; CFORK_DEBUG=1 shows where")
         if os.environ.get("CFORK_DEBUG"):
             raise
     return error.exit_code, error
@@ -155,17 +156,6 @@ def _interrupted(arguments: list[str]) -> CforkError:
     # what went through a pipe went for good
     told = "" if _stdout_is_taken(arguments) else f": {signals.what_was_written()}"
     return Interrupted(f"interrupted{told}")
-
-
-def _out_of_memory(error: Exception) -> CforkError | None:
-    """Return the error for what Python and its libraries say in many ways where memory is short; None for others."""
-    words = str(error)
-    short = isinstance(error, MemoryError) or any(
-        said in words
-        for said in ("not enough memory", "Cannot allocate memory", "failed to map segment", "can't start new thread",
-                     "bad_alloc", "cannot allocate memory", "out of memory")
-    )  # fmt: skip
-    return CforkError(NO_MEMORY) if short else None
 
 
 def _flushed(arguments: list[str], code: int) -> int:

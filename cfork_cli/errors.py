@@ -108,6 +108,28 @@ def of_the_system(error: OSError) -> CforkError:
     return OutputError(f"cannot use{place} ({error.strerror or error}): is its disk there, with room?")
 
 
+_NO_MEMORY_WORDS = (
+    "not enough memory", "Cannot allocate memory", "failed to map segment", "can't start new thread", "bad_alloc",
+    "cannot allocate memory", "out of memory",
+)  # fmt: skip
+"""Of Python and its libraries."""
+
+
+def of_any(error: Exception) -> CforkError:
+    """Return the error for whatever was raised, in words of who can do something about it.
+
+    >>> str(of_any(KeyError("id")))
+    "cfork itself failed (KeyError: 'id'): report it"
+    """
+    if isinstance(error, CforkError):
+        return error
+    if isinstance(error, OSError):
+        return of_the_system(error)
+    if isinstance(error, MemoryError) or any(said in str(error) for said in _NO_MEMORY_WORDS):
+        return CforkError(NO_MEMORY)
+    return CforkError(f"cfork itself failed ({type(error).__name__}: {error}): report it")
+
+
 _OF_OTHERS: Mapping[str, type[CforkError]] = {
     "model.hub.container.WeightsError": ModelError,
     "model.train.state.StateError": OutputError,

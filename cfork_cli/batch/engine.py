@@ -33,6 +33,9 @@ class Engine(Protocol):
         """Yield what happens, as it happens: of each film, `Started` before anybody has it, and `Finished` last.
 
         Closing it ends the work.
+
+        Args:
+            jobs: films at a time; 0 leaves it to engines that know how many they can take.
         """
         ...
 

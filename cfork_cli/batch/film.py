@@ -134,6 +134,38 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """Nothing of all films that are handed out is in work: the cluster has no room for them. Told once a time.
+
+    Attributes:
+        number: place in the list of films of one of them.
+        asked, free, whole: what it asks for, what of that is free, and what there is, by Ray's names ("CPU", "GPU").
+        only: it waits for one machine, since others lack something.
+    """
+
+    number: int
+    asked: Mapping[str, float]
+    free: Mapping[str, float]
+    whole: Mapping[str, float]
+    only: bool = False
+
+    def __str__(self) -> str:
+        """Say it in one line.
+
+        >>> print(Waiting(0, {"CPU": 1.0}, {"CPU": 0.0}, {"CPU": 16.0}))
+        waiting for the cluster, which has begun nothing yet: a film asks for 1 CPU, and 0 of 16 are free
+        """
+        (kind, much), *_ = self.asked.items()
+        if self.only:
+            return f"waiting for a worker of the cluster that can do a film: it asks for {much:g} {kind}"
+        free, whole = self.free.get(kind, 0.0), self.whole.get(kind, 0.0)
+        return (
+            f"waiting for the cluster, which has begun nothing yet: a film asks for {much:g} {kind}, and {free:g} of "
+            f"{whole:g} are free"
+        )
+
+
+@dataclass(frozen=True)
 class Finished:
     """The last event of a film. number: its place in the list of films."""
 
@@ -141,7 +173,7 @@ class Finished:
     outcome: Outcome
 
 
-Event = Started | Moved | Finished
+Event = Started | Moved | Waiting | Finished
 
 Do = Callable[[Film, Report | None], Outcome]
 """Does one film; raises nothing that belongs to the film."""

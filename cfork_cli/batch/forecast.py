@@ -79,14 +79,15 @@ def room_left(films: Sequence[Film]) -> int | None:
 
 @contextlib.contextmanager
 def _folders_made(film: Film) -> Iterator[None]:
-    """Make the folder of an output while its place is checked."""
+    """Make the folder of an output while its place is checked; one that another puts something into stays."""
     missing = [one for one in (film.folder, *film.folder.parents) if not one.exists()]
-    film.folder.mkdir(parents=True, exist_ok=True)
     try:
+        film.folder.mkdir(parents=True, exist_ok=True)
         yield
     finally:
         for folder in missing:
-            folder.rmdir()
+            with contextlib.suppress(OSError):  # somebody put something into it, or it could not be made
+                folder.rmdir()
 
 
 def _remix_size(plan: RemixPlan) -> float:

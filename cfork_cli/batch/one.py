@@ -8,7 +8,7 @@ from dataclasses import replace
 from cfork_cli.batch.film import Film, Outcome, Status
 from cfork_cli.batch.in_place import remix_in_place
 from cfork_cli.batch.prints import fingerprint
-from cfork_cli.errors import CforkError, Interrupted, of_the_system
+from cfork_cli.errors import NO_MEMORY, CforkError, Interrupted, of_any
 from cfork_cli.flows import network, run
 from cfork_cli.flows.jobs import NetworkOptions, RemixJob
 from cfork_cli.flows.network import LoadedNetwork
@@ -52,11 +52,10 @@ def failure(film: Film, error: Exception, *, elapsed: float = 0.0) -> Outcome:
 
 
 def _as_ours(error: Exception) -> CforkError:
-    if isinstance(error, OSError):
-        return of_the_system(error)
-    if isinstance(error, MemoryError):
+    told = of_any(error)
+    if str(told) == NO_MEMORY:
         return CforkError("there was not enough memory for this film: try fewer --jobs")
-    return CforkError(f"cfork itself failed ({type(error).__name__}: {error}): report it")
+    return told
 
 
 def _result(film: Film, listener: Report) -> Result:

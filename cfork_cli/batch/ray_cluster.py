@@ -1,4 +1,6 @@
-"""The way into a Ray cluster and out of it: find one, or begin one for a run, or tell in one line why not.
+"""The way into a Ray cluster and out of it: enter the one that is named, or begin one for a run, or tell why not.
+
+A cluster that happens to run on this machine may be somebody else's, so it is entered only where it is asked for.
 
 Ray itself waits for many minutes for an address where nobody listens, cannot be interrupted meanwhile, and writes to
 standard error. So a cluster is first looked at by a process of its own, `ray status`.
@@ -18,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from enum import Enum, auto
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +48,12 @@ class Cluster:
     """A cluster that a process is in, from `enter` until `leave`.
 
     Args:
-        address: of its head, "machine:6379"; None is that of RAY_ADDRESS, one that runs on this machine, or else a new
-            one on this machine alone, which ends with `leave`.
+        address: of its head, "machine:6379"; "auto" is one that runs on this machine, "local" a new one on this machine
+            alone, which ends with `leave`; None is what RAY_ADDRESS says, or else "local".
     """
 
     def __init__(self, address: str | None = None) -> None:
-        self._address = address or os.environ.get("RAY_ADDRESS") or None
+        self._address = address or os.environ.get("RAY_ADDRESS") or "local"
         self._leaving = contextlib.ExitStack()
 
     def enter(self) -> None:
@@ -64,14 +67,16 @@ class Cluster:
         if ray.is_initialized():
             return
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": "cfork"}
-        if not self._is_there():
+        if self._address == "local":
             self._begin(ray, quiet)
             return
-        with _usual_handlers():
+        named = None if self._address == "auto" else self._address
+        _check(named)
+        with _usual_handlers(), _without_address():
             try:
-                ray.init(address=self._address or "auto", **quiet)
+                ray.init(address=self._address, **quiet)
             except ConnectionError as error:  # it ended just now
-                raise _missing(self._address) from error
+                raise _missing(named) from error
             except (RuntimeError, ValueError) as error:  # such as another version of Ray or of Python
                 why = str(error).strip().splitlines()[0]
                 raise UsageError(f"the Ray cluster cannot be used ({why}): see 'ray status' there") from error
@@ -81,25 +86,6 @@ class Cluster:
         """Leave it; end it, if it was begun here, and remove what it left."""
         with _usual_handlers():
             self._leaving.close()
-
-    def _is_there(self) -> bool:
-        """Return whether there is a cluster to enter; False: a new one is to be begun.
-
-        Raises:
-            UsageError: one is asked for by name, and cannot be entered.
-        """
-        named = None if self._address in (None, "auto") else self._address
-        if named is not None:
-            _knock(named)
-        found = _look(named)
-        if found is _Found.locked and named is not None:
-            raise UsageError(
-                f"the Ray cluster at {named} asks for a token: bring ~/.ray/auth_token from its head, and set "
-                "RAY_AUTH_MODE=token here"
-            )
-        if found is _Found.nothing and self._address is not None:
-            raise _missing(named)
-        return found is not _Found.nothing  # Ray finds the token of a cluster on this machine by itself
 
     def _begin(self, ray: Any, quiet: dict[str, Any]) -> None:
         """Begin a cluster on this machine, with a token of its own, in a folder that goes with it."""
@@ -137,6 +123,33 @@ def ray_itself() -> Any:
     return ray
 
 
+@cache
+def remote(function: Any) -> Any:
+    """Return a function that Ray runs on some worker; of a class, one that makes an actor."""
+    return ray_itself().remote(function)
+
+
+def _check(named: str | None) -> None:
+    """Look whether a cluster is there and can be entered.
+
+    Args:
+        named: its address; None is one on this machine, whose token Ray finds by itself.
+
+    Raises:
+        UsageError: it is not, or it cannot.
+    """
+    if named is not None:
+        _knock(named)
+    found = _look(named)
+    if found is _Found.locked and named is not None:
+        raise UsageError(
+            f"the Ray cluster at {named} asks for a token: bring ~/.ray/auth_token from its head, and set "
+            "RAY_AUTH_MODE=token here"
+        )
+    if found is _Found.nothing:
+        raise _missing(named)
+
+
 def _missing(named: str | None) -> UsageError:
     where = "on this machine" if named is None else f"at {named}"
     return UsageError(f"there is no Ray cluster {where}: begin one with 'ray start --head', or see 'ray status'")
@@ -151,7 +164,9 @@ def _knock(address: str) -> None:
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     if not host or not port.isdigit() or not 0 < int(port) < 1 << 16 or "/" in host:
-        raise UsageError(f"'{address}' is not the address of a Ray cluster: give HOST:PORT, such as head:6379")
+        raise UsageError(
+            f"'{address}' is not the address of a Ray cluster: give HOST:PORT, such as head:6379, auto or local"
+        )
     try:
         socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
     except OSError as error:
@@ -165,14 +180,27 @@ def _look(named: str | None) -> _Found:
     """Ask the head of a cluster whether it is one; None asks for one on this machine."""
     command = [sys.executable, "-m", "ray.scripts.scripts", "status", *(["--address", named] if named else [])]
     try:
-        ran = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=LOOK_SECONDS
-        )
+        with _without_address():
+            ran = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                timeout=LOOK_SECONDS,
+            )  # fmt: skip
     except subprocess.TimeoutExpired:
         return _Found.nothing
     if ran.returncode == 0:
         return _Found.cluster
     return _Found.locked if "Authentication" in ran.stderr + ran.stdout else _Found.nothing
+
+
+@contextlib.contextmanager
+def _without_address() -> Iterator[None]:
+    """Hide RAY_ADDRESS, which Ray would take for "auto" too, from what has been decided."""
+    before = os.environ.pop("RAY_ADDRESS", None)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ["RAY_ADDRESS"] = before
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from cfork_cli.console.console import Console
 
 if TYPE_CHECKING:
     from cfork_cli.batch.engine import Engine
-    from cfork_cli.batch.film import Event, Film, Outcome
+    from cfork_cli.batch.film import Event, Film, Outcome, Waiting
     from cfork_cli.batch.find import Found
     from cfork_cli.batch.run import Batch
 
@@ -33,10 +33,14 @@ Exclude = Annotated[
     typer.Option(metavar="PATTERN", help="Of a folder, leave out names or paths like this, such as 'extras/*'; may be "
                  "repeated.", show_default=False),
 ]  # fmt: skip
-Jobs = Annotated[
-    int,
-    typer.Option("--jobs", "-j", metavar="N", min=1, help="How many films to work on at a time, each in a "
-                 "process with a network of its own; cores and memory are shared out."),
+JOBS_HELP = (
+    "How many films to work on at a time, each in a process with a network of its own; cores and memory are shared out"
+)
+Jobs = Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help=f"{JOBS_HELP}.")]
+JobsOrWorkers = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", metavar="N", min=1, help=f"{JOBS_HELP}. With --engine ray, how many the cluster has "
+                 "at a time. [default: 1; of a cluster, as many as it has workers]", show_default=False),
 ]  # fmt: skip
 
 
@@ -54,8 +58,9 @@ EngineOption = Annotated[
 ]  # fmt: skip
 Address = Annotated[
     str | None,
-    typer.Option(metavar="HOST:PORT", help="The Ray cluster of --engine ray. [default: RAY_ADDRESS, or that on this "
-                 "machine]", show_default=False),
+    typer.Option(metavar="HOST:PORT|auto|local", help="The Ray cluster of --engine ray: its head; auto, the one that "
+                 "runs on this machine; local, one that is begun for this run. [default: RAY_ADDRESS, or local]",
+                 show_default=False),
 ]  # fmt: skip
 
 TELLING_STAGES = ("remix", "separate")
@@ -107,18 +112,27 @@ def films_of(
     return find(words, recursive=recursive, include=include or (), exclude=exclude or (), output=folder)
 
 
-def check_engine(engine: EngineName, address: str | None, output: Any = None) -> None:
-    """Refuse an address that nobody asks for, and outputs that a cluster cannot write.
+def check_engine(engine: EngineName, address: str | None, inputs: Sequence[Any] = (), output: Any = None) -> None:
+    """Refuse an address that nobody asks for, and inputs and outputs that a cluster cannot read and write.
 
     Raises:
         UsageError: one was given.
     """
     from cfork_cli.errors import UsageError
+    from cfork_cli.flows import web
+    from cfork_cli.media import pipes
 
     if engine is not EngineName.ray and address is not None:
         raise UsageError("--address is that of a Ray cluster: give --engine ray too")
-    if engine is EngineName.ray and str(output) == "-":
+    if engine is not EngineName.ray:
+        return
+    if output is not None and pipes.is_output_pipe(Path(output)):
         raise UsageError("--engine ray reads and writes files: give -o a file or a folder")
+    for word in inputs:
+        if web.is_address(str(word)) or pipes.is_input_pipe(Path(word)):
+            raise UsageError(
+                f"--engine ray reads and writes files: bring '{word}' into a file first, or leave --engine away"
+            )
 
 
 def check_alone(**options: Any) -> None:
@@ -143,7 +157,7 @@ def run_many(
     films: Sequence[Film],
     console: Console,
     *,
-    jobs: int,
+    jobs: int | None,
     dry_run: bool,
     engine: EngineName = EngineName.here,
     address: str | None = None,
@@ -151,6 +165,7 @@ def run_many(
     """Do films, or say what would be done, and print what came of each.
 
     Args:
+        jobs: films at a time; None is one, or as many as a cluster has workers.
         engine, address: see `EngineOption` and `Address`.
 
     Raises:
@@ -169,8 +184,9 @@ def run_many(
         from cfork_cli.batch.ray_engine import RayEngine
 
         with RayEngine(address) as cluster:
-            carry_out(batch, cluster, console, jobs=jobs)
+            carry_out(batch, cluster, console, jobs=jobs or 0)
         return
+    jobs = jobs or 1
     possible = batch.possible_jobs(jobs)
     if possible < min(jobs, len(batch.to_do)):
         console.note(f"memory is free for {possible} film{'s' * (possible > 1)} at a time, not {jobs}")
@@ -222,6 +238,7 @@ class _Display:
         self._weights = {number: length or usual for number, length in lengths.items()}
         self._done: dict[int, float] = {}
         self._finished = self._failed = 0
+        self._waits = False
         if to_do:
             console.stage(self._name, sum(self._weights.values()))
 
@@ -232,9 +249,15 @@ class _Display:
 
     def show(self, event: Event) -> None:
         """Show what happened."""
-        from cfork_cli.batch.film import Finished, Moved, Status
+        from cfork_cli.batch.film import Finished, Moved, Status, Waiting
 
         number = event.number
+        if isinstance(event, Waiting):
+            self._wait(event)
+            return
+        if self._waits:
+            self._waits = False
+            self._console.rename(self._name, sum(self._weights.values()))
         if isinstance(event, Moved) and event.stage in TELLING_STAGES and event.total:
             share = min(event.done / event.total, 1.0)
             self._done[number] = max(self._done.get(number, 0.0), share * self._weights[number])
@@ -250,6 +273,18 @@ class _Display:
                 self._console.rename(self._name, sum(self._weights.values()))
             tell(outcome, self._console)
         self._console.at(sum(self._done.values()))
+
+    def _wait(self, event: Waiting) -> None:
+        """Say that a cluster has no room, in a line and, until it has, in the bar."""
+        self._waits = True
+        if self._console.as_json:
+            self._console.event(
+                event="waiting", message=str(event), asked=dict(event.asked), free=dict(event.free),
+                whole=dict(event.whole), only=event.only,
+            )  # fmt: skip
+        else:
+            self._console.note(str(event))
+        self._console.rename("waiting for the cluster", sum(self._weights.values()))
 
 
 def tell(outcome: Outcome, console: Console) -> None:

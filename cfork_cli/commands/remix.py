@@ -30,7 +30,7 @@ from cfork_cli.commands.many import (
     EngineOption,
     Exclude,
     Include,
-    Jobs,
+    JobsOrWorkers,
     Recursive,
     check_alone,
     check_engine,
@@ -145,7 +145,7 @@ def remix(
     recursive: Recursive = False,
     include: Include = None,
     exclude: Exclude = None,
-    jobs: Jobs = 1,
+    jobs: JobsOrWorkers = None,
     engine: EngineOption = EngineName.here,
     address: Address = None,
     in_place: Annotated[
@@ -210,7 +210,7 @@ def remix(
         words = (dialog, music, effects, *effects_asked, speech_boost, duck or None, night, *others)
         asked = keep_original or sidecar or any(word is not None for word in words)
         check_left_over(inputs)
-        check_engine(engine, address, target)
+        check_engine(engine, address, inputs, target)
         if no_backup and not in_place:
             raise UsageError("--no-backup goes with --in-place")
         if not asked and (many or not pipes.is_input_pipe(source)):
@@ -237,7 +237,7 @@ def remix(
             run_many(films, console, jobs=jobs, dry_run=dry_run, engine=engine, address=address)
             return
         pipes.check_terminal(None if dry_run else job.output)
-        if engine is EngineName.ray and not web.is_address(input) and not pipes.is_input_pipe(source):
+        if engine is EngineName.ray:
             check_early(replace(job, output=None))
             run_many([Film(job)], console, jobs=jobs, dry_run=dry_run, engine=engine, address=address)
             return

@@ -27,7 +27,7 @@ from cfork_cli.commands.many import (
     EngineOption,
     Exclude,
     Include,
-    Jobs,
+    JobsOrWorkers,
     Recursive,
     check_alone,
     check_engine,
@@ -160,7 +160,7 @@ def separate(
     recursive: Recursive = False,
     include: Include = None,
     exclude: Exclude = None,
-    jobs: Jobs = 1,
+    jobs: JobsOrWorkers = None,
     engine: EngineOption = EngineName.here,
     address: Address = None,
     force: Force = False,
@@ -193,6 +193,7 @@ def separate(
         output = Path("films.stems")  # each film gets its own
     output = output or (Path("-") if pipes.is_input_pipe(input) else input.with_name(f"{input.stem}.stems"))
     with Console(quiet=quiet, as_json=as_json, stdout_is_taken=pipes.is_stdout(output)) as console:
+        check_engine(engine, address, inputs, output)
         made = settings(
             preset, (None, None, None), (dialog_fx, music_fx, effects_fx),
             (dialog_reverb, music_reverb, effects_reverb), speech_boost, duck or None, night,
@@ -233,8 +234,7 @@ def separate(
             ]
             run_many(films, console, jobs=jobs, dry_run=dry_run, engine=engine, address=address)
             return
-        check_engine(engine, address, output)
-        if engine is EngineName.ray and not pipes.is_input_pipe(input):
+        if engine is EngineName.ray:
             run_many([Film(job)], console, jobs=jobs, dry_run=dry_run, engine=engine, address=address)
             return
         pipes.check_terminal(None if dry_run else job.output)

@@ -26,8 +26,8 @@ def summary(
     seconds = sum(outcome.seconds for outcome in told)
     code = Interrupted.exit_code if interrupted else int(bool(counts["failed"]))
     console.result(
-        films=[outcome.as_json() for outcome in told], **{str(status): counts[status] for status in Status}, jobs=jobs,
-        processed_seconds=round(seconds, 3), elapsed_seconds=round(elapsed, 3),
+        films=[outcome.as_json() for outcome in told], **{str(status): counts[status] for status in Status},
+        jobs=jobs or None, processed_seconds=round(seconds, 3), elapsed_seconds=round(elapsed, 3),
         speed=round(seconds / elapsed, 2) if elapsed else 0.0, exit_code=code,
     )  # fmt: skip
     if not console.quiet:

@@ -30,6 +30,10 @@ _CONSEQUENCES = re.compile(
 """What ffmpeg says because of what it said before."""
 
 
+_NO_COMPLAINT = re.compile(r"[a-z0-9_]+= *\S*|-?(\d+\.\d+|nan)")
+"""Progress, and what a filter prints: see `media.timeline.MARK`."""
+
+
 def write_error(log: str) -> str | None:
     """Return the system's reason, in ffmpeg's words, why it could not write; None if it gave none."""
     return next((reason for reason in _WRITE_ERRORS if reason in log), None)
@@ -86,4 +90,4 @@ def _lines(log: str) -> list[str]:
     leveled = [match for line in lines if (match := re.match(r"\[(panic|fatal|error|warning|info)\] (.*)", line))]
     if leveled:
         lines = [match[2] for match in leveled if match[1] not in ("warning", "info")]
-    return [line for line in lines if line and not re.fullmatch(r"[a-z0-9_]+= *\S*", line)]
+    return [line for line in lines if line and not _NO_COMPLAINT.fullmatch(line)]

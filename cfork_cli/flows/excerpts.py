@@ -69,12 +69,13 @@ def separated(excerpts: Excerpts, stretch: Stretch, sound: np.ndarray, device: s
     """
     from model.streaming.allocator import is_out_of_memory
     from model.streaming.batches import Cancelled
+    from model.streaming.excerpts import EndsBefore
 
     try:
         return excerpts.separate(stretch, sound)
     except (Cancelled, SystemExit) as error:
         raise Interrupted("the separation was given up") from error
-    except ValueError:
+    except EndsBefore:  # no other ValueError: a fault of ours would look like the film's end
         return None
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):

@@ -156,6 +156,7 @@ def _paths(job: RemixJob, media: Media, chosen: tuple[Stream, ...]) -> list[Path
 
 def _films(job: RemixJob, source: Source, media: Media, chosen: tuple[Stream, ...], output: Path) -> list[FilmPlan]:
     """Return what each file will hold."""
+    read = chosen
     media = source.written(media)
     chosen = tuple(media.audio_track(track.number) for track in chosen)
     container = "matroska" if job.sidecar else container_for(output, media)
@@ -165,7 +166,9 @@ def _films(job: RemixJob, source: Source, media: Media, chosen: tuple[Stream, ..
         words = all_words(job, changed_only=True)
         title = words[0].upper() + words[1:]
     new = []
-    for track in chosen:
+    for whole, track in zip(read, chosen, strict=True):
+        # a piece of a track that changes on the way is read with the layout and the rate that the whole begins with
+        track = replace(track, channels=whole.channels, layout=whole.layout, sample_rate=whole.sample_rate)
         sound = track
         if job.downmix and stereo_matrix(track, speakers(track.layout)) is not None:
             sound = replace(track, channels=2, layout="stereo", bit_rate=None)

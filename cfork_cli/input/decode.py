@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -18,6 +19,7 @@ from cfork_cli.input.blocks import Blocks, defects
 from cfork_cli.input.furthest import furthest_seconds
 from cfork_cli.input.losses import MISSING_SECONDS, TOLD_SECONDS, Losses, is_much
 from cfork_cli.input.placing import Placer
+from cfork_cli.input.wider import Wider, marks, wider
 from cfork_cli.media import timeline, truncation
 from cfork_cli.media.span import Reach, reach
 from cfork_cli.media.timeline import Frames, clock_streams, tells_its_length, uniform
@@ -62,6 +64,7 @@ class Decoder(Blocks):
         self.end = end
         self._block_seconds, self._bits = block_seconds, bits
         self._accept_damaged, self._frames = accept_damaged, frames
+        self._whole = begin is None
         self._reach = reach(media, track.sample_rate, self.begin, end) if begin is not None else Reach(self.begin, end)
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -94,7 +97,7 @@ class Decoder(Blocks):
         media, track = self.media, self.track
         film = ffmpeg.input("FILM", **guarded(media.container), **self._reach.options)
         frames = self._frames if timeline.keeps_time_stamps(media) else None
-        how = uniform(track, self._reach.end, frames=frames)
+        how = uniform(track, self._reach.end, frames=frames, marked=True)
         samples = ffmpeg.output(film[str(track.index)], "pipe:1", af=how, **nut.options(self._bits))
         # Reading all others into nothing anchors the time line, and shows at the end how far the film really went.
         clock = clock_streams(media)
@@ -133,7 +136,7 @@ class Decoder(Blocks):
             why = complaint(log) or "no samples in it"
             raise DamagedInputError(f"'{media.path}': sound track {track.number + 1} is empty ({why})")
         tally, rate = placer.tally, self.sample_rate
-        self.losses = Losses(tally.filled / rate, tally.dropped / rate, missing, tally.stray)
+        self.losses = Losses(tally.filled / rate, tally.dropped / rate, missing, tally.stray, self._wider(log))
         found = defects(media.path, log)
         filled, whole = self.losses.filled_seconds, self.samples / self.sample_rate
         broken = found or not timeline.may_have_gaps(media)
@@ -146,6 +149,16 @@ class Decoder(Blocks):
         self.notes = (*found, *self.losses.notes(media.path, track.number))
         if truncation.cut_off(media):
             self.notes += (f"'{media.path}' was cut off: its end is missing, and how much of it is unknown",)
+
+    def _wider(self, log: str) -> Wider | None:
+        """Return where the track has more channels than are read; one that never changes is as its header says."""
+        media, times = self.media, marks(log)
+        if self._whole and len(times) < 2:
+            return None
+        first = 0.0 if timeline.keeps_time_stamps(media) else media.start_seconds + self._reach.skipped
+        begin = media.start_seconds + (self.begin - timeline.film_begin(media, self.sample_rate)) / self.sample_rate
+        ends = [*(first + time for time in times[1:]), math.inf]
+        return wider(media, self.track, [first + time for time, end in zip(times, ends, strict=True) if end > begin])
 
 
 def decode(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from cfork_cli.input.wider import Wider
+from cfork_cli.text import clock
 
 TOLD_SECONDS = 0.05
 """Shorter than anybody hears as a gap in a film; codecs and containers round by as much."""
@@ -24,18 +27,24 @@ class Losses:
         dropped_seconds: sound whose time stamps lay over other sound, and which was left out.
         missing_seconds: by how much it ends earlier than its header says.
         damaged_stamps: time stamps that led beyond the film's end or back, and were not believed.
+        wider: where it has more channels than it is read with, which were mixed down to those.
     """
 
     filled_seconds: float = 0.0
     dropped_seconds: float = 0.0
     missing_seconds: float = 0.0
     damaged_stamps: int = 0
+    wider: Wider | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return what is worth telling, for machines; nothing if nothing is."""
         named = ("filled_seconds", "dropped_seconds", "missing_seconds")
-        found = {name: round(seconds, 3) for name in named if (seconds := getattr(self, name)) >= TOLD_SECONDS}
-        return {**found, **({"damaged_stamps": self.damaged_stamps} if self.damaged_stamps else {})}
+        found: dict[str, Any] = {
+            name: round(seconds, 3) for name in named if (seconds := getattr(self, name)) >= TOLD_SECONDS
+        }
+        if self.damaged_stamps:
+            found["damaged_stamps"] = self.damaged_stamps
+        return found if self.wider is None else {**found, "mixed_down": asdict(self.wider)}
 
     def notes(self, path: Path, number: int) -> tuple[str, ...]:
         """Return what is worth telling, in words. number: of the track, from 0."""
@@ -48,6 +57,9 @@ class Losses:
             found.append(f"{track} ends {self.missing_seconds:.2f} s earlier than the file says")
         if self.damaged_stamps:
             found.append(f"{track} has damaged time stamps ({self.damaged_stamps}): its sound goes on without them")
+        if self.wider is not None:
+            where = f"from {clock(self.wider.seconds)} on"
+            found.append(f"{track} is {self.wider.name} {where}, mixed down to {self.wider.into}")
         return tuple(found)
 
 

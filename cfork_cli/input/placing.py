@@ -50,6 +50,7 @@ class Placer:
         self._begin, self._end, self._last = begin, end, last
         self._at = begin
         self._started = False
+        self._lead_in: int | None = None  # where the block ended that came before the beginning, and was left out
         self._level: int | None = None  # by how much time stamps are usually off
         self._near, self._run = 0, 0  # candidate for another level, and how many packets agree with it
         self.tally = Tally()
@@ -81,6 +82,8 @@ class Placer:
 
     def _put(self, stamp: int | None, block: np.ndarray, *, stray: bool = False) -> Iterator[np.ndarray]:
         self.tally.stray += stray
+        if stamp is None and not self._started:
+            stamp = self._lead_in
         off = 0 if stamp is None else stamp - self._at
         if not self._started:
             self._started = True
@@ -89,6 +92,7 @@ class Placer:
                 self.tally.stray += 1
                 lead = 0
             yield from self._silence(lead)
+            self._lead_in = self._at + off + block.shape[1]
             block = block[:, max(-off, 0) :]
             self._started = block.shape[1] > 0
         elif stamp is not None:

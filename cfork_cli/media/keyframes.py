@@ -8,7 +8,7 @@ from typing import Any
 
 from cfork_cli.errors import DamagedInputError
 from cfork_cli.ffmpeg.demuxers import GUARD
-from cfork_cli.media.pyav import open_film
+from cfork_cli.media.pyav import open_film, why
 from cfork_cli.media.timeline import film_zero
 from cfork_cli.media.types import Media
 
@@ -79,7 +79,7 @@ def key_frame_before(media: Media, seconds: float) -> KeyFrame | None:
                 if at == 0.0:
                     return KeyFrame(0.0, 0.0)  # the picture begins a little later than the film
     except (av.error.FFmpegError, IndexError, ValueError) as error:
-        raise DamagedInputError(f"'{media.path}' cannot be read at {seconds:.1f} s ({error})") from error
+        raise DamagedInputError(f"'{media.path}' cannot be read at {seconds:.1f} s ({why(error)})") from error
     return None
 
 
@@ -134,7 +134,7 @@ def landed(media: Media, piece: Media, key: KeyFrame) -> float:
                     found = moment
             return key.seconds if found is None else max(0.0, found)
     except (av.error.FFmpegError, IndexError, ValueError) as error:
-        raise DamagedInputError(f"'{media.path}' cannot be read at {key.seconds:.1f} s ({error})") from error
+        raise DamagedInputError(f"'{media.path}' cannot be read at {key.seconds:.1f} s ({why(error)})") from error
 
 
 def _digest(packet: Any) -> str:

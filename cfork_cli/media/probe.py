@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from cfork_cli.errors import CforkError, FfmpegError, InputError
+from cfork_cli.errors import NO_MEMORY, CforkError, FfmpegError, InputError
 from cfork_cli.ffmpeg import process
 from cfork_cli.ffmpeg.command import url
 from cfork_cli.ffmpeg.complaints import complaint
@@ -54,7 +54,7 @@ def probe(path: Path) -> Media:
 
     Raises:
         InputError: it is missing, a directory, empty, a playlist, forbidden, or not media.
-        FfmpegError: neither ffprobe nor PyAV can be run.
+        FfmpegError: neither ffprobe nor PyAV can be run, or what was asked failed itself.
     """
     start = _check_file(path)
     _check_attachments(path)
@@ -70,6 +70,10 @@ def probe(path: Path) -> Media:
         raise InputError(
             f"'{path}' is encrypted ({encrypted}), so ffmpeg cannot read its sound: take a copy without it"
         )
+    if finished.status == pyav_probe.FAULTY:
+        raise _pyav_failed(path, finished, instead=partly)
+    if finished.status < 0:
+        raise _killed(path, finished)
     if finished.status != 0:
         if NOT_ALLOWED in finished.log:
             raise InputError(f"'{path}' is a playlist or one of many pictures, not a film: name the film itself")
@@ -104,6 +108,33 @@ def _asked(command: Sequence[str], path: Path) -> process.Finished:
         return process.run(command, timeout=TIMEOUT_SECONDS)
     except process.TooMuch as error:
         raise too_much(path) from error
+
+
+def _pyav_failed(path: Path, finished: process.Finished, *, instead: bool) -> CforkError:
+    """Return the error about a fault of PyAV, or of what asks it: nobody knows whether the film is sound.
+
+    Args:
+        instead: whether ffprobe was asked before, and gave up at a codec.
+    """
+    what = complaint(finished.log)
+    if "MemoryError" in what or "failed to map segment" in what:
+        return CforkError(NO_MEMORY)
+    before = "ffprobe cannot open one of its codecs" if instead else "there is no ffprobe"
+    cure = (
+        "take another version of ffmpeg"
+        if instead
+        else "install ffmpeg with its ffprobe, or name one with CFORK_FFPROBE"
+    )
+    return FfmpegError(f"'{path}' was not read: {before}, and PyAV itself failed ({what}): {cure}")
+
+
+def _killed(path: Path, finished: process.Finished) -> FfmpegError:
+    """Return the error about a program that did not end by itself."""
+    program = "PyAV" if (found := find_ffprobe()) is None else f"'{found}'"
+    return FfmpegError(
+        f"{program} was killed by signal {-finished.status} while it read the headers of '{path}': "
+        "is there enough memory? else the file may be damaged; another version of ffmpeg may read it"
+    )
 
 
 def too_much(path: Path) -> InputError:

@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
 NOT_THERE = 77
 """Exit status when PyAV cannot be imported."""
+
+FAULTY = 70
+"""Exit status when PyAV, or this module, failed in a way that says nothing of the file (EX_SOFTWARE of sysexits.h)."""
 
 # bits of AVStream.disposition, in libavformat's order; ffprobe prints the same names
 # fmt: off
@@ -209,15 +213,19 @@ def _opened(url: str, options: dict[str, str], log: list[tuple[int, str, str]]) 
 
 
 def main() -> int:
-    """Print the JSON; on failure one line on standard error and status 1."""
+    """Print the JSON; on failure one line on standard error and status 1, `NOT_THERE` or `FAULTY`."""
     if len(sys.argv) != 3:
         print("usage: python -m cfork_cli.media.pyav_probe FILE DEMUXERS", file=sys.stderr)
         return 2
     try:
+        import av
         import av.error
-    except ImportError:
+    except ModuleNotFoundError:
         print("neither ffprobe nor PyAV is there: install ffmpeg, or 'pip install av'", file=sys.stderr)
         return NOT_THERE
+    except ImportError as error:  # a part of it is missing, or the memory for it
+        print(f"PyAV: {error}", file=sys.stderr)
+        return FAULTY
     try:
         facts = describe(*sys.argv[1:])
     except av.error.FFmpegError as error:
@@ -226,6 +234,12 @@ def main() -> int:
     except PermissionError as error:
         print(error, file=sys.stderr)
         return 1
+    except (
+        Exception
+    ) as error:  # a traceback's last line, "KeyError: 'id'", would be taken for what is wrong with the film
+        what = "".join(traceback.format_exception_only(error)).strip()
+        print(f"PyAV {av.__version__}: {what}", file=sys.stderr)
+        return FAULTY
     json.dump(facts, sys.stdout)  # ASCII only, so that no locale can spoil it
     return 0
 

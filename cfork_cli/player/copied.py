@@ -10,7 +10,7 @@ from typing import Any
 
 from cfork_cli.errors import DamagedInputError, InputError
 from cfork_cli.ffmpeg.demuxers import GUARD
-from cfork_cli.media.pyav import open_film
+from cfork_cli.media.pyav import open_film, why
 from cfork_cli.media.timeline import film_zero
 from cfork_cli.media.types import Media
 from cfork_cli.player import fmp4, pictures
@@ -100,7 +100,7 @@ class CopiedPicture:
             except InputError:
                 return None
             except (av.error.FFmpegError, IndexError, ValueError) as error:
-                raise DamagedInputError(f"the picture of '{media.path}' cannot be read ({error})") from error
+                raise DamagedInputError(f"the picture of '{media.path}' cannot be read ({why(error)})") from error
             stack.pop_all()
             return made
 

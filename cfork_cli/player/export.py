@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cfork_cli.errors import CforkError, Interrupted, UsageError
+from cfork_cli.errors import Interrupted, UsageError, of_any
 from cfork_cli.flows import run as flow
 from cfork_cli.flows.jobs import RemixJob
 from cfork_cli.flows.network import LoadedNetwork
@@ -125,9 +125,7 @@ class Export(Report):
             self.path, self.notes, self.state = result.output, (*self.notes, *result.notes), "done"
         except Interrupted:
             self.state = "cancelled"
-        except CforkError as error:
-            self.error, self.state = str(error), "failed"
         except Exception as error:
-            self.error, self.state = f"the export failed ({type(error).__name__}: {error})", "failed"
+            self.error, self.state = str(of_any(error)), "failed"
         finally:
             self._done()

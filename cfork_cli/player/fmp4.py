@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cfork_cli.errors import InputError
+from cfork_cli.media.pyav import why
 
 _IS_KEY, _IS_NOT_KEY = 0x0200_0000, 0x0101_0000
 """Flags of a sample: depends on no other one; depends on others and is no key frame."""
@@ -103,7 +104,7 @@ def head(add: Callable[[Any], Any], *, time_scale: int, first: bytes = bytes(16)
             packet.pts, packet.dts, packet.is_keyframe = 0, 0, True
             container.mux(packet)
     except (av.error.FFmpegError, ValueError) as error:
-        raise InputError(f"MP4 cannot hold this stream ({error})") from error
+        raise InputError(f"MP4 cannot hold this stream ({why(error)})") from error
     return b"".join(data for kind, data in boxes(target.getvalue()) if kind in ("ftyp", "moov"))
 
 

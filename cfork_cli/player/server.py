@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from cfork_cli.errors import CforkError, OutputError
+from cfork_cli.errors import CforkError, OutputError, of_any
 from cfork_cli.player import desk, flac_track
 from cfork_cli.player.life import Life
 from cfork_cli.player.session import Busy, Session
@@ -196,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
         except Exception as error:
-            self._send_json({"error": f"cfork itself failed ({type(error).__name__}: {error})"}, 500)
+            self._send_json({"error": str(of_any(error))}, 500)
 
     def _check_sender(self) -> None:
         if self.headers.get("Host", "").lower() not in self.owner.hosts:

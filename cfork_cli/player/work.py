@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cfork_cli.errors import CforkError, Interrupted
+from cfork_cli.errors import Interrupted, of_any
 from cfork_cli.flows import excerpts as flow
 from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.input.excerpts import frames, nearly_integrated_lufs
@@ -162,10 +162,8 @@ class Work:
                         while self._once(found, lattice, reader, loaded.device):
                             self.notes = reader.notes
                         self._excerpts = None
-        except CforkError as error:
-            self.error = str(error)
         except Exception as error:
-            self.error = f"the separation failed ({type(error).__name__}: {error})"
+            self.error = str(of_any(error))
         finally:
             self.working_on = self._excerpts = None
             with self.changed:

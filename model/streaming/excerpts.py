@@ -33,6 +33,10 @@ MARGIN_SECONDS = 0.05
 FREE_CONTEXT_SECONDS = 0.75
 
 
+class EndsBefore(ValueError):
+    """A film ends before the stretch that was asked for."""
+
+
 @dataclass(frozen=True)
 class Stretch:
     """A stretch of the film.
@@ -165,7 +169,8 @@ class Excerpts:
                 film ends there.
 
         Raises:
-            ValueError: the film ends before the stretch begins, or the sound has another shape than promised.
+            EndsBefore: the film ends before the stretch begins.
+            ValueError: the sound has another shape than promised.
             Cancelled, SystemExit: another thread gave it up; see `cancel`.
             RuntimeError, MemoryError: the device has not enough memory; see `allocator.is_out_of_memory`.
         """
@@ -177,7 +182,7 @@ class Excerpts:
         brought = self._brought(self._hidden(sound), self.sample_rate, self.network_rate)
         heard = brought[:, first - at : heard_end - at]
         if not heard.shape[-1]:
-            raise ValueError("the film ends before this stretch")
+            raise EndsBefore("the film ends before this stretch")
         ends = sound.shape[-1] < after - begin and at + brought.shape[-1] <= heard_end
         window = Window(first, np.ascontiguousarray(heard), last=True)  # nothing follows: it is computed at once
         ((_, stems),) = _infer([window], self._batches, True, self._pairs, self.network_rate)

@@ -13,23 +13,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.commands import Ran
+from support.commands import Ran, wait_until
 from support.films import Sound, make
 from support.readings import samples
 
-from cfork_cli.batch import ray_cluster
-from cfork_cli.batch.film import Film, Finished, Moved, Outcome, Started, Status
+from cfork_cli.batch import ray_cluster, ray_mailbox
+from cfork_cli.batch.film import Film, Finished, Moved, Outcome, Started, Status, Waiting
 from cfork_cli.batch.one import do_film
-from cfork_cli.batch.ray_engine import (
-    Caller,
-    RayEngine,
-    RayPieces,
-    Slots,
-    _settle,
-    of_the_worker,
-    slots_of,
-    without_gpu,
-)
+from cfork_cli.batch.ray_engine import RayEngine
+from cfork_cli.batch.ray_mailbox import Has, Waits, Wants
+from cfork_cli.batch.ray_pieces import RayPieces
+from cfork_cli.batch.ray_slots import Slots, on, slots_of
+from cfork_cli.batch.ray_worker import Caller, Seen, _settled, lacking, missing_here, of_the_worker, without_gpu
 from cfork_cli.errors import CforkError, UsageError
 from cfork_cli.flows.jobs import RemixJob
 from cfork_cli.flows.report import Report
@@ -37,7 +32,7 @@ from cfork_cli.flows.report import Report
 ROOT = Path(__file__).parents[2]
 STORE_BYTES = 80 << 20  # hardly more than the least that Ray takes
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]  # warnings are Ray's own
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(1200)]  # warnings are Ray's own
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +88,7 @@ def test_films_and_their_pieces(cluster: Any, tmp_path: Path, tiny_model: Path) 
     """One after the other on one cluster, as it takes long to begin."""
     _pieces_are_those_of_one_machine(tmp_path, tiny_model)
     _many_films_a_poison_and_a_lost_node(cluster, tmp_path, tiny_model)
+    _a_full_cluster_and_a_worker_without_ffmpeg(cluster, tmp_path, tiny_model)
 
 
 def _pieces_are_those_of_one_machine(place: Path, model: Path) -> None:
@@ -137,6 +133,126 @@ def _many_films_a_poison_and_a_lost_node(cluster: Any, place: Path, model: Path)
     assert all(samples(place / f"new.{name}", channels=1).shape[1] == 2 * 48_000 for name in names)
 
 
+def _a_full_cluster_and_a_worker_without_ffmpeg(cluster: Any, place: Path, model: Path) -> None:
+    """A film in pieces, and two films, wait for others' work and say so; who has no ffmpeg is passed over."""
+    import ray
+
+    class Holder:
+        def here(self) -> None:
+            pass
+
+    def held(node: str) -> Any:
+        actor = ray.remote(Holder).options(num_cpus=1, scheduling_strategy=on(node)).remote()
+        ray.get(actor.here.remote())
+        return actor
+
+    def alive() -> set[str]:
+        return {node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
+
+    worker = next(iter(cluster.worker_nodes))
+    good = worker.node_id
+    assert wait_until(lambda: alive() == {good})
+    odd = patiently(lambda: cluster.add_node(num_cpus=1, env_vars={"CFORK_FFMPEG": "/no/ffmpeg"})).node_id
+    names = [f"waits{number}.mkv" for number in range(2)]
+    for name in names:
+        make(place / name, Sound("flac", "mono"), seconds=2, picture=None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray_mailbox, "WAIT_SECONDS", 0.1)
+        holders, waits, events = [held(good), held(odd)], [], []
+        for event in RayEngine().run([Film(job(place, names[0], model, "piecewise.mkv"))], do_film):
+            events.append(event)
+            if isinstance(event, Waiting):
+                waits.append(event)
+                while holders:
+                    ray.kill(holders.pop())
+        assert [(one.asked, one.free, one.whole) for one in waits[:1]] == [({"CPU": 1.0}, {"CPU": 0.0}, {"CPU": 2.0})]
+        assert outcomes(events)[0].status is Status.done, outcomes(events)[0].reason
+
+        holder, waits, events = held(good), [], []
+        for event in RayEngine().run([Film(job(place, name, model, f"late.{name}")) for name in names], do_film):
+            events.append(event)
+            if isinstance(event, Waiting):
+                waits.append(event)
+            if isinstance(event, Waiting) and event.only:  # all that is left for them is the one that is held
+                ray.kill(holder)
+        found = outcomes(events)
+        assert any(one.only for one in waits)
+        assert [one.status for one in found.values()] == [Status.done] * 2, [one.reason for one in found.values()]
+        notes = [note for one in found.values() for note in one.notes if "has no ffmpeg" in note]
+        assert len(notes) == 1  # of the worker, not of each film
+        assert "CFORK_FFMPEG is set to '/no/ffmpeg'" in notes[0]
+        assert notes[0].endswith("another one did this film")
+
+        cluster.remove_node(worker, allow_graceful=False)
+        assert wait_until(lambda: alive() == {odd})
+        events = list(RayEngine().run([Film(job(place, names[0], model, "never.mkv"))], do_film, 2))
+    failed = outcomes(events)[0]
+    assert (failed.status, failed.exit_code) == (Status.failed, 6)
+    assert "has no ffmpeg" in failed.reason
+    assert not (place / "never.mkv").exists()
+
+
+def test_a_film_waits_where_nothing_of_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever of the two words comes first: they come from two machines."""
+    now = 100.0
+    monkeypatch.setattr(ray_mailbox, "time", type("Clock", (), {"monotonic": staticmethod(lambda: now)}))
+    waits = Waits()
+    waits.note(Wants(0, "a"))
+    assert not waits.all_of([0])
+    now += ray_mailbox.WAIT_SECONDS
+    assert waits.all_of([0])
+    assert not waits.all_of([])
+    waits.note(Has(0, "a"))
+    waits.note(Has(0, "b"))
+    waits.note(Wants(0, "b"))
+    now += ray_mailbox.WAIT_SECONDS
+    assert not waits.all_of([0])
+    waits.note(Wants(0, "c"))
+    waits.note(Wants(1, "a"))
+    waits.note(Moved(0, "remix", 1.0, None))
+    now += ray_mailbox.WAIT_SECONDS
+    assert waits.all_of([0, 1])
+    waits.note(Moved(1, "remix", 1.0, None))
+    assert waits.all_of([0])
+    assert not waits.all_of([0, 1])  # one of them is in work
+    waits.forget(0)
+    assert not waits.all_of([0])
+
+
+def test_what_a_worker_does_not_see_is_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what whoever gave the film out sees: what is missing everywhere is the film's own fault."""
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+    make(tmp_path / "in" / "a.mkv", Sound("flac", "mono"), seconds=1, picture=None)
+    (tmp_path / "model").write_bytes(b"weights")
+    film = Film(replace(job(tmp_path, "in/a.mkv", tmp_path / "model", "out/a.mkv")))
+    seen = Seen.of(film)
+    assert seen == Seen(True, True, True)
+    assert lacking(film, seen) is None
+    done = Outcome(film, Status.done, outputs=(tmp_path / "out" / "a.mkv",))
+    assert "'a' wrote" in str(missing_here(done, "'a'"))
+    assert missing_here(replace(done, outputs=(film.input,)), "'a'") is None
+    assert missing_here(replace(done, status=Status.failed), "'a'") is None
+
+    def told(word: str, code: int) -> None:
+        error = lacking(film, seen)
+        assert error is not None
+        assert word in str(error)
+        assert error.exit_code == code
+        assert lacking(film, Seen()) is None
+
+    (tmp_path / "model").unlink()
+    told("does not see the model", 7)
+    (tmp_path / "out").rmdir()
+    told("does not see the folder", 4)
+    film.input.unlink()
+    told("does not see '", 3)
+    monkeypatch.setenv("CFORK_FFMPEG", str(tmp_path / "none"))
+    error = lacking(film, Seen())
+    assert error is not None
+    assert error.exit_code == 6
+
+
 def test_what_a_machine_can_take_depends_on_what_it_has() -> None:
     gpus = {"CPU": 16.0, "GPU": 2.0, "memory": 1e9}
     assert slots_of(gpus, "auto") == slots_of(gpus, "cuda") == Slots(2, 0)
@@ -161,8 +277,8 @@ def test_what_a_worker_lacks_is_told_in_one_line() -> None:
     assert str(told(UsageError("there is no GPU"))) == "on the worker 10.0.0.7: there is no GPU"
     assert "10.0.0.7" in str(told(ModuleNotFoundError("No module named 'cfork_cli'")))
     assert "are the same cfork" in str(told(TypeError("_do_there() takes 6\npositional arguments")))
-    with pytest.raises(UsageError, match="install the same"):
-        _settle(Caller("9.9"))
+    assert "install the same" in str(_settled(Caller("9.9")))
+    assert _settled(Caller()) is None
 
 
 def test_a_gpu_that_only_ray_sees_is_told() -> None:
@@ -238,12 +354,58 @@ def test_a_cluster_that_is_begun_leaves_nothing(monkeypatch: pytest.MonkeyPatch,
     ("command", "options", "words"),
     [("remix", ["--address", "head:6379"], "give --engine ray too"),
      ("separate", ["--address", "head:6379"], "give --engine ray too"),
-     ("remix", ["--engine", "ray", "-o", "-"], "reads and writes files")],
+     ("separate", ["other.mkv", "--address", "head:6379"], "give --engine ray too"),
+     ("remix", ["--engine", "ray", "-o", "-"], "reads and writes files"),
+     ("separate", ["--engine", "ray", "-o", "-"], "reads and writes files"),
+     ("remix", ["--engine", "ray", "--jobs", "0"], "--jobs"),
+     ("remix", ["--engine", "ray", "--address", "head"], "HOST:PORT, such as head:6379, auto or local")],
 )  # fmt: skip
 def test_what_a_cluster_cannot_do_is_refused(
     cfork: Callable[..., Ran], place: Path, command: str, options: list[str], words: str
 ) -> None:
     levels = ["--dialog", "+6"] if command == "remix" else []
+    if "head" in options:
+        pytest.importorskip("ray", reason="ray is not installed: pip install 'cfork[cluster]'")
+        make(place / "movie.mkv", Sound("flac", "mono"), seconds=1, picture=None)
     ran = cfork(command, "movie.mkv", *levels, *options)
     assert ran.code == 2
     assert words in ran.err
+
+
+@pytest.mark.parametrize(("command", "word"), [("remix", "-"), ("separate", "-"), ("remix", "https://example.org/a")])
+def test_a_cluster_takes_files_alone(cfork: Callable[..., Ran], place: Path, command: str, word: str) -> None:
+    """They were done on this machine, without a word."""
+    levels = ["--dialog", "+6"] if command == "remix" else []
+    ran = cfork(command, word, *levels, "--engine", "ray", "-o", "out.mkv" if levels else "out.stems")
+    assert ran.code == 2
+    assert f"bring '{word}' into a file first" in ran.err
+    assert os.listdir(place) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "entered"),
+    [(None, None, "local"), ("local", "10.0.0.7:6379", "local"), (None, "local", "local"), (None, "auto", "auto"),
+     ("auto", "10.0.0.7:6379", "auto"), (None, "10.0.0.7:6379", "10.0.0.7:6379"),
+     ("10.0.0.8:6379", "auto", "10.0.0.8:6379")],
+)  # fmt: skip
+def test_a_cluster_is_entered_only_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, address: str | None, said: str | None, entered: str
+) -> None:
+    """One that runs on this machine may be somebody else's: without a word a new one is begun."""
+    ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'cfork[cluster]'")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("RAY_ADDRESS", said)
+    seen: list[tuple[str, str | None]] = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda address, **_: seen.append((address, os.environ.get("RAY_ADDRESS"))))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray_cluster, "_knock", lambda _: None)
+    monkeypatch.setattr(ray_cluster, "_look", lambda _: ray_cluster._Found.cluster)
+    cluster = ray_cluster.Cluster(address)
+    cluster.enter()
+    cluster.leave()
+    assert [one for one, _ in seen] == [entered]
+    if entered != "local":  # Ray would take RAY_ADDRESS for "auto" too
+        assert seen[0][1] is None
+    assert os.environ.get("RAY_ADDRESS") == said

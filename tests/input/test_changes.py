@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.changing import changing, onsets
+from support.changing import CHANNELS, CLICK_SECONDS, changing, onsets
+from support.commands import Ran
 
 from cfork_cli.input.decode import decode
 from cfork_cli.input.loudness import integrated_lufs, lufs_of
@@ -42,7 +44,15 @@ def test_the_sound_stays_in_time(
     assert heard[0] == pytest.approx(film.clicks[0], abs=0.015)  # not every demuxer hears the start-up of MP2
     np.testing.assert_allclose(heard - heard[0], np.subtract(film.clicks, film.clicks[0]), atol=0.001)
     assert found.shape[1] / rate == pytest.approx(film.seconds, abs=0.015)
-    assert blocks.losses.facts() == {}
+    facts = blocks.losses.facts()
+    mixed_down = facts.pop("mixed_down", None)
+    assert facts == {}
+    wide = [number for number, (layout, _) in enumerate(parts) if CHANNELS[layout] > (track.channels or 0)]
+    assert (mixed_down is not None) == bool(wide)
+    if mixed_down is not None:
+        assert mixed_down["channels"] == CHANNELS[parts[wide[0]][0]]
+        assert mixed_down["seconds"] == pytest.approx(film.clicks[wide[0]] - CLICK_SECONDS, abs=0.1)
+        assert any(f"on, mixed down to {track.layout}" in note for note in blocks.notes)
     lufs = lufs_of([found], rate, blocks.channels, track.layout)
     assert integrated_lufs(media, track) == pytest.approx(lufs, abs=0.1)
 
@@ -56,3 +66,16 @@ def test_a_piece_after_the_change_is_that_of_the_whole(tmp_path: Path) -> None:
     assert found.shape[1] == round(2.6 * 48_000)
     inside = [click - 2.3 for click in film.clicks if 2.3 < click < 4.9]
     np.testing.assert_allclose(onsets(found[0], 48_000), inside, atol=0.001)
+
+
+@pytest.mark.parametrize("parts", [(STEREO, SURROUND), (SURROUND, STEREO), (("stereo", 44_100), STEREO)])
+def test_a_piece_is_written_with_the_layout_and_rate_of_the_whole(
+    cfork: Callable[..., Ran], tiny_model: Path, tmp_path: Path, parts: tuple[tuple[str, int], ...]
+) -> None:
+    """Its own header says another, from which the output was planned."""
+    film = changing(tmp_path / "a.ts", "ac3", *parts)
+    ran = cfork("remix", film.path, "--start=1.3", "--music=-3", "-o", tmp_path / "b.ts", "--model", tiny_model)
+    assert ran.code == 0, ran.err
+    whole, track = probe(film.path).audio[0], probe(tmp_path / "b.ts").audio[0]
+    assert (track.channels, track.sample_rate) == (whole.channels, whole.sample_rate)
+    assert ("mixed down" in ran.err) == (CHANNELS[parts[1][0]] > (whole.channels or 0))

@@ -35,6 +35,15 @@ def test_the_first_sound_is_put_in_its_place() -> None:
     assert tally == Tally()
 
 
+def test_made_up_stamps_before_the_beginning_follow_the_packet_before_them() -> None:
+    """At a splice before a piece they were taken for its first sound."""
+    found, tally = placed([-240, -160, -159, 0])
+    assert lengths(found) == [(4, 80)]
+    assert tally == Tally()
+    found, _ = placed([-200, -199, -198])
+    assert lengths(found) == [(3, 40)]
+
+
 def test_gaps_are_filled_and_overlaps_left_out_and_both_counted() -> None:
     found, tally = placed([0, 400, 480, 360, 390, 800])
     assert lengths(found) == [(1, 80), (0, 320), (2, 80), (3, 80), (0, 240), (6, 80)]

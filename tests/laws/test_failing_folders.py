@@ -88,8 +88,6 @@ def things(place: Path, films_here: Path, tiny_model: Path, monkeypatch: pytest.
     losses = '"loss": {"music": -1.0, "dialogue": -1.0, "effects": -1.0}, "lr": 0.001'
     lines = [f'{{"step": {step}, "minutes": {step}, {losses}}}' for step in (1, 2)]
     (place / "run" / "metrics.jsonl").write_text("\n".join(lines))
-        '{"step": 1, "minutes": 1, "loss": 2.0}\n{"step": 2, "minutes": 2, "loss": 1.0}\n'
-    )
     monkeypatch.setenv("CFORK_CONFIG", str(place / "out"))
     return place
 

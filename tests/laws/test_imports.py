@@ -34,7 +34,7 @@ MAY_IMPORT_MODEL = ("flows", "bench", "training", "commands/models", "commands/c
                     "commands/train", "api")  # fmt: skip
 MAY_IMPORT_CONSOLE = ("app", "commands", "bench", "training")
 ONLY_IN = {
-    "ray": ("batch/ray_engine", "batch/ray_cluster"),
+    "ray": ("batch/ray_cluster", "batch/ray_slots"),
     "watchfiles": ("batch/changes",),
     "starlette": ("player/server",),
     "http.server": ("player/server",),

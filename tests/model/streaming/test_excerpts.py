@@ -11,7 +11,7 @@ import torch
 from support.networks import Fake, alive, noise
 
 from model.streaming.batches import Cancelled
-from model.streaming.excerpts import Excerpts
+from model.streaming.excerpts import EndsBefore, Excerpts
 from model.streaming.separator import separate
 
 
@@ -82,7 +82,7 @@ def test_the_films_end_is_found_wherever_it_lies() -> None:
             assert found.last == (end <= heard)
             assert found.end == (end if found.last else kept_end)
             assert found.stems.shape[-1] == found.mixture.shape[-1]
-        with pytest.raises(ValueError, match="ends before"):
+        with pytest.raises(EndsBefore, match="ends before"):
             excerpts.separate(stretch, np.zeros((1, 0), np.float32))
 
 
