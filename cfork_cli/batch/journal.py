@@ -223,10 +223,17 @@ class Journal:
             }
         )  # fmt: skip
         try:
-            with self.path.open("ab") as file:
-                # one that a crash tore must not swallow this one
-                torn = file.tell() and not _ends_a_line(self.path)
-                file.write(b"\n" * bool(torn) + line.encode() + b"\n")
+            before = 0
+            try:
+                with self.path.open("ab") as file:
+                    before = file.tell()
+                    # one that a crash tore must not swallow this one
+                    torn = before and not _ends_a_line(self.path)
+                    file.write(b"\n" * bool(torn) + line.encode() + b"\n")
+            except OSError:
+                if not before:
+                    _remove_if_empty(self.path)
+                raise
         except OSError as error:
             raise OutputError(
                 f"'{self.path}' cannot be written ({error.strerror}), so nobody would know what is done: "
@@ -248,6 +255,13 @@ def standing(film: Film) -> Print | None:
         found = list(film.folder.glob(f"{glob.escape(film.input.stem)}.*cfork*.mka"))
     stats = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found)
     return Print(len(stats), 0, hashlib.sha256(repr(stats).encode()).hexdigest()) if stats else None
+
+
+def _remove_if_empty(path: Path) -> None:
+    """Remove a journal of which a full disk took no line."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_size == 0:
+            path.unlink()
 
 
 def _ends_a_line(path: Path) -> bool:

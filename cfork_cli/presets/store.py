@@ -74,6 +74,7 @@ def save(preset: Preset, *, force: bool = False) -> Path:
     path = folder() / f"{check_name(preset.name)}.toml"
     if path.exists() and not force:
         raise OutputError(f"the preset '{preset.name}' exists already ({path}): replace it with --force")
+    is_new = not path.parent.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -83,6 +84,9 @@ def save(preset: Preset, *, force: bool = False) -> Path:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
+        if is_new:
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
         raise OutputError(
             f"'{path}' cannot be written ({error.strerror}): CFORK_CONFIG names another folder"
         ) from error
