@@ -64,6 +64,8 @@ class Cluster:
             CforkError: none could be begun.
         """
         ray = ray_itself()
+        if self._address not in ("auto", "local"):
+            _parts(self._address)
         if ray.is_initialized():
             return
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": "cfork"}
@@ -155,11 +157,11 @@ def _missing(named: str | None) -> UsageError:
     return UsageError(f"there is no Ray cluster {where}: begin one with 'ray start --head', or see 'ray status'")
 
 
-def _knock(address: str) -> None:
-    """Try whether anybody listens at an address.
+def _parts(address: str) -> tuple[str, int]:
+    """Return host and port of an address.
 
     Raises:
-        UsageError: nobody does, or it is no address.
+        UsageError: it is none.
     """
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
@@ -167,8 +169,17 @@ def _knock(address: str) -> None:
         raise UsageError(
             f"'{address}' is not the address of a Ray cluster: give HOST:PORT, such as head:6379, auto or local"
         )
+    return host, int(port)
+
+
+def _knock(address: str) -> None:
+    """Try whether anybody listens at an address.
+
+    Raises:
+        UsageError: nobody does, or it is no address.
+    """
     try:
-        socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
+        socket.create_connection(_parts(address), timeout=KNOCK_SECONDS).close()
     except OSError as error:
         why = error.strerror or str(error)
         raise UsageError(
