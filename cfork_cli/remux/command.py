@@ -37,6 +37,9 @@ QUEUE_PACKETS = "256"
 """Packets of new sound, 1024 samples each, that ffmpeg keeps until it needs them. Before version 7 it sleeps for 10 ms
 whenever its queue is empty: with the usual eight packets it took no more than 40 to 50 s of sound a second."""
 
+_HARDLY_SECONDS = 0.0005
+"""In place of none where a stream is decoded: ffmpeg 9 waits for itself in one of four such runs with `-t 0`."""
+
 
 def build(
     film: FilmPlan,
@@ -135,7 +138,8 @@ def build(
         values["REMOVED"] = [*values.get(options.get("metadata", ""), ()), *(f"{key}=" for key in removed)]
         options["metadata"] = "REMOVED"
     if empty:
-        options["t"] = 0
+        converts = any(entry.action == "convert" for entry in entries)
+        options["t"] = _HARDLY_SECONDS if converts else 0
     if empty or packets is not None:
         clock_options["t"] = 0
     graph = ffmpeg.output(*streams, "TARGET", **options)

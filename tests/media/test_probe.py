@@ -208,7 +208,7 @@ def test_neither_ffprobe_nor_pyav(film: Path, tmp_path: Path, monkeypatch: pytes
     import subprocess
     import sys
 
-    (tmp_path / "av.py").write_text("raise ImportError('no av here')")
+    (tmp_path / "av.py").write_text("raise ModuleNotFoundError('no av here')")
     code = (
         "from pathlib import Path; import sys; from cfork_cli.media import probe\n"
         "probe.find_ffprobe = lambda: None\n"

@@ -15,6 +15,7 @@ from cfork_cli.errors import OutputError
 from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Stream
+from cfork_cli.remux import fit
 from cfork_cli.remux.fit import plan_film, plan_sidecar
 from cfork_cli.remux.plan import Entry, NewTrack
 
@@ -56,6 +57,19 @@ def test_several_new_tracks_that_do_not_fit(tmp_path: Path) -> None:
     new = [NewTrack(track, track, choose_codec(track, "flac")) for track in media.audio]
     with pytest.raises(OutputError, match=r"2 sound tracks of .* cannot be written as a 'flac' file"):
         plan_film(media, new, "flac", suffix=".flac")
+
+
+@pytest.mark.parametrize("route", ["system", "wheels"], indirect=True)
+def test_the_trial_of_a_stream_that_is_converted_ends(route: str, tmp_path: Path) -> None:
+    """With `-t 0`, ffmpeg 9 waited for itself in one of four; a plan was refused after a minute."""
+    media = probe(make(tmp_path / "a.mkv", Sound("aac"), Sound("flac"), seconds=0.5))
+    new = NewTrack(media.audio[0], media.audio[0], choose_codec(media.audio[0], "mov"))
+    film = plan_film(media, [new], "mov", suffix=".mov")
+    assert [entry.action for entry in film.entries] == ["copy", "encode", "convert"]
+    for number in range(12):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert fit._write_headers(film, folder).status == 0
 
 
 def test_a_sidecar_holds_nothing_else(tmp_path: Path) -> None:
