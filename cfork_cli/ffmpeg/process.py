@@ -95,7 +95,7 @@ class Child:
             _widen(self._popen.stdin)
         self.patient, self.moved, self.at_pipe = patient, 0, False
         self.waiting = not stdin and not stdout  # nobody has to give it anything, or take anything
-        self.name, self._stalled, self._ended = os.path.basename(arguments[0]), False, False
+        self.name, self._stalled, self._flooded, self._ended = os.path.basename(arguments[0]), False, False, False
         if isinstance(self._popen.stdin, io.BufferedWriter):
             self._popen.stdin = io.BufferedWriter(cast("io.FileIO", watch.Pipe(self._popen.stdin.detach(), self)))
         if isinstance(self._popen.stdout, io.BufferedReader):
@@ -129,7 +129,7 @@ class Child:
         """Wait for its end and return its exit status (negative: the signal that killed it).
 
         Raises:
-            FfmpegError: it had stopped, and was ended for that.
+            FfmpegError: it had stopped, or complained without end, and was ended for that.
             subprocess.TimeoutExpired: it runs on.
         """
         before, self.waiting = self.waiting, True
@@ -143,6 +143,12 @@ class Child:
                 f"{self.name} did nothing for {watch.limit_seconds():g} s: is a disk or a network share hanging? "
                 f"{watch.VARIABLE} sets how long is waited, 0 without end"
             )
+        if self._flooded:
+            last = complaint(self.log())
+            raise FfmpegError(
+                f"{self.name} was ended, since its complaints take more than {watch.MOST_SAID_BYTES >> 20} MiB"
+                f"{f' (the last: {last[:200]})' if last else ''}: try another version of ffmpeg"
+            )
         return status
 
     def _wait(self, timeout: float | None) -> int:
@@ -155,6 +161,18 @@ class Child:
     def stall(self) -> None:
         """End it because it has stopped: see `watch`."""
         self._stalled = True
+        self._kill_session()
+
+    def said_bytes(self) -> int:
+        """Return how much it has written to standard error."""
+        try:
+            return os.fstat(self._log.fileno()).st_size
+        except (OSError, ValueError):  # closed meanwhile
+            return 0
+
+    def flood(self) -> None:
+        """End it because its complaints have no end."""
+        self._flooded = True
         self._kill_session()
 
     def _has_ended(self, status: int | None) -> bool:

@@ -1,4 +1,5 @@
-"""Notice an ffmpeg that has stopped: by a signal, by a disk that does not answer, or in a wrapper that waits for ever.
+"""Notice an ffmpeg that has stopped: by a signal, by a disk that does not answer, or in a wrapper that waits for ever;
+and one that complains without end, which would fill the disk.
 
 One thread looks every second at the children that we wait for. One whose processes have neither computed, read nor
 written for `limit_seconds` is ended, and whoever waits for it is told. Only seconds count in which this program itself
@@ -23,6 +24,9 @@ VARIABLE = "CFORK_STALL_SECONDS"
 
 TICK_SECONDS = 1.0
 
+MOST_SAID_BYTES = 256 * 2**20
+"""On standard error. A recording of many hours with a defect in every packet is told in a tenth of that."""
+
 
 class Watched(Protocol):
     """What is looked at.
@@ -44,6 +48,10 @@ class Watched(Protocol):
     def pid(self) -> int: ...
 
     def stall(self) -> None: ...
+
+    def said_bytes(self) -> int: ...
+
+    def flood(self) -> None: ...
 
 
 def limit_seconds() -> float:
@@ -99,6 +107,9 @@ def _look() -> None:
                 _thread = None
                 return
         for child in children:
+            if child.said_bytes() > MOST_SAID_BYTES:
+                child.flood()
+                continue
             moved, (before, state, still) = child.moved, seen.get(child, (-1, None, 0.0))
             if not limit or not child.waiting or moved != before:  # the usual case, which costs nothing
                 seen[child] = (moved, None, 0.0)

@@ -106,3 +106,19 @@ def test_what_a_wrapper_started_ends_with_it(tmp_path: Path, ends: bool) -> None
             child.waiting = False
             assert wait_until(lambda: not child.running())
     assert wait_until(lambda: gone(int(told.read_text())))
+
+
+@pytest.mark.parametrize("limit", ["0.4", "0"])
+@pytest.mark.parametrize("closes", [True, False])
+def test_one_that_complains_without_end_is_ended(monkeypatch: pytest.MonkeyPatch, limit: str, closes: bool) -> None:
+    monkeypatch.setenv(watch.VARIABLE, limit)
+    monkeypatch.setattr(watch, "MOST_SAID_BYTES", 1 << 20)
+    code = f"import os\n{'os.close(1)' * closes}\nwhile True: os.write(2, b'bad packet\\n' * 1000)"
+    with python(code, stdout=True) as child:
+        assert child.stdout.read() == b""
+        with pytest.raises(
+            FfmpegError, match=r"was ended, since its complaints take more than 1 MiB \(the last: b"
+        ):
+            child.wait()
+    with pytest.raises(FfmpegError, match="complaints take more"):
+        process.run([sys.executable, "-c", code], timeout=600)
