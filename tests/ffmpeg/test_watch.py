@@ -116,9 +116,7 @@ def test_one_that_complains_without_end_is_ended(monkeypatch: pytest.MonkeyPatch
     code = f"import os\n{'os.close(1)' * closes}\nwhile True: os.write(2, b'bad packet\\n' * 1000)"
     with python(code, stdout=True) as child:
         assert child.stdout.read() == b""
-        with pytest.raises(
-            FfmpegError, match=r"was ended, since its complaints take more than 1 MiB \(the last: b"
-        ):
+        with pytest.raises(FfmpegError, match=r"was ended, since its complaints take more than 1 MiB \(the last: b"):
             child.wait()
     with pytest.raises(FfmpegError, match="complaints take more"):
         process.run([sys.executable, "-c", code], timeout=600)
