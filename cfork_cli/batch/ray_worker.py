@@ -97,14 +97,15 @@ def lacking(film: Film, seen: Seen) -> CforkError | None:
         find_ffmpeg()
     except FfmpegError as error:
         return FfmpegError(f"has no ffmpeg ({error})")
+    share = "let it have that folder under the same name"
     if seen.input and not film.input.exists():
-        return InputError(f"does not see '{film.input}': let it have that folder under the same name")
+        return InputError(f"does not see '{film.input.absolute()}': {share}")
     if seen.folder and not film.folder.is_dir():
-        return OutputError(f"does not see the folder '{film.folder}': let it have that folder under the same name")
+        return OutputError(f"does not see the folder '{film.folder.absolute()}': {share}")
     if seen.folder and not os.access(film.folder, os.W_OK | os.X_OK):
-        return OutputError(f"may not write into '{film.folder}': let its user write there")
+        return OutputError(f"may not write into '{film.folder.absolute()}': let its user write there")
     if seen.model and not os.path.isfile(film.job.model or ""):
-        return ModelError(f"does not see the model '{film.job.model}': let it have that folder under the same name")
+        return ModelError(f"does not see the model '{os.path.abspath(film.job.model or '')}': {share}")
     return None
 
 
