@@ -63,7 +63,7 @@ def read_run(path: Path, name: str | None = None) -> Run:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: another line is not JSON, or there is no loss in the file.
+        ValueError: another line is not JSON, or none that training writes; or there is no loss in the file.
     """
     lines: list[dict[str, Any]] = []
     rows = path.read_text(encoding="utf-8").splitlines()
@@ -75,6 +75,10 @@ def read_run(path: Path, name: str | None = None) -> Run:
                 break
             raise ValueError(f"{path}, line {number} is not JSON: is it a metrics.jsonl of training?") from e
         if isinstance(line, dict) and "step" in line:
+            if not _is_of_training(line):
+                raise ValueError(
+                    f"{path}, line {number} is none that training writes: is it a metrics.jsonl of training?"
+                )
             while lines and lines[-1]["step"] > line["step"]:
                 lines.pop()
             lines.append(line)
@@ -82,6 +86,23 @@ def read_run(path: Path, name: str | None = None) -> Run:
     if not reports:
         raise ValueError(f"{path} has no losses yet: training reports every few steps")
     return Run(name or path.resolve().parent.name, reports, tuple(line for line in lines if "validation" in line))
+
+
+def _is_of_training(line: dict[str, Any]) -> bool:
+    """Return whether all that is drawn of a line is of the kind that training writes."""
+
+    def number(value: object) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+    def figures(group: object) -> bool:
+        return isinstance(group, dict) and all(one is None or number(one) or figures(one) for one in group.values())
+
+    alone = [
+        line.get("step"),
+        line.get("minutes"),
+        *(line[key] for key in ("lr", "norm", "audio_hours") if key in line),
+    ]
+    return all(map(number, alone)) and all(figures(line[key]) for key in ("loss", "validation") if key in line)
 
 
 def smooth(values: np.ndarray, deviation: float) -> np.ndarray:

@@ -63,6 +63,17 @@ def test_a_line_that_is_being_written_is_left_out(metrics):
         read_run(metrics(report(50)).with_name("other"))
 
 
+@pytest.mark.parametrize(
+    "line",
+    ['{"step": 75, "minutes": 0.5, "loss": 3.0}', '{"step": "75", "minutes": 0.5}',
+     '{"step": 75, "loss": {"music": 1.0}}', '{"step": 75, "minutes": 0.5, "validation": []}',
+     '{"step": 75, "minutes": 0.5, "loss": {"music": "low"}}'],
+)  # fmt: skip
+def test_a_line_that_is_not_one_of_training_is_told(metrics, line):
+    with pytest.raises(ValueError, match="line 2 is none that training writes"):
+        read_run(metrics(report(50), line, report(100)))
+
+
 def test_a_figure_that_was_none_has_no_point(metrics):
     run = read_run(metrics(report(50), validation(50, None), validation(70, 2.0)))
     assert run.validation("si_sdri_music")[0].tolist() == [0.7]
