@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.diaries import ReportDiary, SinkDiary
 
 from cfork_cli import signals
 from cfork_cli.errors import OutputError
@@ -51,56 +52,29 @@ class Thirds:
             yield block, whole if weights is None else np.tensordot(weights, whole, 1)[None].astype(np.float32)
 
 
-class Kept(Sink):
+class Kept(SinkDiary):
     """Keeps what it is given, and a diary; fails where it is told to."""
 
     def __init__(self, diary: list[str], name: str = "a", *, fails: str = "", found: tuple[str, ...] = ()) -> None:
-        super().__init__()
-        self.diary, self.name, self.fails, self.tells = diary, name, fails, found
+        super().__init__(fails)
+        self.diary, self.name, self.tells = diary, name, found
         self.blocks: dict[int, list[np.ndarray]] = {}
 
     def write(self, block: np.ndarray, number: int = 0) -> None:
-        self._do("write", note=False)
+        if "write" in self.fails:
+            raise OutputError("no write")
         self.blocks.setdefault(number, []).append(block)
 
     def sound(self, number: int = 0) -> np.ndarray:
         return np.concatenate(self.blocks[number], axis=1)
 
-    def withdraw(self) -> None:
-        self._do("withdraw")
+    def step(self, what: str) -> None:
+        self.diary.append(f"{what} {self.name}")
+        super().step(what)
 
     def _complete(self) -> None:
-        self._do("complete")
+        super()._complete()
         self.found = self.tells
-
-    def _appear(self) -> None:
-        self._do("appear")
-
-    def _stop(self) -> None:
-        self._do("stop")
-
-    def _discard(self) -> None:
-        self._do("discard")
-
-    def _do(self, what: str, note: bool = True) -> None:
-        if note:
-            self.diary.append(f"{what} {self.name}")
-        if what == self.fails:
-            raise OutputError(f"no {what}")
-
-
-class Diary(Report):
-    def __init__(self) -> None:
-        self.said: list[Any] = []
-
-    def stage(self, name: str, total: float | None = None, *, is_sound: bool = True, is_bytes: bool = False) -> None:
-        self.said.append((name, total))
-
-    def at(self, done: float) -> None:
-        self.said.append(done)
-
-    def end(self) -> None:
-        self.said.append("end")
 
 
 def noise(channels: int, samples: int, seed: int = 0, loud: float = 0.1) -> np.ndarray:
@@ -209,7 +183,7 @@ def test_cut_samples_are_counted_where_integers_come_next(counted: bool) -> None
 def test_the_report_follows_the_track_that_is_furthest_behind() -> None:
     """And the track that is furthest behind comes next, where tracks begin at different times too."""
     diary: list[str] = []
-    sink, report = Kept(diary), Diary()
+    sink, report = Kept(diary), ReportDiary()
     lanes = [as_it_is(noise(1, 300), [(sink, 0)]), as_it_is(noise(1, 200), [(sink, 1)], begin=150)]
     render(lanes, [sink], report, stage="remix", total=0.3)
     assert report.said[0] == ("remix", 0.3)
@@ -220,7 +194,7 @@ def test_the_report_follows_the_track_that_is_furthest_behind() -> None:
 
 def test_what_is_not_published_is_finished() -> None:
     diary: list[str] = []
-    sinks, report = [Kept(diary), Kept(diary, "b", found=("short",))], Diary()
+    sinks, report = [Kept(diary), Kept(diary, "b", found=("short",))], ReportDiary()
     lanes = [as_it_is(noise(1, 100), [(sink, 0)]) for sink in sinks]
     assert render(lanes, sinks, report, stage="encode", total=None, publish=False) == ("short",)
     assert diary == ["complete a", "complete b"]

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.diaries import ReportDiary
 
 from cfork_cli.errors import CforkError, ModelError
 from cfork_cli.flows import separator as separators
 from cfork_cli.flows.jobs import RemixJob
 from cfork_cli.flows.network import LoadedNetwork
-from cfork_cli.flows.report import Report
 from cfork_cli.flows.separator import TrackSeparator, elsewhere, no_memory
 from cfork_cli.media.span import Span
 from cfork_cli.media.types import Media, Stream
@@ -34,17 +34,6 @@ def network(**facts: Any) -> LoadedNetwork:
         "crossfade_seconds": 1.0, "sample_rate": 44_100, "precision": "bfloat16",
     }  # fmt: skip
     return LoadedNetwork(SimpleNamespace(**(usual | facts)), "cpu", "small")
-
-
-class Diary(Report):
-    def __init__(self) -> None:
-        self.said: list[Any] = []
-
-    def stage(self, name: str, total: float | None = None, *, is_sound: bool = True, is_bytes: bool = False) -> None:
-        self.said.append((name, total))
-
-    def at(self, done: float) -> None:
-        self.said.append(done)
 
 
 @pytest.mark.parametrize("lufs", [-27.0, -47.0, -7.0])
@@ -165,7 +154,7 @@ def job(**changed: Any) -> RemixJob:
 
 
 def test_a_loudness_that_is_given_is_not_measured() -> None:
-    report = Diary()
+    report = ReportDiary()
     found = TrackSeparator.open_all(job(input_lufs=-20.0), FILM, [SURROUND, MONO], report, loaded=network())
     assert report.said == [("load", None)]
     assert {index: (one.track, one.lufs) for index, one in found.items()} == {1: (SURROUND, -20.0), 2: (MONO, -20.0)}
@@ -177,11 +166,11 @@ def test_a_loudness_is_measured_of_the_piece_that_is_wanted() -> None:
         return -30.0
 
     for span, total in ((None, 60.0), (Span(10.0, 25.0), 15.0)):
-        report = Diary()
+        report = ReportDiary()
         found = TrackSeparator.open(job(), FILM, MONO, report, loaded=network(), measure=measure, span=span)
         assert (found.lufs, found.input_gain) == (-30.0, pytest.approx(10 ** (3 / 20)))
         assert report.said == [("measure", total), 1.0, ("load", None)]
-    report = Diary()
+    report = ReportDiary()
     TrackSeparator.open(
         job(), FILM, replace(MONO, duration_seconds=50.0), report, loaded=network(), measure=lambda _: 0.0
     )
@@ -191,10 +180,10 @@ def test_a_loudness_is_measured_of_the_piece_that_is_wanted() -> None:
 def test_a_network_of_another_level_cannot_mix_back() -> None:
     other = network(level_matched=False)
     with pytest.raises(ModelError, match="do not keep the film's level"):
-        TrackSeparator.open(job(input_lufs=-20.0), FILM, MONO, Diary(), loaded=other)
+        TrackSeparator.open(job(input_lufs=-20.0), FILM, MONO, ReportDiary(), loaded=other)
     with pytest.raises(ModelError, match="do not keep the film's level"):
-        TrackSeparator.open_all(job(input_lufs=-20.0), FILM, [MONO], Diary(), loaded=other)
-    opened = TrackSeparator.open(job(input_lufs=-20.0), FILM, MONO, Diary(), loaded=other, mixes_back=False)
+        TrackSeparator.open_all(job(input_lufs=-20.0), FILM, [MONO], ReportDiary(), loaded=other)
+    opened = TrackSeparator.open(job(input_lufs=-20.0), FILM, MONO, ReportDiary(), loaded=other, mixes_back=False)
     assert opened.loaded is other
 
 
@@ -211,13 +200,13 @@ def test_a_given_loudness_goes_before_a_measure() -> None:
     def measure(_: Any) -> float:
         raise AssertionError("measured in vain")
 
-    found = TrackSeparator.open(job(input_lufs=-20.0), FILM, MONO, Diary(), loaded=network(), measure=measure)
+    found = TrackSeparator.open(job(input_lufs=-20.0), FILM, MONO, ReportDiary(), loaded=network(), measure=measure)
     assert found.lufs == -20.0
 
 
 def test_every_track_is_measured_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """While the first is measured, the network is loaded."""
-    report, asked = Diary(), list[Any]()
+    report, asked = ReportDiary(), list[Any]()
 
     @contextlib.contextmanager
     def measuring(media: Media, track: Stream, span: Any, *, accept_damaged: bool) -> Iterator[Any]:

@@ -4,39 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.diaries import SinkDiary
 
 from cfork_cli.errors import OutputError
-from cfork_cli.output.sink import Sink, publish_together
-
-
-class Diary(Sink):
-    def __init__(self, *fails: str) -> None:
-        super().__init__()
-        self.fails, self.said = fails, list[str]()
-
-    def _do(self, what: str) -> None:
-        self.said.append(what)
-        if what in self.fails:
-            raise OutputError(f"no {what}")
-
-    def _complete(self) -> None:
-        self._do("complete")
-
-    def _appear(self) -> None:
-        self._do("appear")
-
-    def _stop(self) -> None:
-        self._do("stop")
-
-    def _discard(self) -> None:
-        self._do("discard")
-
-    def withdraw(self) -> None:
-        self._do("withdraw")
+from cfork_cli.output.sink import publish_together
 
 
 def test_a_new_sink_holds_nothing_and_tells_nothing() -> None:
-    sink = Diary()
+    sink = SinkDiary()
     assert (sink.samples, sink.notes, sink.found) == (0, (), ())
     with pytest.raises(NotImplementedError):
         sink.write(np.zeros((1, 1)))
@@ -44,7 +19,7 @@ def test_a_new_sink_holds_nothing_and_tells_nothing() -> None:
 
 
 def test_closing_completes_then_appears_then_cleans_up_once() -> None:
-    sink = Diary()
+    sink = SinkDiary()
     with sink as same:
         assert same is sink
     assert sink.said == ["complete", "appear", "stop", "discard"]
@@ -56,7 +31,7 @@ def test_closing_completes_then_appears_then_cleans_up_once() -> None:
 
 
 def test_finishing_twice_is_finishing_once() -> None:
-    sink = Diary()
+    sink = SinkDiary()
     sink.finish()
     sink.finish()
     assert sink.said == ["complete"]
@@ -65,7 +40,7 @@ def test_finishing_twice_is_finishing_once() -> None:
 
 
 def test_an_error_in_the_block_aborts() -> None:
-    sink = Diary()
+    sink = SinkDiary()
     with pytest.raises(KeyError), sink:
         raise KeyError
     assert sink.said == ["stop", "discard"]
@@ -74,14 +49,14 @@ def test_an_error_in_the_block_aborts() -> None:
 
 
 def test_what_is_not_finished_cannot_be_published() -> None:
-    sink = Diary()
+    sink = SinkDiary()
     with pytest.raises(ValueError, match="finished before it is published"):
         sink.publish()
     assert sink.said == []
 
 
 def test_an_output_that_is_not_complete_never_appears() -> None:
-    sink = Diary("complete")
+    sink = SinkDiary("complete")
     with pytest.raises(OutputError, match="no complete"):
         sink.close()
     assert sink.said == ["complete", "stop", "discard"]
@@ -90,7 +65,7 @@ def test_an_output_that_is_not_complete_never_appears() -> None:
 
 
 def test_an_output_that_cannot_appear_is_cleaned_up() -> None:
-    sink = Diary("appear")
+    sink = SinkDiary("appear")
     sink.finish()
     with pytest.raises(OutputError, match="no appear"):
         sink.publish()
@@ -98,24 +73,24 @@ def test_an_output_that_cannot_appear_is_cleaned_up() -> None:
 
 
 def test_what_cannot_be_stopped_is_removed_all_the_same() -> None:
-    sink = Diary("stop")
+    sink = SinkDiary("stop")
     with pytest.raises(OutputError, match="no stop"):
         sink.abort()
     assert sink.said == ["stop", "discard"]
 
 
 def test_several_appear_after_the_last_is_complete() -> None:
-    sinks = [Diary(), Diary()]
+    sinks = [SinkDiary(), SinkDiary()]
     publish_together(sinks)
     assert [sink.said for sink in sinks] == [["complete", "appear", "stop", "discard"]] * 2
-    broken = [Diary(), Diary("complete")]
+    broken = [SinkDiary(), SinkDiary("complete")]
     with pytest.raises(OutputError):
         publish_together(broken)
     assert "appear" not in broken[0].said
 
 
 def test_those_that_did_not_appear_yet_are_not_withdrawn() -> None:
-    sinks = [Diary(), Diary("appear"), Diary()]
+    sinks = [SinkDiary(), SinkDiary("appear"), SinkDiary()]
     with pytest.raises(OutputError):
         publish_together(sinks)
     assert [sink.said[-1] for sink in sinks] == ["withdraw", "withdraw", "complete"]
