@@ -234,9 +234,8 @@ def main() -> int:
     except PermissionError as error:
         print(error, file=sys.stderr)
         return 1
-    except (
-        Exception
-    ) as error:  # a traceback's last line, "KeyError: 'id'", would be taken for what is wrong with the film
+    except Exception as error:
+        # the last line of a traceback, "KeyError: 'id'", would be taken for what is wrong with the film
         what = "".join(traceback.format_exception_only(error)).strip()
         print(f"PyAV {av.__version__}: {what}", file=sys.stderr)
         return FAULTY
