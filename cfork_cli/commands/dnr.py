@@ -34,6 +34,7 @@ class Recipe(StrEnum):
 
     dnr = "dnr"
     film = "film"
+    film_hard = "film-hard"
 
 
 def _folder(help: str) -> object:
@@ -88,7 +89,8 @@ def build(
         Recipe,
         typer.Option(
             help="dnr: as published. film: half a minute of stereo, dense, the voice in the middle and 12 dB under to "
-            "6 dB over the rest, as scene.json says."
+            "6 dB over the rest, as scene.json says. film-hard: the same scenes, each with one thing more: a far or "
+            "a shouted voice, a crowd, music that ducks, a swell, compression."
         ),
     ] = Recipe.dnr,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another seed, other scenes.")] = 0,

@@ -1,4 +1,4 @@
-"""Tables of scores by the voice's level over the rest, and by how far a passage lies from the level of its film."""
+"""Tables of scores by the voice's level over the rest, by what is hard, and by a passage's level in its film."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from rich.table import Table
 
 from cfork_cli.errors import UsageError
 from cfork_cli.text import SPOKEN_ORDER
+
+GROUPS = {"voice": "voice against the rest, dB", "hard": "what is hard"}
+"""Keys of a report that hold figures of groups of scenes -> the heading of the groups."""
 
 
 def parse_levels(text: str) -> tuple[float, ...]:
@@ -30,23 +33,24 @@ def parse_levels(text: str) -> tuple[float, ...]:
 
 
 def tables(reports: list[dict[str, Any]]) -> Iterator[Table]:
-    """The table by the voice's level, where there are voices over a rest, and that by input level."""
+    """The tables by the voice's level, where there are voices over a rest, by what is hard, and by input level."""
     several = len(reports) > 1
-    if any("voice" in report for report in reports):
-        yield _by_voice(reports, several=several)
+    for key, words in GROUPS.items():
+        if any(key in report for report in reports):
+            yield _grouped(reports, key, words, several=several)
     if "levels" in reports[0]:
         yield _by_level(reports, several=several)
 
 
-def _by_voice(reports: list[dict[str, Any]], *, several: bool) -> Table:
-    """A row per range and model: gains of SI-SDR, SNR, and what the remix +6 / -10 / 0 dB gains over the mixture."""
+def _grouped(reports: list[dict[str, Any]], key: str, words: str, *, several: bool) -> Table:
+    """A row per group and model: gains of SI-SDR, SNR, and what the remix +6 / -10 / 0 dB gains over the mixture."""
     table = Table(
-        "voice against the rest, dB", *(["model"] if several else []), "scenes",
+        words, *(["model"] if several else []), "scenes",
         *(f"{stem} gain" for stem in SPOKEN_ORDER), *(f"{stem} SNR" for stem in SPOKEN_ORDER), "remix +6/-10/0 gain",
     )  # fmt: skip
-    for name in dict.fromkeys(name for report in reports for name in report.get("voice", {})):
+    for name in dict.fromkeys(name for report in reports for name in report.get(key, {})):
         for report in reports:
-            if found := report.get("voice", {}).get(name):
+            if found := report.get(key, {}).get(name):
                 table.add_row(name, *([report["model"]] if several else []), str(found["scenes"]), *_row(found))
     return table
 

@@ -25,7 +25,7 @@ DEFAULT_SCENES = 20
 SCENE_BYTES = 4 * 60 * 44_100 * 4  # four float WAV files of a minute, or of half a minute in stereo
 KINDS = (".png", ".svg", ".pdf")
 NEEDED = ("speech", "music", "sfx")
-RECIPES = {"dnr": "Divide and Remaster (arXiv 2110.09958)", "film": "films"}
+RECIPES = {"dnr": "Divide and Remaster (arXiv 2110.09958)", "film": "films", "film-hard": "films, hard ones"}
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def evaluate(job: ScoringJob, console: Console) -> None:
     with translated("scoring"):
         import pyloudnorm  # noqa: F401  # before the work: it is needed at the first scene
 
-        from model.metrics.by_level import by_level, by_voice
+        from model.metrics.by_level import by_hardship, by_level, by_voice
         from model.metrics.summary import compare, summarize
     began = time.monotonic()
     with translated("scoring"):
@@ -100,6 +100,8 @@ def evaluate(job: ScoringJob, console: Console) -> None:
         report: dict[str, Any] = {"model": model, "summary": summarize([s for scores in per_group for s in scores])}
         if voice := by_voice(s for scores in per_group for s in scores):
             report["voice"] = voice
+        if hard := by_hardship(s for scores in per_group for s in scores):
+            report["hard"] = hard
         if len(job.levels_db) > 1:
             report["levels"] = by_level(
                 {level: [s for scores in found[model] for s in scores] for level, found in at_levels.items()}

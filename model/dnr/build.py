@@ -27,6 +27,7 @@ from .workers import parallel
 
 FIRST_ID = 1000
 DESCRIPTION = "build.json"
+FILM_RECIPES = {"film": False, "film-hard": True}  # whether each scene has one thing more
 UNFINISHED = ".unfinished"  # folder of scenes that are being written
 FILES = frozenset({"annots.csv", "mix.wav", *(f"{name}.wav" for name in STEM_FILES)})
 
@@ -55,7 +56,7 @@ class OtherScenesError(Exception):
 
 
 def tasks(out: Path, counts: Mapping[str, int], seed: int, recipe: str = "dnr") -> list[SceneTask]:
-    """The scenes of a set: `counts` maps tr, cv, tt to numbers of scenes; the recipe is dnr or film."""
+    """The scenes of a set: `counts` maps tr, cv, tt to numbers of scenes; the recipe is dnr, film or film-hard."""
     return [
         SceneTask(split, out / split / str(FIRST_ID + number), (seed, number), recipe=recipe)
         for split, count in counts.items()
@@ -147,8 +148,9 @@ def _make(libraries: dict[str, Library], task: SceneTask) -> BuiltScene:
         except (FileNotFoundError, UnreadableError) as error:
             raise FileNotFoundError(f"{error}; '{task.annotations}' needs it") from error
         write_scene(scene, part)
-    elif task.recipe == "film" and task.seed is not None:
-        write_film_scene(draw_film_scene(library, np.random.default_rng(task.seed), task.seed[1]), part)
+    elif task.recipe in FILM_RECIPES and task.seed is not None:
+        rng, hard = np.random.default_rng(task.seed), FILM_RECIPES[task.recipe]
+        write_film_scene(draw_film_scene(library, rng, task.seed[1], hard=hard), part)
     else:
         write_scene(draw_scene(library, np.random.default_rng(task.seed)), part)
     os.replace(part, task.folder)

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from scipy import signal
 
 from .. import SAMPLE_RATE
 from .augment import fade, place, warped
+from .mastering import HOP, compression, ducking, over_time, powers, smoothed, swelling
 from .scenes import SceneMixer, Scenes, leveled
 
 __all__ = ["FILM_LUFS", "FILM_PRESENCE", "FilmMixer", "FilmScenes", "MixedScenes"]
@@ -34,8 +34,6 @@ SECOND_PIECE = 0.1
 DUCKED = 0.25
 COMPRESSED = 0.4
 SWELLING = 0.3
-
-HOP = 441  # samples between the points of a gain over time: 10 ms
 
 
 class FilmMixer(SceneMixer):
@@ -136,19 +134,13 @@ class FilmMixer(SceneMixer):
         Shape: [3, samples] -> [3, samples]
         """
         if rng.random() < DUCKED and stems[1].any():
-            depth = rng.uniform(3, 9)
-            talking = smoothed((powers(stems[1]) > 0.02 * powers(stems[1]).max()).astype(float), 0.25)
-            stems[0] *= over_time(-depth * talking, self.length)
+            stems[0] *= over_time(ducking(stems[1], rng), self.length)
         gain = np.zeros(-(-self.length // HOP))
         if rng.random() < SWELLING:
-            step = rng.uniform(4, 24) * rng.choice((-1, 1))
-            at, ramp = rng.uniform(0.15, 0.85) * len(gain), rng.uniform(2, 200)
-            gain += step * np.clip((np.arange(len(gain)) - at) / ramp, -0.5, 0.5)
+            gain += swelling(len(gain), rng)
         if rng.random() < COMPRESSED:
             power = smoothed(powers(stems.sum(0)), rng.uniform(0.03, 0.3)) * 10 ** (gain / 10)
-            level = 10 * np.log10(power + 1e-12)
-            threshold = 10 * np.log10(power.mean() + 1e-12) - rng.uniform(-3, 10)
-            gain -= np.maximum(level - threshold, 0) * (1 - 1 / rng.uniform(1.5, 6))
+            gain += compression(power, rng)
         return stems * over_time(gain, self.length) if gain.any() else stems
 
 
@@ -172,24 +164,3 @@ class FilmScenes(Scenes):
     def open(self) -> tuple[SceneMixer, ...]:
         """The one mixer."""
         return (FilmMixer(self.packs, self.split, self.seconds),)
-
-
-def powers(audio: np.ndarray) -> np.ndarray:
-    """Mean power of every 10 ms; [T] -> [T / HOP, rounded up]."""
-    padded = np.pad(audio, (0, -len(audio) % HOP)).reshape(-1, HOP)
-    means: np.ndarray = np.einsum("nt,nt->n", padded, padded, dtype=np.float64) / HOP
-    return means
-
-
-def smoothed(values: np.ndarray, seconds: float) -> np.ndarray:
-    """Values every 10 ms, forward and backward through a one-pole low-pass of that time constant; [N] -> [N]."""
-    keep = np.exp(-HOP / SAMPLE_RATE / seconds)
-    even: np.ndarray = signal.filtfilt([1 - keep], [1, -keep], values, padlen=0)
-    return even
-
-
-def over_time(gain_db: np.ndarray, samples: int) -> np.ndarray:
-    """Factors float32 [samples] of gains in dB that hold every 10 ms; [N] -> [samples]."""
-    points = 10 ** (gain_db / 20)
-    factors = np.interp(np.arange(samples), np.arange(len(points)) * HOP + HOP / 2, points)
-    return np.asarray(factors, np.float32)

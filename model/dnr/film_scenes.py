@@ -25,6 +25,7 @@ from .. import SAMPLE_RATE
 from ..loudness import integrated_lufs
 from ..stems import DNR_NAMES
 from ..voice_level import voice_over_rest
+from .film_hard import Hardship, which
 from .recipe import Clip, Library, UnreadableError
 from .sounds import write_wav
 
@@ -49,28 +50,44 @@ class FilmScene:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def draw_film_scene(library: Library, rng: np.random.Generator, number: int, seconds: float = SECONDS) -> FilmScene:
+def draw_film_scene(
+    library: Library, rng: np.random.Generator, number: int, seconds: float = SECONDS, *, hard: bool = False
+) -> FilmScene:
     """One scene; `number` chooses the range of the voice's level.
+
+    Args:
+        hard: the same scene, with one thing more; see `film_hard`.
 
     Raises:
         ValueError: the sources hold no sound.
     """
     size = round(seconds * SAMPLE_RATE)
+    kind = which(number, len(VOICE_DB)) if hard else ""
+    more, hardship = rng.spawn(2)  # what is drawn from these changes nothing else
+    change = Hardship(kind, size, hardship)
     events: list[dict[str, Any]] = []
     parts = {
         "music": _layer(library, "music", size, rng, events),
         "background": np.sum([_layer(library, "background", size, rng, events) for _ in range(LAYERS)], axis=0),
         "sfx": _events(library, size, rng, events),
     }
-    for kind, (mean, deviation) in LUFS.items():
-        parts[kind] *= _gain_to(parts[kind], mean + rng.normal(0, deviation))
-    voice = _voice(library, size, rng, events)
+    parts["background"] = change.background(
+        parts["background"],
+        lambda: ((clip, _at_level(sound)) for clip, sound in _sounds(library, "speech", more)),
+        lambda clip, at, samples: _note(events, "background", clip, at, samples),
+    )
+    for name, (mean, deviation) in LUFS.items():
+        parts[name] *= _gain_to(parts[name], mean + rng.normal(0, deviation))
+    voice = change.voice(_voice(library, size, rng, events))
     music, effects = parts["music"], parts["sfx"] + parts["background"]
     wanted = float(rng.uniform(*VOICE_DB[number % len(VOICE_DB)]))
     voice *= 10 ** ((wanted - voice_over_rest(voice, music + effects)) / 20)
-    stems = np.stack([music, voice, effects])
+    stems = change.mastered(np.stack([music, voice, effects]))
     stems *= _gain_to(stems.sum(0), MASTER_LUFS + rng.uniform(-MASTER_SPREAD, MASTER_SPREAD))
-    facts = {"recipe": "film", "voice_db": round(wanted, 3), "events": sorted(events, key=lambda one: one["start"])}
+    facts: dict[str, Any] = {"recipe": "film", "voice_db": round(voice_over_rest(stems[1], stems[0] + stems[2]), 3)}
+    if kind:
+        facts["hard"] = kind
+    facts["events"] = sorted(events, key=lambda one: one["start"])
     return FilmScene(stems.astype(np.float32), facts)
 
 
@@ -105,6 +122,11 @@ def _sounds(library: Library, kind: str, rng: np.random.Generator) -> Iterator[t
     raise ValueError(f"the sources hold no sound of the class '{kind}'")
 
 
+def _at_level(sound: np.ndarray) -> np.ndarray:
+    """The sound at 0 LUFS."""
+    return sound * 10 ** (-integrated_lufs(sound, SAMPLE_RATE) / 20)
+
+
 def _note(events: list[dict[str, Any]], kind: str, clip: Clip, at: int, samples: int) -> None:
     events.append({
         "class": kind, "file": clip.file, "start": round(at / SAMPLE_RATE, 3),
@@ -123,7 +145,7 @@ def _layer(
     while at < size:
         if at and (kind == "music" or rng.random() < 0.2):  # ambiences mostly go on
             clip, sound = next(sounds)
-        part = sound * 10 ** (-integrated_lufs(sound, SAMPLE_RATE) / 20)
+        part = _at_level(sound)
         ramp = np.linspace(0.0, 1.0, min(fade, len(part) // 2))
         part[: len(ramp)] *= ramp
         part[len(part) - len(ramp) :] *= ramp[::-1]

@@ -8,6 +8,7 @@ A scene is a folder with mix, music, speech and sfx, as WAV (float or integer) o
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ..stems import DNR_NAMES, STEMS
 SPLITS = ("tr", "cv", "tt")
 SUFFIXES = (".wav", ".flac")
 CASES_FILE = "cases.json"
+MOST_FACTS = 1 << 20  # characters of scene.json
 NOTHING_DB = -60.0  # what the mix holds beyond the files that are there, when nothing is missing: rounding
 
 
@@ -110,6 +112,20 @@ def read_scene(folder: Path) -> Recording:
                 raise ValueError(f"{folder} has no {names}, and its mix is more than what is there")
             stems[STEMS.index(missing[0])] = rest
     return Recording(rate, mixture, stems, tuple(missing))
+
+
+def hardship(folder: Path) -> str:
+    """Return what is hard in a film scene, by its `scene.json`; empty if nothing is, or nothing is told.
+
+    Of a file of somebody else no more than a short name is believed.
+    """
+    try:
+        with (folder / "scene.json").open(encoding="utf-8") as file:
+            facts = json.loads(file.read(MOST_FACTS))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    kind = facts.get("hard") if isinstance(facts, dict) else None
+    return kind if isinstance(kind, str) and re.fullmatch(r"[a-z-]{1,20}", kind) else ""
 
 
 def _read(folder: Path, name: str) -> tuple[np.ndarray | None, int]:

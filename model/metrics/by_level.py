@@ -1,4 +1,4 @@
-"""Scores by how loud the voice is over the rest, and by how far a passage lies from the level of its film."""
+"""Scores by how loud the voice is over the rest, by what is hard, and by how far a passage is from its film's level."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def by_voice(scores: Iterable[SceneScores]) -> dict[str, dict[str, Any]]:
         if inside:
             found[range_name(low, high)] = _figures(inside)
     return found
+
+
+def by_hardship(scores: Iterable[SceneScores]) -> dict[str, dict[str, Any]]:
+    """The same figures of the scenes in which the same thing is hard, by its name; other scenes count nowhere."""
+    scores = list(scores)
+    return {
+        kind: _figures([one for one in scores if one.hard == kind]) for kind in sorted({s.hard for s in scores} - {""})
+    }
 
 
 def by_level(scores: Mapping[float, Sequence[SceneScores]]) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from .. import STEMS
-from ..dnr.trees import Recording, read_scene
+from ..dnr.trees import Recording, hardship, read_scene
 from ..loudness import integrated_lufs
 from ..networks.protocol import Network
 from ..streaming.separator import separate
@@ -51,7 +51,8 @@ class SceneScores(Figures):
     """Figures of one scene, where it comes from, and what separating it took.
 
     `level_db` is that of `evaluate_scene`, `voice_db` the level of the voice over the rest while somebody speaks, None
-    without a voice or a rest. The promise is the remix PROMISE_DB, its SNR beside that of the untouched mixture.
+    without a voice or a rest. The promise is the remix PROMISE_DB, its SNR beside that of the untouched mixture. `hard`
+    is what `scene.json` says is hard in the scene; empty if nothing is.
     """
 
     scene: str
@@ -63,6 +64,7 @@ class SceneScores(Figures):
     voice_db: float | None = None
     promise_snr: float = 0.0
     mixture_promise_snr: float = 0.0
+    hard: str = ""
 
 
 def score(
@@ -154,7 +156,7 @@ def evaluate_scene(
         **vars(figures), scene=folder.name, seconds=scene.mixture.shape[1] / scene.sample_rate,
         cpu_seconds=cpu_seconds, elapsed_seconds=elapsed, restored=scene.restored,
         level_db=level_db, voice_db=voice_db if np.isfinite(voice_db) else None,
-        promise_snr=promise[0], mixture_promise_snr=promise[1],
+        promise_snr=promise[0], mixture_promise_snr=promise[1], hard=hardship(folder),
     )  # fmt: skip
 
 

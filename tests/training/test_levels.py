@@ -109,4 +109,14 @@ def test_film_scenes_are_built_by_the_command(cfork: Command, place: Path, monke
     again = cfork("dnr", "build", "again", "--packs", packs, "--recipe", "film", "--annots", "film")
     assert (again.code, len(again.lines)) == (2, 1)
     assert "leave out --recipe" in again.err
-    assert set(dnr.Recipe) == {"dnr", "film"}
+    assert set(dnr.Recipe) == {"dnr", "film", "film-hard"}
+
+
+@pytest.mark.usefixtures("deaf")
+def test_scores_by_what_is_hard(cfork: Command, scenes: Path) -> None:
+    for number, facts in enumerate(('{"hard": "far"}', '{"hard": "crowd"}', '{"hard": "[red]no name"}')):
+        (scenes / str(number) / "scene.json").write_text(facts)
+    ran = cfork("evaluate", scenes, "--json")
+    (report,) = ran.result["models"]
+    assert {name: one["scenes"] for name, one in report["hard"].items()} == {"crowd": 1, "far": 1}
+    assert "what is hard" in cfork("evaluate", scenes).out

@@ -2,17 +2,26 @@
 
 import pytest
 
-from model.metrics.by_level import by_level, by_voice, range_name
+from model.metrics.by_level import by_hardship, by_level, by_voice, range_name
 from model.metrics.evaluate import SceneScores
 
 
-def scene(voice_db, *, dialogue=5.0, si_sdr=3.0, gain=4.0, before=2.0):
+def scene(voice_db, *, dialogue=5.0, si_sdr=3.0, gain=4.0, before=2.0, hard=""):
     stems = {
         "dialogue": {"si_sdr": si_sdr, "si_sdri": dialogue, "snr": 6.0},
         "music": {"si_sdr": 1.0, "snr": 2.0},  # alone in no scene, but without a gain here
     }
     return SceneScores(
-        stems, {}, 9.0, 3.0, "0", 1.0, voice_db=voice_db, promise_snr=before + gain, mixture_promise_snr=before
+        stems,
+        {},
+        9.0,
+        3.0,
+        "0",
+        1.0,
+        voice_db=voice_db,
+        promise_snr=before + gain,
+        mixture_promise_snr=before,
+        hard=hard,
     )
 
 
@@ -31,6 +40,14 @@ def test_scenes_are_told_apart_by_the_voice():
 
 def test_scenes_outside_and_without_a_voice_count_nowhere():
     assert by_voice([scene(None), scene(6.0), scene(-12.1), scene(40.0)]) == {}
+
+
+def test_scenes_are_told_apart_by_what_is_hard():
+    scenes = [scene(1.0), scene(1.0, hard="far", dialogue=1.0), scene(9.0, hard="far", dialogue=2.0)]
+    found = by_hardship([*scenes, scene(None, hard="crowd", dialogue=7.0)])
+    assert {name: one["scenes"] for name, one in found.items()} == {"crowd": 1, "far": 2}
+    assert found["far"]["stems"]["dialogue"]["si_sdri"]["mean"] == 1.5
+    assert by_hardship(scenes[:1]) == {}
 
 
 def test_a_remix_that_changes_nothing_has_no_gain():
