@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from support.commands import Ran, listing
-from support.disks import STATES, taking_nothing, without_room
+from support.disks import STATES, no_file_grows, taking_nothing, without_room
+from support.players import fake, player_of
 from support.tiny_packs import TINY_RUN
 
 from cfork_cli.app import app
@@ -54,7 +58,7 @@ def commands(command: Any, name: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def test_every_command_has_its_row() -> None:
-    known = {name.partition(",")[0] for name in WRITES} | {"play"} | READ_ONLY
+    known = {name.partition(",")[0] for name in WRITES} | {"play"} | READ_ONLY  # `play` has a law of its own
     assert set(commands(typer.main.get_command(app))) == known
 
 
@@ -95,3 +99,21 @@ def test_a_folder_that_takes_nothing(
         else:
             assert (ran.code, len(ran.lines)) == (4, 1), ran.err
         assert listing(things.parent) == before | LEFT.get((name, state), {})
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_what_is_played_is_heard_where_nothing_can_be_kept(place: Path, films_here: Path, state: str) -> None:
+    """The fragments stay in memory, the page tells it, and what it exports there fails with one line."""
+    film = shutil.copy(films_here / "plain.mkv", place / "film.mkv")
+    with taking_nothing(place / "out", state) as limited:
+        before = listing(place.parent)
+        options = {"network": fake(), "export_folder": place / "out"}
+        with no_file_grows() if limited else nullcontext(), player_of(Path(film), place / "out", **options) as player:
+            _, _, client = player
+            assert np.abs(client.sound(0)).max() > 0.01
+            assert "stems cannot be kept" in client.get("/api/state").json["note"]
+            facts = client.finished(client.post("/api/export", {"gains": {"dialogue": -6}}).json["id"])
+        assert (facts["state"], facts["path"]) == ("failed", None)
+        assert str(place / "out") in facts["error"]
+        assert "itself failed" not in facts["error"]
+        assert listing(place.parent) == before

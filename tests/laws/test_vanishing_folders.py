@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.commands import Ran, listing
+from support.players import fake, player_of
 from support.tiny_packs import TINY_RUN
 
 from cfork_cli.output.sink import Sink
+from cfork_cli.player.stem_store import StemStore
 from model.dnr import build, cases, importer
 from model.metrics import evaluate
 from model.train.step import Stepper
@@ -59,3 +62,32 @@ def test_a_folder_that_vanishes(
     assert not any(word in ran.err for word in ("itself failed", "Traceback")), ran.err
     assert (ran.code, len(ran.lines)) == (4, 1), ran.err
     assert listing(things.parent) == before
+
+
+def test_what_is_played_is_heard_when_its_folder_has_gone(
+    place: Path, films_here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of fragments is made again; that of an export is not."""
+    film = Path(shutil.copy(films_here / "plain.mkv", place / "film.mkv"))
+    before = listing(place)
+    (place / "out").mkdir()
+    put, finish = StemStore.put, Sink.finish
+
+    def vanishing(store: StemStore, *arguments: Any) -> None:
+        shutil.rmtree(place / "kept")
+        put(store, *arguments)
+
+    def vanishing_too(sink: Sink) -> None:
+        shutil.rmtree(place / "out", ignore_errors=True)
+        finish(sink)
+
+    monkeypatch.setattr(StemStore, "put", vanishing)
+    monkeypatch.setattr(Sink, "finish", vanishing_too)
+    with player_of(film, place / "kept", network=fake(), export_folder=place / "out") as (_, _, client):
+        assert np.abs(client.sound(0)).max() > 0.01
+        assert client.get("/api/state").json["note"] is None
+        facts = client.finished(client.post("/api/export", {"gains": {"dialogue": -6}}).json["id"])
+    assert (facts["state"], facts["path"]) == ("failed", None)
+    assert str(place / "out") in facts["error"]
+    shutil.rmtree(place / "kept")
+    assert listing(place) == before

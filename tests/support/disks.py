@@ -54,20 +54,26 @@ def taking_nothing(folder: Path, state: str) -> Iterator[bool]:
         pytest.skip(f"nothing here makes a folder that is {state}: no disk may be mounted")
 
 
-def without_room(arguments: Sequence[str]) -> Ran:
-    """Run a command line in this process while no file may grow (RLIMIT_FSIZE), in whatever folder.
+@contextlib.contextmanager
+def no_file_grows() -> Iterator[None]:
+    """Let no file of this process grow (RLIMIT_FSIZE), in whatever folder.
 
     Python ignores the signal that would end it (SIGXFSZ), so writing fails with EFBIG; what it starts is ended by it.
     """
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    said = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
     try:
-        with contextlib.redirect_stdout(said[0]), contextlib.redirect_stderr(said[1]):
-            code = run([str(argument) for argument in arguments])
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def without_room(arguments: Sequence[str]) -> Ran:
+    """Run a command line in this process while no file may grow, not even that of what it says."""
+    said = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
+    with no_file_grows(), contextlib.redirect_stdout(said[0]), contextlib.redirect_stderr(said[1]):
+        code = run([str(argument) for argument in arguments])
     out, err = (one.buffer.getvalue().decode() for one in said)  # type: ignore[attr-defined]
     return Ran(code, out, err)
