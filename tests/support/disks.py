@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -55,25 +56,26 @@ def taking_nothing(folder: Path, state: str) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def no_file_grows() -> Iterator[None]:
-    """Let no file of this process grow (RLIMIT_FSIZE), in whatever folder.
+def no_file_grows(most: int = 0) -> Iterator[None]:
+    """Let no file of this process have more bytes (RLIMIT_FSIZE), in whatever folder.
 
     Python ignores the signal that would end it (SIGXFSZ), so writing fails with EFBIG; what it starts is ended by it.
     """
     import resource
 
+    tempfile.gettempdir()  # which writes a file to find out
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def without_room(arguments: Sequence[str]) -> Ran:
-    """Run a command line in this process while no file may grow, not even that of what it says."""
+def without_room(arguments: Sequence[str], most: int = 0) -> Ran:
+    """Run a command line in this process while no file may have more bytes, not even that of what it says."""
     said = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
-    with no_file_grows(), contextlib.redirect_stdout(said[0]), contextlib.redirect_stderr(said[1]):
+    with no_file_grows(most), contextlib.redirect_stdout(said[0]), contextlib.redirect_stderr(said[1]):
         code = run([str(argument) for argument in arguments])
     out, err = (one.buffer.getvalue().decode() for one in said)  # type: ignore[attr-defined]
     return Ran(code, out, err)
