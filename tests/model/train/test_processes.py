@@ -1,8 +1,10 @@
 """Several processes that train together: same result as one, stopped together, failing loudly."""
 
 import atexit
+import errno
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import warnings
 from dataclasses import replace
 from multiprocessing import resource_tracker
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,6 +24,7 @@ from support.processes import gone
 from support.tiny_packs import TINY, write_packs
 
 from cfork_cli import children
+from model.train import processes
 from model.train.config import TrainConfig
 from model.train.loop import train
 from model.train.processes import launch, stop_on_signals
@@ -96,7 +100,8 @@ def failing(config, *, say, stop, meeting_point):
 def test_a_signal_while_the_processes_start(config, tmp_path, number):
     """To the first alone, or to all as from a terminal: they end, without a word."""
     said = tmp_path / "said"
-    first = forked(lambda: launch(until_stopped, config, 2, lambda _: None, starting=children.quietly), said)
+    several = 2 if number == signal.SIGKILL else 1  # each needs seconds to come to its work
+    first = forked(lambda: launch(until_stopped, config, several, lambda _: None, starting=children.quietly), said)
     assert wait_until(lambda: any("spawn_main" in command_line(pid) for pid in descendants(first)))
     alive = descendants(first)
     (os.kill if number == signal.SIGKILL else os.killpg)(first, number)
@@ -149,6 +154,22 @@ def test_a_process_that_fails_is_told(config):
         launch(failing, config, 1, print)
 
 
+def full(config, *, say, stop, meeting_point):
+    raise OSError(errno.ENOSPC, "No space left on device", config.out)
+
+
+def test_a_disk_that_is_full_is_told_as_that(config, monkeypatch):
+    """By the process to the one that started it: with its number and name, of which the command makes its words."""
+    monkeypatch.setattr(processes, "ignore_signals", lambda: None)
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        monkeypatch.setenv(name, "")
+    told = []
+    with pytest.raises(OSError, match="No space"):
+        processes._child(0, full, config, 1, "", SimpleNamespace(put=told.append), None)
+    ((kind, error),) = pickle.loads(pickle.dumps(told))
+    assert (kind, error.errno, error.filename) == ("error", errno.ENOSPC, config.out)
+
+
 def test_the_second_signal_does_not_wait(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
@@ -166,9 +187,9 @@ def test_the_second_signal_does_not_wait(monkeypatch):
 
 def test_what_the_user_did_is_told_as_by_one_process(config):
     wrong = replace(config, init="cfork", network=json.dumps({"width": 24}))
-    for processes in (1, 2):
+    for number in (1, 2):
         with pytest.raises(ValueError, match="are of another network than --network") as caught:
-            launch(train, wrong, processes, print)
+            launch(train, wrong, number, print)
         assert len(str(caught.value)) < 300
 
 
