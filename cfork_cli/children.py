@@ -40,7 +40,7 @@ class _Process(context.SpawnProcess):
 
     @staticmethod
     def _Popen(process_obj: process.BaseProcess) -> Any:
-        with _starting, _own_words():
+        with quietly():
             return context.SpawnProcess._Popen(process_obj)
 
 
@@ -54,8 +54,15 @@ class Quiet(context.SpawnContext):
         if os.name != "nt":  # who clears away shared locks of the dead is a process too, and would tell of each
             from multiprocessing import resource_tracker
 
-            with _starting, _own_words():
+            with quietly():
                 resource_tracker.ensure_running()
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Let all children that others start with `multiprocessing` meanwhile begin quietly too."""
+    with _starting, _own_words():
+        yield
 
 
 def end_with_parent(end: Callable[[], None]) -> None:

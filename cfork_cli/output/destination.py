@@ -10,6 +10,8 @@ import re
 import stat
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cfork_cli.errors import OutputError
@@ -78,6 +80,19 @@ def write_whole(output: Path, text: str, *, force: bool = False) -> None:
     write_whole_bytes(output, text.encode())
 
 
+@contextmanager
+def written(output: Path) -> Iterator[None]:
+    """Tell what the system refuses while a file is written by others.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place with -o") from error
+
+
 def write_whole_bytes(output: Path, data: bytes) -> None:
     """Write a file that appears only when it is complete, in place of what was there.
 
@@ -85,13 +100,10 @@ def write_whole_bytes(output: Path, data: bytes) -> None:
         OutputError: it cannot be written.
     """
     place = real_place(output)
-    try:
-        with Temporary(place.parent, output.suffix) as temporary, held():
-            temporary.path.write_bytes(data)
-            give_name(temporary.path, place)
-            published(output)
-    except OSError as error:
-        raise OutputError(f"'{output}' cannot be written ({error.strerror}): choose another place with -o") from error
+    with written(output), Temporary(place.parent, output.suffix) as temporary, held():
+        temporary.path.write_bytes(data)
+        give_name(temporary.path, place)
+        published(output)
 
 
 def give_name(temporary: Path, output: Path) -> None:

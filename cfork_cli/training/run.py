@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cfork_cli import children
 from cfork_cli.console.console import REPORT_SECONDS, Console
 from cfork_cli.errors import CforkError, InputError, Interrupted, UsageError, translated
+from cfork_cli.output.destination import written
 from cfork_cli.text import SPOKEN_ORDER, clock
+from cfork_cli.training.run_folder import run_folder
 from model.train.config import configure
 
 if TYPE_CHECKING:
@@ -31,9 +34,9 @@ def run_training(given: dict[str, Any], recipe: str | None, processes: int, cons
         config = configure(given, recipe, stored_config(out))
         Batches(config.batch, 0, processes, config.accumulate)  # can the batch be shared?
     try:
-        with translated("training"), Screen(console) as screen:
+        with run_folder(config), translated("training"), Screen(console) as screen:
             if processes > 1:
-                return launch(work, config, processes, screen.show)
+                return launch(work, config, processes, screen.show, starting=children.quietly)
             return work(config, say=screen.show)
     except KeyboardInterrupt as error:
         kept = f"what was saved last is in '{out}'" if (out / "state.pt").exists() else "nothing was saved yet"
@@ -74,7 +77,7 @@ def plot(runs: Sequence[Path], output: Path | None = None) -> Path:
         from model.train.curves import draw, write_picture
 
         figure = draw(metrics)
-    with translated("drawing"):  # a folder that has gone meanwhile is no fault of the runs
+    with written(picture):
         write_picture(figure, picture)
     return picture
 

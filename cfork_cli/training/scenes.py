@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from cfork_cli.console.console import Console
 from cfork_cli.errors import InputError, Interrupted, OutputError, UsageError, translated
-from cfork_cli.output.destination import check_destination
+from cfork_cli.output.destination import check_destination, written
 
 if TYPE_CHECKING:
     from model.dnr.build import SceneTask
@@ -72,27 +73,28 @@ def build(job: BuildJob, console: Console) -> None:
         if job.dry_run:
             _tell_plan(job, how, made, console)
             return
-        for split, library in libraries.items():
-            description = _describe(job, how, library.fingerprint())
-            try:
-                tree.prepare(job.out / split, description, force=job.force)
-            except tree.OtherScenesError as error:
-                raise OutputError(f"{error}: choose another folder, or start over with --force") from error
-        left = tree.missing(made)
-        _check_room(job.out, len(left))
-        console.stage("scenes", len(left), is_sound=False)
         done, broken = 0, set()
-        try:
-            with translated(values=InputError):
-                for scene in tree.build(libraries, left, job.workers or available_cpus()):
-                    done += 1
-                    broken |= set(scene.broken)
-                    console.at(done)
-        except KeyboardInterrupt as interrupt:
-            here = len(made) - len(left) + done
-            raise Interrupted(
-                f"interrupted: {here} of {len(made)} scenes are complete; the same command makes the rest"
-            ) from interrupt
+        with ExitStack() as stack:
+            for split, library in libraries.items():
+                description = _describe(job, how, library.fingerprint())
+                try:
+                    stack.enter_context(tree.prepared(job.out / split, description, force=job.force))
+                except tree.OtherScenesError as error:
+                    raise OutputError(f"{error}: choose another folder, or start over with --force") from error
+            left = tree.missing(made)
+            _check_room(job.out, len(left))
+            console.stage("scenes", len(left), is_sound=False)
+            try:
+                with translated(values=InputError):
+                    for scene in tree.build(libraries, left, job.workers or available_cpus()):
+                        done += 1
+                        broken |= set(scene.broken)
+                        console.at(done)
+            except KeyboardInterrupt as interrupt:
+                here = len(made) - len(left) + done
+                raise Interrupted(
+                    f"interrupted: {here} of {len(made)} scenes are complete; the same command makes the rest"
+                ) from interrupt
         console.end()
     for path in sorted(broken):
         console.note(f"'{path}' cannot be read and was skipped")
@@ -246,7 +248,8 @@ def _measure(folders: Sequence[Path], workers: int | None, console: Console) -> 
 def _draw(facts: Sequence[SceneFacts], path: Path, title: str) -> None:
     from model.dnr.picture import draw
 
-    draw(facts, path, title)
+    with written(path):
+        draw(facts, path, title)
 
 
 def _measure_and_draw(folders: Sequence[Path], job: BuildJob, console: Console) -> dict[str, Any]:

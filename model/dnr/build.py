@@ -12,17 +12,20 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..new_folder import made
 from .annotations import read_events
-from .film_scenes import FACTS, draw_film_scene, write_film_scene
+from .film_scenes import FACTS, FilmScene, draw_film_scene, write_film_scene
 from .folders import SPLIT_NAMES, FileLibrary
 from .recipe import Library, UnreadableError
 from .render import STEM_FILES, draw_scene, render_events, write_scene
+from .sounds import writing
 from .workers import parallel
 
 FIRST_ID = 1000
@@ -85,26 +88,48 @@ def tasks_again(out: Path, annotations: Path) -> list[SceneTask]:
     return made
 
 
-def prepare(folder: Path, description: dict[str, Any], *, force: bool) -> None:
-    """Make the folder of a split ready: scenes of the same description stay, others are in the way.
+@contextmanager
+def prepared(folder: Path, description: dict[str, Any], *, force: bool) -> Iterator[None]:
+    """Have the folder of a split ready: scenes of the same description stay, others are in the way.
+
+    Where the work fails before the first scene is there, the folder is as it was.
 
     Args:
         force: start over; scenes that are there are removed, and nothing else.
 
     Raises:
-        OtherScenesError: it holds scenes of another description, or what is no scene. OSError: it cannot be written.
+        OtherScenesError: it holds scenes of another description, or what is no scene. WriteError: it cannot be
+            written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        with writing(folder):
+            stack.enter_context(made(folder))
+            is_new = _prepare(folder, description, force=force)
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):
+                if is_new and not _scenes(folder):
+                    (folder / DESCRIPTION).unlink(missing_ok=True)
+            raise
+
+
+def _scenes(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir() and (path / "mix.wav").exists()]
+
+
+def _prepare(folder: Path, description: dict[str, Any], *, force: bool) -> bool:
+    """Return whether the description is new."""
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     described = folder / DESCRIPTION
-    scenes = [path for path in folder.iterdir() if path.is_dir() and (path / "mix.wav").exists()]
+    scenes = _scenes(folder)
     if described.is_file() and not force:
         try:
             before = json.loads(described.read_text(encoding="utf-8"))
         except ValueError:
             before = None
         if before == description:
-            return
+            return False
         raise OtherScenesError(f"'{folder}' holds scenes of another build (see {DESCRIPTION}, which says of what)")
     if scenes and not force:
         raise OtherScenesError(f"'{folder}' holds scenes already")
@@ -114,8 +139,12 @@ def prepare(folder: Path, description: dict[str, Any], *, force: bool) -> None:
     for scene in scenes:
         shutil.rmtree(scene)
     part = described.with_name(f".{DESCRIPTION}")
-    part.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, described)
+    try:
+        part.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+        os.replace(part, described)
+    finally:
+        part.unlink(missing_ok=True)
+    return True
 
 
 def missing(made: list[SceneTask]) -> list[SceneTask]:
@@ -128,7 +157,7 @@ def build(libraries: Mapping[str, Library], made: list[SceneTask], workers: int)
 
     Raises:
         ValueError: the sources hold no sound. FileNotFoundError: a source that annots.csv names is missing.
-        OSError: a scene cannot be written. BrokenProcessPool: a worker died.
+        WriteError: a scene cannot be written. BrokenProcessPool: a worker died.
     """
     try:
         yield from parallel(_make, dict(libraries), made, workers)
@@ -142,17 +171,20 @@ def _make(libraries: dict[str, Library], task: SceneTask) -> BuiltScene:
     library = libraries[task.library]
     part = task.folder.parent / UNFINISHED / task.folder.name
     shutil.rmtree(part, ignore_errors=True)
+    scene: Any
     if task.annotations is not None:
         try:
             scene = render_events(library, read_events(task.annotations))
         except (FileNotFoundError, UnreadableError) as error:
             raise FileNotFoundError(f"{error}; '{task.annotations}' needs it") from error
-        write_scene(scene, part)
     elif task.recipe in FILM_RECIPES and task.seed is not None:
         rng, hard = np.random.default_rng(task.seed), FILM_RECIPES[task.recipe]
-        write_film_scene(draw_film_scene(library, rng, task.seed[1], hard=hard), part)
+        scene = draw_film_scene(library, rng, task.seed[1], hard=hard)
     else:
-        write_scene(draw_scene(library, np.random.default_rng(task.seed)), part)
-    os.replace(part, task.folder)
+        scene = draw_scene(library, np.random.default_rng(task.seed))
+    with writing(task.folder):
+        part.parent.mkdir(exist_ok=True)  # a set that has gone meanwhile is not made again
+        (write_film_scene if isinstance(scene, FilmScene) else write_scene)(scene, part)
+        os.replace(part, task.folder)
     broken = tuple(sorted(library.broken)) if isinstance(library, FileLibrary) else ()
     return BuiltScene(task.folder, broken)

@@ -23,10 +23,11 @@ from tqdm import tqdm
 
 from .. import SAMPLE_RATE
 from ..loudness import at_lufs, integrated_lufs
+from ..new_folder import made
 from ..stems import DNR_NAMES, STEMS
 from . import voices
 from .passages import clean, faded, language_of, load_sources, looped
-from .sounds import write_wav
+from .sounds import write_wav, writing
 from .trees import CASES_FILE
 
 SECONDS = 12.0
@@ -210,31 +211,32 @@ def build_cases(
 
     Raises:
         FileNotFoundError: the packs are not there. FileExistsError: `out` exists and is not empty.
-        ValueError: the packs hold no sound.
+        ValueError: the packs hold no sound. WriteError: `out` cannot be written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} exists already; choose another folder, or delete it")
     mixer = CaseMixer(packs, split, seconds, seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}-{secrets.token_hex(4)}")
-    temporary.mkdir()
-    try:
-        drawn: dict[str, dict[str, Any]] = {}
-        order = [(case, number) for case in mixer.cases for number in range(scenes)]
-        for done, (case, number) in enumerate(order, 1):
-            stems, facts = mixer.draw(case, number)
-            drawn.setdefault(case, {})[f"{number:02}"] = facts
-            write_stems(stems, temporary / case / f"{number:02}")
-            progress(done, len(order))
-        cases = {case: {"about": about, "scenes": drawn[case]} for case, about in mixer.cases.items()}
-        whole = {"split": split, "seed": seed, "seconds": seconds, "cases": cases}
-        (temporary / CASES_FILE).write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-        if out.exists():
-            out.rmdir()
-        os.replace(temporary, out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    with writing(out), made(out.parent):
+        temporary.mkdir()
+        try:
+            drawn: dict[str, dict[str, Any]] = {}
+            order = [(case, number) for case in mixer.cases for number in range(scenes)]
+            for done, (case, number) in enumerate(order, 1):
+                stems, facts = mixer.draw(case, number)
+                drawn.setdefault(case, {})[f"{number:02}"] = facts
+                (temporary / case).mkdir(exist_ok=True)
+                write_stems(stems, temporary / case / f"{number:02}")
+                progress(done, len(order))
+            cases = {case: {"about": about, "scenes": drawn[case]} for case, about in mixer.cases.items()}
+            whole = {"split": split, "seed": seed, "seconds": seconds, "cases": cases}
+            (temporary / CASES_FILE).write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+            if out.exists():
+                out.rmdir()
+            os.replace(temporary, out)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
     return mixer.cases
 
 
@@ -243,7 +245,7 @@ BAR = "{desc:<8} {bar:30} {n_fmt} / {total_fmt} {remaining} left"
 
 def write_stems(stems: np.ndarray, folder: Path) -> None:
     """Write stems [3, T] and the mix, their exact sum, as float WAV."""
-    folder.mkdir(parents=True)
+    folder.mkdir()
     names = ("mix", *(DNR_NAMES[stem] for stem in STEMS))
     for name, audio in zip(names, (stems.sum(axis=0), *stems), strict=True):
         write_wav(folder / f"{name}.wav", audio)

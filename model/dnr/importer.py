@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import SAMPLE_RATE
+from ..new_folder import made
 from .decode import Decoded, Source, decode
+from .sounds import writing
 from .sources import CLASSES, SPLITS, check_licence
 from .workers import parallel
 
@@ -64,12 +66,18 @@ def write_packs(
         every source that is done. The packs are complete when all are.
 
     Raises:
-        SourcesError: a source has no clear licence.
+        SourcesError: a source has no clear licence. WriteError: the packs cannot be written.
     """
     for source in sources:
         check_licence(source.licence, source.name)
-    for split in SPLITS:
-        (out / split).mkdir(parents=True, exist_ok=True)
+    with writing(out), ExitStack() as folders:
+        for split in SPLITS:
+            folders.enter_context(made(out / split))
+        yield from _write(sources, out, imported, workers, ffmpeg)
+
+
+def _write(sources: list[Source], out: Path, imported: Imported, workers: int, ffmpeg: str) -> Iterator[Source]:
+    """`write_packs`, into folders that are there."""
     final = pack_files(out)
     parts = {path: path.with_name(f"{path.name}.part") for path in final}
     try:

@@ -6,6 +6,8 @@ libsndfile, writing to the disk itself, says "System error" for all of them, and
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,17 @@ class WriteError(Exception):
     """A scene cannot be written."""
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tell what the system refuses as a `WriteError` about the path."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(
+            f"'{path}' cannot be written ({error.strerror or error}): is its disk there, with room?"
+        ) from error
+
+
 def write_wav(path: Path, audio: np.ndarray) -> None:
     """Write a float WAV. audio: `[samples]` or `[samples, channels]`, at `SAMPLE_RATE`.
 
@@ -26,7 +39,5 @@ def write_wav(path: Path, audio: np.ndarray) -> None:
     """
     whole = io.BytesIO()
     sf.write(whole, audio, SAMPLE_RATE, format="WAV", subtype="FLOAT")
-    try:
+    with writing(path):
         path.write_bytes(whole.getbuffer())
-    except OSError as error:
-        raise WriteError(f"'{path}' cannot be written ({error.strerror}): is its disk there, with room?") from error

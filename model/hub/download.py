@@ -116,8 +116,8 @@ def download(
             note(f"{failed}; trying again in {seconds:g} s")
             sleep(seconds)
         except OSError as failed:
-            if failed.errno in (errno.ENOSPC, errno.EDQUOT):
-                part.discard()  # a full disk helps nobody
+            if failed.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                part.discard()  # a full disk, or a limit of the size of files, helps nobody
             raise
         else:
             part.publish()

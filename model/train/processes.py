@@ -8,9 +8,11 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -27,6 +29,7 @@ PATIENCE_SECONDS = 2.0  # between the signal that asks to stop after this step a
 
 Say = Callable[[dict[str, Any]], None]
 Stop = Callable[[], bool]
+Starting = Callable[[], contextlib.AbstractContextManager[None]]
 Work = Callable[..., dict[str, Any]]
 """(config, say=Say, stop=Stop, meeting_point=str) -> result; a function that another process can import."""
 
@@ -101,6 +104,19 @@ def stop_on_signals() -> Iterator[Stop]:
         yield lambda: bool(asked)
 
 
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Signals that come meanwhile are heard afterwards. Processes that are started begin so."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [getattr(signal, name) for name in SIGNALS])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def ignore_signals(_number: int = 0) -> None:
     """For processes that others stop: a terminal tells all of them at once."""
     for name in SIGNALS:
@@ -120,23 +136,31 @@ def leave(code: int = 0) -> NoReturn:
     os._exit(code)
 
 
-def launch(work: Work, config: TrainConfig, processes: int, say: Say) -> dict[str, Any]:
+def launch(
+    work: Work, config: TrainConfig, processes: int, say: Say, *, starting: Starting = contextlib.nullcontext
+) -> dict[str, Any]:
     """Do the work in so many processes of this machine; `say` and the result are the first one's.
 
-    A signal lets all of them finish their step and save. They end when this process does.
+    A signal lets all of them finish their step and save. They end when this process does: before their first step at
+    once, later after the step that they are in.
+
+    Args:
+        starting: a context in which all processes are started.
 
     Raises:
-        ValueError, FileNotFoundError: what the work raises of these.
+        ValueError, OSError: what the work raises of these.
         RuntimeError: one of them failed otherwise; the others were ended. Its traceback is in the cause.
     """
     context = multiprocessing.get_context("spawn")
-    words: Any = context.SimpleQueue()
-    stop = context.Event()
     with tempfile.TemporaryDirectory(prefix="cfork-") as folder, stop_on_signals() as asked:
         point = (Path(folder) / "meeting").as_uri()
-        group = start_processes(  # type: ignore[no-untyped-call]
-            _child, (work, config, processes, point, words, stop), processes, join=False, start_method="spawn"
-        )
+        with starting():
+            words: Any = context.SimpleQueue()
+            stop = context.Event()
+            with _signals_wait():  # for the children for ever: they inherit it, and never see one
+                group = start_processes(  # type: ignore[no-untyped-call]
+                    _child, (work, config, processes, point, words, stop), processes, join=False, start_method="spawn"
+                )
         result: dict[str, Any] = {}
         failure: Exception | None = None
         done = False
@@ -168,10 +192,16 @@ def launch(work: Work, config: TrainConfig, processes: int, say: Say) -> dict[st
 def _child(rank: int, work: Work, config: TrainConfig, world: int, point: str, words: Any, stop: Any) -> None:
     """One of the processes of `launch`."""
     ignore_signals()
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [getattr(signal, name) for name in SIGNALS])
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world))
     parent = multiprocessing.parent_process()
+    begun = threading.Event()
+    if parent is not None:
+        threading.Thread(target=_end_before_work, args=(parent.sentinel, begun), daemon=True).start()
 
     def ended() -> bool:
+        begun.set()
         return stop.is_set() or (parent is not None and not parent.is_alive())
 
     def say(line: dict[str, Any]) -> None:
@@ -179,7 +209,7 @@ def _child(rank: int, work: Work, config: TrainConfig, world: int, point: str, w
 
     try:
         result = work(config, say=say, stop=ended, meeting_point=point)
-    except (ValueError, FileNotFoundError) as e:
+    except (ValueError, OSError) as e:
         words.put(("error", e))
         raise
     except RuntimeError as e:  # torch's may end in a page of advice
@@ -188,3 +218,10 @@ def _child(rank: int, work: Work, config: TrainConfig, world: int, point: str, w
     if rank == 0:
         words.put(("result", result))  # in the pipe when this returns
     leave()
+
+
+def _end_before_work(parent: int, begun: threading.Event) -> None:
+    """End this process when its parent does, if its work has not begun by then: others may never come to meet it."""
+    wait([parent])
+    if not begun.is_set():
+        os._exit(1)

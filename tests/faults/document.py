@@ -95,8 +95,7 @@ real processes in a campaign, and none in the short form that runs with the test
 
 Not tried: a power cut of the machine itself; a wrapper whose child leaves its session, or that computes or talks for
 ever instead of ffmpeg; a signal in the first 0.3 s counts as well answered where Python itself still begins and ends as
-the system says. Known and not mended: where `cfork train` with several processes is killed by SIGKILL in the moment in
-which they start, one may print a traceback of Python's before it ends.
+the system says.
 """
 
 CLOSING = """

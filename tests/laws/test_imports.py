@@ -24,7 +24,7 @@ RANKS = {
         "api": 9, "bench": 9, "batch": 9, "player": 9, "training": 9, "commands": 10, "app": 11,
     },
     "model": {
-        "stems": 0, "__init__": 1, "loudness": 1, "voice_level": 1, "cpus": 1, "hub": 2, "networks": 2,
+        "stems": 0, "__init__": 1, "loudness": 1, "voice_level": 1, "cpus": 1, "new_folder": 1, "hub": 2, "networks": 2,
         "dnr": 3, "streaming": 3, "inference": 3, "metrics": 4, "train": 5, "curves": 6, "package": 6,
     },
 }  # fmt: skip

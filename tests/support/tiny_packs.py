@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,11 @@ import torch
 from model import SAMPLE_RATE
 
 TINY = {"width": 8, "hidden": 8, "layers": 1, "overview": 8, "mask_hidden": 8}  # a BandSplit that takes no time
+TINY_RUN = (
+    "--network", json.dumps(TINY), "--batch", "1", "--crop-seconds", "0.2", "--workers", "0",
+    "--validation-scenes", "1", "--validation-seconds", "0.2",
+)  # fmt: skip
+"""Options of a training that takes no time."""
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from model.dnr.recipe import (
     Clip,
 )
 from model.dnr.render import draw_scene, render_events, write_scene
+from model.dnr.sounds import WriteError
 from model.dnr.workers import parallel
 from model.loudness import integrated_lufs
 
@@ -353,10 +354,12 @@ def test_force_removes_nothing_that_no_build_made(tmp_path):
     (folder / "mine/diary.txt").touch()
     for force in (False, True):
         with pytest.raises(build.OtherScenesError):
-            build.prepare(folder, {"seed": 1}, force=force)
+            with build.prepared(folder, {"seed": 1}, force=force):
+                pass
     assert (folder / "mine/diary.txt").exists()
     (folder / "mine/diary.txt").unlink()
-    build.prepare(folder, {"seed": 1}, force=True)
+    with build.prepared(folder, {"seed": 1}, force=True):
+        pass
     assert not (folder / "mine").exists()
     assert json.loads((folder / "build.json").read_text()) == {"seed": 1}
 
@@ -365,9 +368,10 @@ def test_a_scene_that_cannot_be_written_is_not_there(packs, tmp_path, monkeypatc
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
+    (tmp_path / "tt").mkdir()
     task = build.SceneTask("tt", tmp_path / "tt/1000", (0, 0))
     monkeypatch.setattr("model.dnr.render.write_events", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(WriteError, match="No space"):
         list(build.build({"tt": PackLibrary(packs, "test")}, [task], 1))
     assert list((tmp_path / "tt").iterdir()) == []
 
@@ -432,6 +436,7 @@ def test_workers_end_with_whoever_started_them():
 
 
 def test_workers_build_the_scenes_of_their_seeds(tmp_path):
+    (tmp_path / "tt").mkdir()
     made = list(build.build({"tt": Clicks()}, build.tasks(tmp_path, {"tt": 2}, 3), 2))
     assert [scene.folder.name for scene in made] == ["1000", "1001"]
     for number, scene in enumerate(made):

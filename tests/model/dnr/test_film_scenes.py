@@ -69,7 +69,8 @@ def test_events_lie_within_the_scene(drawn):
 def test_a_tree_of_film_scenes(library, tmp_path, monkeypatch):
     monkeypatch.setattr(draw_film_scene, "__defaults__", (2.0,))
     made = build.tasks(tmp_path, {"cv": 2}, 1, "film")
-    build.prepare(tmp_path / "cv", {"recipe": "films"}, force=False)
+    with build.prepared(tmp_path / "cv", {"recipe": "films"}, force=False):
+        pass
     built = [build._make({"cv": library}, task) for task in made]
     assert [scene.folder.name for scene in built] == ["1000", "1001"]
     for scene in built:
@@ -80,7 +81,8 @@ def test_a_tree_of_film_scenes(library, tmp_path, monkeypatch):
         level = voice_over_rest(recording.stems[1], recording.stems[[0, 2]].sum(0))
         assert level == pytest.approx(facts["voice_db"], abs=0.05)
         assert sf.info(scene.folder / "mix.wav").subtype == "FLOAT"
-    build.prepare(tmp_path / "cv", {"recipe": "others"}, force=True)  # scene.json is no stranger
+    with build.prepared(tmp_path / "cv", {"recipe": "others"}, force=True):
+        pass  # scene.json is no stranger
     assert not list((tmp_path / "cv").glob("1*"))
 
 

@@ -1,19 +1,30 @@
 """Several processes that train together: same result as one, stopped together, failing loudly."""
 
 import atexit
+import errno
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+import traceback
+import warnings
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from faults.running import command_line, descendants
+from support.commands import wait_until
+from support.processes import gone
 from support.tiny_packs import TINY, write_packs
 
+from cfork_cli import children
+from model.train import processes
 from model.train.config import TrainConfig
 from model.train.loop import train
 from model.train.processes import launch, stop_on_signals
@@ -84,13 +95,50 @@ def failing(config, *, say, stop, meeting_point):
     raise LookupError("nothing there")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_reaches_the_processes_as_a_wish(config, number):
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_signal_while_the_processes_start(config, tmp_path, number):
+    """To the first alone, or to all as from a terminal: they end, without a word."""
+    said = tmp_path / "said"
+    several = 2 if number == signal.SIGKILL else 1  # each needs seconds to come to its work
+    first = forked(lambda: launch(until_stopped, config, several, lambda _: None, starting=children.quietly), said)
+    assert wait_until(lambda: any("spawn_main" in command_line(pid) for pid in descendants(first)))
+    alive = descendants(first)
+    (os.kill if number == signal.SIGKILL else os.killpg)(first, number)
+    _, status = os.waitpid(first, 0)
+    assert os.waitstatus_to_exitcode(status) == (-number if number == signal.SIGKILL else 0), said.read_text()
+    assert wait_until(lambda: all(map(gone, alive)))
+    assert said.read_text() == ""
+
+
+def forked(work, said):
+    """Do the work in a fork of this process that leads a group of its own; what it and its children say is a file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on forks beside threads: they only wait
+        pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        os.setsid()
+        told = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(told, 1)
+        os.dup2(told, 2)
+        resource_tracker._resource_tracker.__init__()  # that of the tests' process is not its own
+        work()
+        code = 0
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(code)
+
+
+def test_a_signal_reaches_the_processes_as_a_wish(config):
     seen = []
 
     def say(line):
         seen.append(line)
-        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     assert launch(until_stopped, config, 1, say) == {"finished": False}
     assert (seen[0]["rank"], seen[0]["world"], seen[0]["out"]) == ("0", "1", config.out)
@@ -104,6 +152,22 @@ def test_the_end_of_the_interpreter_cannot_undo_the_work(config):
 def test_a_process_that_fails_is_told(config):
     with pytest.raises(RuntimeError, match="LookupError: nothing there"):
         launch(failing, config, 1, print)
+
+
+def full(config, *, say, stop, meeting_point):
+    raise OSError(errno.ENOSPC, "No space left on device", config.out)
+
+
+def test_a_disk_that_is_full_is_told_as_that(config, monkeypatch):
+    """By the process to the one that started it: with its number and name, of which the command makes its words."""
+    monkeypatch.setattr(processes, "ignore_signals", lambda: None)
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        monkeypatch.setenv(name, "")
+    told = []
+    with pytest.raises(OSError, match="No space"):
+        processes._child(0, full, config, 1, "", SimpleNamespace(put=told.append), None)
+    ((kind, error),) = pickle.loads(pickle.dumps(told))
+    assert (kind, error.errno, error.filename) == ("error", errno.ENOSPC, config.out)
 
 
 def test_the_second_signal_does_not_wait(monkeypatch):
@@ -123,9 +187,9 @@ def test_the_second_signal_does_not_wait(monkeypatch):
 
 def test_what_the_user_did_is_told_as_by_one_process(config):
     wrong = replace(config, init="cfork", network=json.dumps({"width": 24}))
-    for processes in (1, 2):
+    for number in (1, 2):
         with pytest.raises(ValueError, match="are of another network than --network") as caught:
-            launch(train, wrong, processes, print)
+            launch(train, wrong, number, print)
         assert len(str(caught.value)) < 300
 
 
