@@ -18,7 +18,7 @@ from cfork_cli.ffmpeg.command import url
 from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.ffmpeg.demuxers import ALLOWED, GUARD_OPTIONS, NOT_ALLOWED
 from cfork_cli.ffmpeg.find import find_ffprobe
-from cfork_cli.media import answer, hole, late_tracks, matroska, mov_titles, pyav_probe
+from cfork_cli.media import answer, hole, late_tracks, matroska, mov_samples, mov_titles, pyav_probe
 from cfork_cli.media.encryption import encryption
 from cfork_cli.media.types import Kind, Media, Program, Stream
 from cfork_cli.text import address, size
@@ -330,6 +330,11 @@ def _check_headers(path: Path) -> None:
         raise InputError(
             f"'{path}' carries attachments of {size(found)}, more than {matroska.MOST_ATTACHED_BYTES >> 20} MiB: "
             "take a copy without them, made with 'mkvmerge -o copy.mkv --no-attachments'"
+        )
+    if mov_samples.promised(path) > mov_samples.MOST_SAMPLES:
+        raise InputError(
+            f"'{path}' promises more than {mov_samples.MOST_SAMPLES:,} samples, which take ffmpeg gigabytes: "
+            "its header is damaged, or made to fill the memory; get it again"
         )
     if matroska.has_too_many_names(path):
         raise InputError(

@@ -25,7 +25,7 @@ from cfork_cli.batch import find
 from cfork_cli.batch.journal import NAME, Journal
 from cfork_cli.batch.refused import Refused
 from cfork_cli.errors import InputError, OutputError
-from cfork_cli.media import ebml, hole, matroska, mov_titles
+from cfork_cli.media import ebml, hole, matroska, mov_samples, mov_titles
 from cfork_cli.media.encryption import encryption
 from cfork_cli.media.probe import probe
 from cfork_cli.remux import matroska as carrying
@@ -141,6 +141,52 @@ def test_tags_of_more_names_than_any_film_has_are_refused(
     monkeypatch.setattr(matroska, "MOST_NAMES", 29)
     monkeypatch.setattr("cfork_cli.ffmpeg.process.run", lambda *_, **__: pytest.fail("ffprobe was asked"))
     with pytest.raises(InputError, match="tags of more than 29 different names"):
+        probe(path)
+
+
+# ---- samples of an MP4 ----
+
+
+def promising(film: Path, count: int, ticks: int) -> Path:
+    """A film whose tables promise so many samples of one byte, in a few bytes."""
+
+    def again(data: bytes) -> bytes:
+        out, place = b"", 0
+        while place < len(data):
+            size, name = struct.unpack_from(">I4s", data, place)
+            content = data[place + 8 : place + size]
+            place += size
+            if name in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+                content = again(content)
+            elif name == b"stsz":
+                content = struct.pack(">III", 0, 1, count)
+            elif name == b"stsc":
+                content = struct.pack(">IIIII", 0, 1, 1, count, 1)
+            elif name == b"stts":
+                content = struct.pack(">IIII", 0, 1, count, ticks)
+            out += struct.pack(">I4s", len(content) + 8, name) + content
+        return out
+
+    path = film.with_name("promising.mp4")
+    path.write_bytes(again(film.read_bytes()))
+    return path
+
+
+def test_an_mp4_that_promises_more_samples_than_any_film_has_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two kilobytes took 1.9 GB in each ffmpeg."""
+    film = make(tmp_path / "a.mp4", Sound("aac"), picture="mpeg4", seconds=1.0)
+    assert 25 + 47 <= mov_samples.promised(film) <= 25 + 50
+    assert mov_samples.promised(promising(film, 1 << 31, 1)) == 1 << 31  # bare samples are no pictures
+    bare = make(tmp_path / "a.mov", Sound("pcm_s16le"), picture=None)
+    assert mov_samples.promised(bare) == mov_samples.promised(promising(bare, 1 << 31, 1)) == 0
+    assert mov_samples.promised(tmp_path / "gone.mp4") == 0
+    assert mov_samples.promised(make(tmp_path / "a.mka", Sound("flac"), picture=None)) == 0
+    path = promising(film, 80_000_000, 1024)
+    assert mov_samples.promised(path) == 160_000_000
+    monkeypatch.setattr("cfork_cli.ffmpeg.process.run", lambda *_, **__: pytest.fail("ffprobe was asked"))
+    with pytest.raises(InputError, match="promises more than 24,000,000 samples"):
         probe(path)
 
 
