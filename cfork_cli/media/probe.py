@@ -154,6 +154,8 @@ def parse(facts: Mapping[str, Any], path: Path) -> Media:
     whole = facts.get("format", {})
     container = whole.get("format_name") or "unknown"
     unknown = bool(facts.get("duration_guessed")) and not MIXES.isdisjoint(container.split(","))
+    if "flv" in container and not _length(whole.get("duration")):
+        unknown = True  # one that was written into a pipe and cut off says 0
     counts: dict[str, int] = {}
     streams = []
     for entry in facts.get("streams", []):
