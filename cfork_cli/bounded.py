@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import errno
+import io
+import math
 import os
 import stat
+import tokenize
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MIB = 1 << 20
 
@@ -56,6 +62,31 @@ def read_text(path: Path, most: int) -> str:
         ValueError: it is no such text.
     """
     return read(path, most).decode("utf-8").replace("\r\n", "\n")
+
+
+def array(data: bytes) -> np.ndarray:
+    """Return an array of floats in NumPy's own format, of any shape, from the bytes of a file.
+
+    The shape in its header is compared with what there is before memory is taken.
+
+    Raises:
+        ValueError: it is none, or less or more comes than its header says.
+    """
+    import numpy as np
+
+    file = io.BytesIO(data)
+    try:
+        header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[np.lib.format.read_magic(file)]
+        told, by_columns, kind = header(file)
+    except (KeyError, SyntaxError, TypeError, RecursionError, tokenize.TokenError) as error:
+        raise ValueError("no array, or one in a format that is not known") from error
+    rest = memoryview(data)[file.tell() :]
+    if kind.kind != "f" or min(told, default=0) < 0 or math.prod(told) * kind.itemsize != len(rest):
+        raise ValueError("an array that is larger or smaller than its file")
+    return np.frombuffer(rest, kind).reshape(told, order="F" if by_columns else "C").copy()
 
 
 def too_large(most: int, path: Path | None = None) -> OSError:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cfork_cli import bounded
@@ -17,7 +20,7 @@ from cfork_cli.batch.journal import Journal
 from cfork_cli.batch.refused import Refused
 from cfork_cli.commands.models import _read_card
 from cfork_cli.errors import InputError, OutputError, UsageError
-from cfork_cli.flows.kept import SUFFIX, KeptPieces
+from cfork_cli.flows.kept import SUFFIX, KeptBatches, KeptPieces
 from cfork_cli.player.stem_store import StemStore
 from cfork_cli.presets import store
 from model.hub.cache import read_record
@@ -104,6 +107,50 @@ def test_files_are_read_and_larger_ones_are_not(tmp_path: Path) -> None:
     assert bounded.read(path, 4) == b"1234"
     with pytest.raises(OSError, match="larger than"):
         bounded.read(path, 3)
+
+
+def array_file(shape: str, data: bytes, kind: str = "<f4") -> bytes:
+    """A file of NumPy's with this in its header."""
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        array_file("(4611686018427387904,)", bytes(16)),  # 16 EiB
+        array_file("(1000000000, 4)", bytes(16)),  # 16 GB: with room for it, they were taken
+        array_file("(1, 4)", bytes(17)),
+        array_file("(-1, -4)", bytes(16)),
+        array_file("(2,)", bytes(16), "|O"),
+        array_file("((" * 400, b""),
+        array_file("(0,)", b"")[:-9],
+        b"",
+    ],
+)
+def test_an_array_takes_no_more_memory_than_its_file(tmp_path: Path, content: bytes) -> None:
+    sequences = [np.zeros(8, np.float32)]
+    pieces = KeptPieces(tmp_path)
+    kept = KeptBatches(pieces, b"key")
+    good = np.arange(24, dtype=np.float32).reshape(1, 3, 8)
+    kept.put(sequences, good)
+    found = kept.get(sequences)
+    assert found is not None
+    assert np.array_equal(found, good)
+    folder = StemStore(tmp_path / "player", "a", 1, 10**6).folder
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"array|magic|header|EOF|[Rr]eading"):
+            bounded.array(content)
+        pieces.write(kept._name(sequences), content)  # with a checksum that is right
+        assert kept.get(sequences) is None
+        pieces.write(kept._name(sequences), array_file("(3, 8)", bytes(96)))
+        assert kept.get(sequences) is None
+        (folder / "levels.npy").write_bytes(content)
+        assert np.isnan(StemStore(tmp_path / "player", "a", 1, 10**6).levels).all()
+        assert tracemalloc.get_traced_memory()[1] < 20 * bounded.MIB
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_list_may_come_from_a_pipe(tmp_path: Path) -> None:

@@ -81,6 +81,8 @@ class Journal:
         self._earlier: dict[str, Entry] = {}
         try:
             with bounded.opened(self.path) as file:
+                if os.fstat(file.fileno()).st_size > MOST_BYTES:
+                    raise bounded.too_large(MOST_BYTES)
                 whole, read = True, 0
                 while line := file.readline(MOST_LINE_BYTES):
                     read += len(line)

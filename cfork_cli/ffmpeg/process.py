@@ -56,7 +56,13 @@ class Child:
     """A running ffmpeg. A context manager: on leaving, it is killed if it still runs, and all is closed."""
 
     def __init__(
-        self, arguments: Sequence[str], *, stdin: bool | int = False, stdout: bool | int = False, patient: bool = False
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: bool | int = False,
+        stdout: bool | int = False,
+        patient: bool = False,
+        source: Child | None = None,
     ) -> None:
         """Start it.
 
@@ -65,6 +71,7 @@ class Child:
             stdin: whether we write to it (else its standard input is empty), or the open file that it reads.
             stdout: whether we read from it, or the open file that it writes to (else it is thrown away).
             patient: whether it waits for what is not ours, such as the user's pipe, which may take as long as it likes.
+            source: another child, whose output it reads: while that one computes or reads, this one may rightly rest.
 
         Raises:
             FfmpegError: the program cannot be started.
@@ -94,6 +101,7 @@ class Child:
         if self._popen.stdin is not None:
             _widen(self._popen.stdin)
         self.patient, self.moved, self.at_pipe = patient, 0, False
+        self.source = source
         self.waiting = not stdin and not stdout  # nobody has to give it anything, or take anything
         self.name, self._stalled, self._flooded, self._ended = os.path.basename(arguments[0]), False, False, False
         if isinstance(self._popen.stdin, io.BufferedWriter):

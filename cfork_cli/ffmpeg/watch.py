@@ -37,12 +37,16 @@ class Watched(Protocol):
         moved: counts what went through its pipes.
         pid: its number, and that of its session.
         patient: whether it waits for somebody else's pipe: then it counts only if a signal has stopped it.
+        source: another one, whose output it reads; None if there is none.
     """
 
     waiting: bool
     at_pipe: bool
     moved: int
     patient: bool
+
+    @property
+    def source(self) -> Watched | None: ...
 
     @property
     def pid(self) -> int: ...
@@ -130,7 +134,7 @@ def _state(child: Watched) -> object | None:
         return "stopped" if any(process[0] in "Tt" for process in found) else None
     if not found and not child.at_pipe:  # the system does not tell what it does
         return None
-    return tuple(found)
+    return (*found, *(session(child.source.pid) if child.source is not None else ()))
 
 
 def session(leader: int) -> list[tuple[str, str, str]]:

@@ -27,12 +27,14 @@ def model_digest(name: str) -> str:
     """Return the SHA-256 of a model's file.
 
     Raises:
-        ModelError: there is none of that name, or it cannot be read.
+        ModelError: there is none of that name, it cannot be read, or it is larger than any model.
     """
-    from model.hub.weights import WeightsError, resolve
+    from model.hub.container import WeightsError, check_largest
+    from model.hub.weights import resolve
 
     try:
         path = resolve(name)
+        check_largest(path)
         found = path.stat()
         return _file_digest(path, found.st_size, found.st_mtime_ns)
     except WeightsError as error:

@@ -39,6 +39,9 @@ DIGEST_BYTES = 32
 MOST_BYTES = 1 << 30
 """Of a piece: many times what a batch of any network here takes."""
 
+MOST_STEMS = 16
+"""Of a network, for the size of one piece."""
+
 
 def folder_beside(output: Path) -> Path:
     """Return the folder that holds the pieces of an output: hidden, beside it.
@@ -93,11 +96,12 @@ class KeptPieces:
             if path.suffix == ".part":
                 path.unlink(missing_ok=True)
 
-    def read(self, name: str) -> bytes | None:
-        """Return what was kept under a name; None if it is not there, or not whole, or anything but a file of ours."""
+    def read(self, name: str, most: int = MOST_BYTES) -> bytes | None:
+        """Return what was kept under a name; None if it is not there, not whole, anything but a file of ours, or has
+        more bytes."""
         path = self.folder / f"{name}{SUFFIX}"
         try:
-            data = bounded.read(path, MOST_BYTES)
+            data = bounded.read(path, most)
         except OSError:
             return None
         return data[DIGEST_BYTES:] if data[:DIGEST_BYTES] == _digest(name, data[DIGEST_BYTES:]) else None
@@ -131,11 +135,16 @@ class KeptBatches:
 
     def get(self, sequences: Sequence[np.ndarray]) -> np.ndarray | None:
         """Return the stems of a batch, `[B, S, N]`; None if they are not there, and nobody else computes them."""
-        data = self._pieces.read(self._name(sequences))
+        length = max(map(len, sequences), default=0)
+        data = self._pieces.read(
+            self._name(sequences), min(MOST_BYTES, bounded.MIB + 8 * MOST_STEMS * len(sequences) * length)
+        )
         found: np.ndarray | None
         if data is not None:
-            found = np.load(io.BytesIO(data), allow_pickle=False)
-            return found
+            with contextlib.suppress(ValueError):
+                found = bounded.array(data)
+                if found.ndim == 3 and (len(found), found.shape[2]) == (len(sequences), length):
+                    return found
         if self._others is None:
             return None
         found = self._others.get(sequences)

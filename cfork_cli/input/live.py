@@ -27,6 +27,7 @@ from cfork_cli.input.decode import check_status
 from cfork_cli.input.losses import MISSING_SECONDS, Losses
 from cfork_cli.input.loudness import lufs_of
 from cfork_cli.input.placing import Placer
+from cfork_cli.input.wider import counted
 from cfork_cli.media import answer, wav
 from cfork_cli.media.pipes import CHUNK_BYTES, RawFormat, chunks
 from cfork_cli.media.probe import TIMEOUT_SECONDS, parse, probe_command, too_much
@@ -230,7 +231,7 @@ class StreamDecoder(Blocks):
         if not count:
             raise DamagedInputError(f"'{self.media.path}' has no sound in it ({complaint(log) or 'no samples'})")
         tally, rate = placer.tally, self.sample_rate
-        self.losses = Losses(tally.filled / rate, tally.dropped / rate, missing, tally.stray)
+        self.losses = Losses(tally.filled / rate, tally.dropped / rate, missing, tally.stray, counted(self.track, log))
         self.notes = (*defects(self.media.path, log), *self.losses.notes(self.media.path, self.track.number))
 
     def _feed(self, sink: int) -> None:
@@ -255,7 +256,6 @@ class StreamDecoder(Blocks):
         elif wav.is_endless(self._head.data):
             options |= {"f": "wav", "ignore_length": "1"}  # or it would believe a made-up size, such as 2 GiB
         source = ffmpeg.input("pipe:0", **options)
-        graph = ffmpeg.output(
-            source[str(self.track.index)], "pipe:1", af=uniform(self.track), flush_packets=1, **nut.options()
-        )
+        how = uniform(self.track, marked=True, counted=True)
+        graph = ffmpeg.output(source[str(self.track.index)], "pipe:1", af=how, flush_packets=1, **nut.options())
         return compile_graph(graph, {})

@@ -59,7 +59,7 @@ class Losses:
             found.append(f"{track} has damaged time stamps ({self.damaged_stamps}): its sound goes on without them")
         if self.wider is not None:
             where = f"from {clock(self.wider.seconds)} on"
-            found.append(f"{track} is {self.wider.name} {where}, mixed down to {self.wider.into}")
+            found.append(f"{track} {self.wider.words} {where}, mixed down to {self.wider.into}")
         return tuple(found)
 
 

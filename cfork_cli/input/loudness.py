@@ -128,7 +128,8 @@ def _metered(
     """Start the ffmpeg that decodes a track, and the one that measures it after a gain."""
     with process.Child(_reading(media, track, span), stdout=True) as reader:
         # The samples go from one ffmpeg into the other: a meter in the first would begin anew where the track changes.
-        with process.Child(_metering(true_peak, gain_db), stdin=reader.stdout.fileno(), stdout=True) as meter:
+        taken = reader.stdout.fileno()
+        with process.Child(_metering(true_peak, gain_db), stdin=taken, stdout=True, source=reader) as meter:
             reader.stdout.close()
             yield reader, meter
 

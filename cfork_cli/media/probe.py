@@ -18,7 +18,7 @@ from cfork_cli.ffmpeg.command import url
 from cfork_cli.ffmpeg.complaints import complaint
 from cfork_cli.ffmpeg.demuxers import ALLOWED, GUARD_OPTIONS, NOT_ALLOWED
 from cfork_cli.ffmpeg.find import find_ffprobe
-from cfork_cli.media import answer, late_tracks, matroska, mov_titles, pyav_probe
+from cfork_cli.media import answer, hole, late_tracks, matroska, mov_samples, mov_titles, pyav_probe
 from cfork_cli.media.encryption import encryption
 from cfork_cli.media.types import Kind, Media, Program, Stream
 from cfork_cli.text import address, size
@@ -57,7 +57,7 @@ def probe(path: Path) -> Media:
         FfmpegError: neither ffprobe nor PyAV can be run, or what was asked failed itself.
     """
     start = _check_file(path)
-    _check_attachments(path)
+    _check_headers(path)
     finished = _asked(probe_command(path), path)
     partly = finished.status != 0 and "Could not open codec" in finished.log
     if partly:
@@ -154,6 +154,8 @@ def parse(facts: Mapping[str, Any], path: Path) -> Media:
     whole = facts.get("format", {})
     container = whole.get("format_name") or "unknown"
     unknown = bool(facts.get("duration_guessed")) and not MIXES.isdisjoint(container.split(","))
+    if "flv" in container and not _length(whole.get("duration")):
+        unknown = True  # one that was written into a pipe and cut off says 0
     counts: dict[str, int] = {}
     streams = []
     for entry in facts.get("streams", []):
@@ -302,10 +304,16 @@ def _check_file(path: Path) -> bytes:
             raise InputError(f"'{path}' is not a file: save the film to a file first")
         with path.open("rb") as file:
             start = file.read(64)
+        is_hole = hole.ends_in_hole(path)
     except OSError as error:
         raise _unreadable(path, error) from error
     except ValueError as error:  # a NUL in the name
         raise InputError(f"{str(path)!r} is not a possible file name") from error
+    if is_hole:
+        raise InputError(
+            f"'{path}' ends with at least {hole.LEAST_BYTES >> 30} GiB of nothing (a hole in the file): "
+            "was it downloaded or copied completely? get it again"
+        )
     if not start:
         raise InputError(f"'{path}' is empty: was it copied or downloaded completely?")
     if start.startswith(_PLAYLIST_STARTS):
@@ -313,8 +321,8 @@ def _check_file(path: Path) -> bytes:
     return start
 
 
-def _check_attachments(path: Path) -> None:
-    """Look at what ffmpeg would take into memory as soon as it opens the file.
+def _check_headers(path: Path) -> None:
+    """Look at what ffmpeg would take into memory, or sort one by one, as soon as it opens the file.
 
     Raises:
         InputError: it is too much.
@@ -324,6 +332,16 @@ def _check_attachments(path: Path) -> None:
         raise InputError(
             f"'{path}' carries attachments of {size(found)}, more than {matroska.MOST_ATTACHED_BYTES >> 20} MiB: "
             "take a copy without them, made with 'mkvmerge -o copy.mkv --no-attachments'"
+        )
+    if mov_samples.promised(path) > mov_samples.MOST_SAMPLES:
+        raise InputError(
+            f"'{path}' promises more than {mov_samples.MOST_SAMPLES:,} samples, which take ffmpeg gigabytes: "
+            "its header is damaged, or made to fill the memory; get it again"
+        )
+    if matroska.has_too_many_names(path):
+        raise InputError(
+            f"'{path}' has tags of more than {matroska.MOST_NAMES:,} different names, which take ffmpeg minutes: "
+            "take a copy without them, made with 'mkvmerge -o copy.mkv --no-global-tags --no-track-tags'"
         )
 
 

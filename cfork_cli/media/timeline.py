@@ -141,8 +141,21 @@ _TIMED = MIXES | {"mpegts", "mpeg", "ogg", "nut", "rm", "dv", "gxf"}
 MARK = "asetpts=st(0\\,if(eq(N\\,0)\\,print(T\\,16)\\,0))\\;PTS"
 """A filter that changes nothing. Each time ffmpeg builds it, it prints the time of its first frame among the errors."""
 
+COUNTED = 10**9
+"""What `COUNT` adds to the number of channels, so that it is no time."""
 
-def uniform(track: Stream, end: int | None = None, *, frames: Frames | None = None, marked: bool = False) -> str:
+COUNT = f"volume=1+0*print({COUNTED}+nb_channels\\,16):precision=float"
+"""Another one, for floats. Each time ffmpeg builds it, it prints how many channels come, before the line of `MARK`."""
+
+
+def uniform(
+    track: Stream,
+    end: int | None = None,
+    *,
+    frames: Frames | None = None,
+    marked: bool = False,
+    counted: bool = False,
+) -> str:
     """The filter that gives a track one rate and one layout from its beginning to its end.
 
     Broadcasts change from stereo to 5.1 and back, with every advertisement; a pipe must not. ffmpeg builds its filters
@@ -152,6 +165,7 @@ def uniform(track: Stream, end: int | None = None, *, frames: Frames | None = No
         end: the first sample that is not wanted, on the time line of ffmpeg's output; None: the track's end.
         frames: time stamps by which a frame would end nearly where one does are put right; see `_ROUNDING_SECONDS`.
         marked: whether the log shall say where the track changes, by `MARK`.
+        counted: whether it shall say too how many channels there are, by `COUNT`.
     """
     filters = f"aresample={track.sample_rate}"
     if frames is not None:
@@ -160,6 +174,8 @@ def uniform(track: Stream, end: int | None = None, *, frames: Frames | None = No
         filters = f"asetpts=if({near}\\,{whole}\\,PTS),{filters}"
     if track.layout is not None and re.fullmatch(r"[0-9A-Za-z.()+-]+", track.layout):
         filters += f",aformat=channel_layouts={track.layout}"
+    if counted:
+        filters = f"{COUNT},{filters}"
     if marked:
         filters = f"{MARK},{filters}"
     return filters if end is None else f"{filters},atrim=end_pts={end}"

@@ -51,23 +51,33 @@ def is_whole(media: Media) -> bool:
         body = int.from_bytes(start[at + 4 : at + 4 + length], "big") & (1 << 7 * length) - 1
         return body != (1 << 7 * length) - 1 and size >= at + 4 + length + body  # all ones: unknown
     if "asf" in names:
-        at = start.find(_ASF_PROPERTIES)
-        promised = int.from_bytes(start[at + 40 : at + 48], "little") if at >= 0 else 0
-        return 0 < promised <= size
+        return 0 < _promised_by_asf(start) <= size
     return False
 
 
 def cut_off(media: Media) -> bool:
-    """Return whether the last bytes show that more was to come. These containers do not say how much.
+    """Return whether the last bytes show that more was to come, of which nobody says how much.
 
-    MPEG-TS consists of packets of one size; the last page of an Ogg file says that it is the last.
+    MPEG-TS consists of packets of one size; the last page of an Ogg file says that it is the last. ASF tells its size,
+    and ffmpeg does not believe its length any more where that is not there.
     """
     names = media.container.split(",")
     if "mpegts" in names:
         return _ends_within_a_packet(media.path)
     if "ogg" in names:
         return _lacks_its_last_page(media.path)
+    if "asf" in names and media.duration_seconds is None:
+        with media.path.open("rb") as file:
+            return os.fstat(file.fileno()).st_size < _promised_by_asf(file.read(_HEADERS_BYTES))
     return False
+
+
+def _promised_by_asf(start: bytes) -> int:
+    """The size of an ASF file, from its first bytes; 0 where it was not known: in a broadcast, or written to a pipe."""
+    at = start.find(_ASF_PROPERTIES)
+    properties = start[at : at + 104] if at >= 0 else b""
+    is_broadcast = len(properties) < 104 or properties[88] & 1
+    return 0 if is_broadcast else int.from_bytes(properties[40:48], "little")
 
 
 def _missing_of_mp3(path: Path, size: int) -> float:

@@ -102,8 +102,7 @@ class StemStore:
                     self._on_disk.add(int(path.stem))
                 elif path.suffix == ".part" and time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
                     path.unlink(missing_ok=True)
-            with bounded.opened(self.folder / "levels.npy") as file:
-                levels = np.load(file, allow_pickle=False)
+            levels = bounded.array(bounded.read(self.folder / "levels.npy", MOST_BYTES))
             if levels.shape == self.levels.shape:
                 self.levels[:] = levels
         except FileNotFoundError:

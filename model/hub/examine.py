@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def examine(name_or_path: str | os.PathLike[str]) -> Facts:
     """Return everything known about a model; its tensors are not read where the format allows that, nor verified.
 
     Raises:
-        WeightsError: there is no such model, or its header is damaged.
+        WeightsError: there is no such model, its header is damaged, or its tensors are not those of its network.
     """
     try:
         path = weights.resolve(name_or_path)
@@ -76,13 +76,13 @@ def examine(name_or_path: str | os.PathLike[str]) -> Facts:
         entry, digest = inventory.entry_of_release(key), released.RELEASES[key].sha256
         config = {"level_matched": released.RELEASES[key].level_matched}
         return _facts(entry.name, "not pulled", None, entry.bytes, digest, digest, "mrx", config, {}, entry.card)
-    architecture, config, precision, card = _read(path)
+    architecture, config, precision, card, shapes = _read(path)
     due = inventory.digest_due(path)
     state = inventory.state_of(path)
     name = cache.name_of(path) if state == "in cache" else path.stem
     return _facts(
         name, state, path, path.stat().st_size, inventory.digest_of(path), due[0] if due else None,
-        architecture, config, precision, card,
+        architecture, config, precision, card, shapes,
     )  # fmt: skip
 
 
@@ -109,14 +109,16 @@ def verify(name_or_path: str | os.PathLike[str]) -> Iterator[Check]:
     """
     path = weights.resolve(name_or_path)
     weights.is_pytorch(path)  # a pointer of Git LFS is reported as such, not as a wrong checksum
-    digest, due = inventory.digest_of(path), inventory.digest_due(path)
+    due = inventory.digest_due(path)
+    known = weights.load(path) if due is None else None  # its header is looked at before gigabytes are read for nothing
+    digest = inventory.digest_of(path)
     if due is not None and digest != due[0]:
         raise WeightsError(
             f"{path} is not the file it should be: its sha256 is {digest}, but {due[1]} says {due[0]}; "
             "get the file again"
         )
     yield Check("sha256", f"{digest} ({f'as {due[1]} says' if due else 'nothing to compare it with'})")
-    network = weights.load(path)
+    network = known or weights.load(path)
     yield Check("network", f"{type(network).__name__}, {_count(network):,} parameters")
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
@@ -141,22 +143,25 @@ def trial(network: Any) -> torch.Tensor:
     return stems
 
 
-def _read(path: Path) -> tuple[str, dict[str, Any], dict[str, int], dict[str, Any]]:
-    """Architecture, configuration, precision and card of a file."""
+def _read(path: Path) -> tuple[str, dict[str, Any], dict[str, int], dict[str, Any], dict[str, Sequence[int]]]:
+    """Architecture, configuration, precision and card of a file, and the shapes of its tensors."""
     try:
         if not weights.is_pytorch(path) and container.read_metadata(path) is not None:
             info = weights.describe(path)
             precision: dict[str, int] = {}
-            for kind, shape in container.read_tensor_table(path).values():
+            shapes: dict[str, Sequence[int]] = {}
+            for tensor_name, (kind, shape) in container.read_tensor_table(path).items():
+                shapes[tensor_name] = shape
                 name = _KINDS.get(kind, kind.lower())
                 precision[name] = precision.get(name, 0) + int(torch.Size(shape).numel())
-            return info.architecture, info.config, precision, info.card
+            return info.architecture, info.config, precision, info.card, shapes
         tensors = released.read_state_dict(path, lazily=True) if weights.is_pytorch(path) else container.read(path)[1]
         precision = {}
         for tensor in tensors.values():
             name = str(tensor.dtype).removeprefix("torch.")
             precision[name] = precision.get(name, 0) + tensor.numel()
-        return "mrx", released.recognize(tensors, path), precision, card_of(path)
+        shapes = {name: tensor.shape for name, tensor in tensors.items()}
+        return "mrx", released.recognize(tensors, path), precision, card_of(path), shapes
     except OSError as e:
         raise WeightsError(f"cannot read the weights {path}: {e.strerror or e}") from e
 
@@ -167,8 +172,9 @@ _KINDS = {"F16": "float16", "F32": "float32", "BF16": "bfloat16", "F64": "float6
 def _facts(
     name: str, state: inventory.State, path: Path | None, size: int, sha256: str, due: str | None,
     architecture: str, config: dict[str, Any], precision: dict[str, int], card: dict[str, Any],
+    shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> Facts:  # fmt: skip
-    network: Any = weights.build(architecture, config, path or Path(name))
+    network: Any = weights.outline(architecture, config, path or Path(name), shapes)
     return Facts(
         name=name, state=state, path=path, bytes=size, sha256=sha256, sha256_due=due,
         architecture=architecture, config=dict(network.config), parameters=_count(network), precision=precision,

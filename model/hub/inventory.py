@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from . import cache, released, weights
-from .container import WeightsError, check_size
+from .container import WeightsError, check_largest, check_size
 
 State = Literal["bundled", "in cache", "not pulled", "damaged", "file"]
 
@@ -65,9 +65,10 @@ def digest_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal.
 
     Raises:
-        WeightsError: it cannot be read.
+        WeightsError: it cannot be read, or is larger than any file of weights.
     """
     try:
+        check_largest(path)
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as e:

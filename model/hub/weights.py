@@ -10,7 +10,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import resolve_name
@@ -209,7 +209,7 @@ def load(name_or_path: str | os.PathLike[str], device: str | torch.device = "cpu
             architecture, config = "mrx", released.recognize(tensors, path)
         else:
             architecture, config = metadata["architecture"], container.json_object(metadata, "config", path)
-        _check_fits(architecture, config, tensors, path)
+        outline(architecture, config, path, {name: tensor.shape for name, tensor in tensors.items()})
         network = build(architecture, config, path)
     except OSError as e:
         raise WeightsError(f"cannot read the weights {path}: {e.strerror or e}") from e
@@ -279,25 +279,34 @@ MOST_LAYERS = 256
 """The largest number in a configuration, and the most that a list in it, or a count of layers, can have."""
 
 
-def _check_fits(architecture: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Find out whether a network has the tensors of its file before memory is taken for it.
+def outline(
+    architecture: str, config: Mapping[str, Any], path: Path, shapes: Mapping[str, Sequence[int]] | None = None
+) -> nn.Module:
+    """Build a network of which only the shapes are there: however large it is, it takes no memory.
+
+    Args:
+        shapes: of the tensors of its file, by name; None: nobody knows them.
 
     Raises:
-        WeightsError: it has not; or see `build`.
+        WeightsError: it asks for what no network has, or its file has other tensors; or see `build`.
     """
     import torch
 
     _check_numbers(config, path)
-    with torch.device("meta"):  # shapes alone
-        shapes = {name: tensor.shape for name, tensor in build(architecture, config, path).state_dict().items()}
-    for name in sorted(shapes.keys() | tensors.keys()):
-        if name not in shapes or name not in tensors:
-            what = "unexpected" if name not in shapes else "missing"
-        elif shapes[name] != tensors[name].shape:
+    with torch.device("meta"):
+        network = build(architecture, config, path)
+    if shapes is None:
+        return network
+    wanted = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    for name in sorted(shapes.keys() | wanted.keys()):
+        if name not in wanted or name not in shapes:
+            what = "unexpected" if name not in wanted else "missing"
+        elif tuple(wanted[name]) != tuple(shapes[name]):
             what = "size mismatch for"
         else:
             continue
         raise WeightsError(f"{path} does not fit its network ({what} {name[:80]}); get the file again")
+    return network
 
 
 def _check_numbers(config: Mapping[str, Any], path: Path) -> None:

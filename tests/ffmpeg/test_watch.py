@@ -10,10 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
+from support.films import Sound, make
 from support.processes import gone, script, wait_until
 
 from cfork_cli.errors import FfmpegError
 from cfork_cli.ffmpeg import process, watch
+from cfork_cli.input import loudness
+from cfork_cli.media.probe import probe
 
 STOPS_ITSELF = "import os,signal,sys; os.kill(os.getpid(), signal.SIGSTOP); sys.stdin.read()"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what a process does is read from /proc")
@@ -56,6 +59,25 @@ def test_one_that_should_answer_soon_and_stops_is_not_waited_for_to_its_usual_en
 def test_one_that_computes_is_waited_for() -> None:
     with python("import time\nend = time.process_time() + 1.2\nwhile time.process_time() < end: pass") as child:
         assert child.wait() == 0
+
+
+def test_one_that_rests_while_another_works_for_it_is_waited_for() -> None:
+    """A file may have its sound at the beginning, and hours after it: who measures the sound waits for who reads."""
+    with (
+        python("import sys; sys.stdin.read()", stdin=True, stdout=True) as source,
+        python("import sys; sys.stdin.read()", stdin=source.stdout.fileno(), stdout=True, source=source) as child,
+    ):
+        child.at_pipe = True
+        state = watch._state(child)
+        assert isinstance(state, tuple)
+        numbers = {int(used.split()[0]) for _, used, _ in state}
+        assert {child.pid, source.pid} <= numbers
+
+
+def test_who_measures_loudness_is_known_to_rest_while_the_film_is_read(tmp_path: Path) -> None:
+    media = probe(make(tmp_path / "a.mka", Sound("flac"), picture=None))
+    with loudness._metered(media, media.audio[0], False, None) as (reader, meter):
+        assert meter.source is reader
 
 
 def test_one_that_waits_for_us_is_left_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from support.changing import CHANNELS, CLICK_SECONDS, changing, onsets
 from support.commands import Ran
 
 from cfork_cli.input.decode import decode
+from cfork_cli.input.live import StreamDecoder, listen
 from cfork_cli.input.loudness import integrated_lufs, lufs_of
 from cfork_cli.media.probe import probe
 from cfork_cli.media.span import Span, samples_of
@@ -55,6 +57,40 @@ def test_the_sound_stays_in_time(
         assert any(f"on, mixed down to {track.layout}" in note for note in blocks.notes)
     lufs = lufs_of([found], rate, blocks.channels, track.layout)
     assert integrated_lufs(media, track) == pytest.approx(lufs, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("route", "name", "codec", "parts"),
+    [
+        ("system", "a.ts", "ac3", (STEREO, SURROUND)),
+        ("wheels", "a.ac3", "ac3", (SURROUND, STEREO)),
+        ("wheels", "a.ts", "aac", (STEREO, SURROUND, ("stereo", 44_100))),
+        ("system", "a.adts", "aac", (STEREO, SURROUND)),
+        ("system", "a.mkv", "mp2", (MONO, STEREO)),
+        ("wheels", "a.ts", "mp2", (STEREO, MONO)),
+    ],
+    indirect=["route"],
+)
+def test_a_pipe_tells_that_channels_are_lost(
+    route: str, tmp_path: Path, name: str, codec: str, parts: tuple[tuple[str, int], ...]
+) -> None:
+    """The head of a pipe, from which the layout is known, may end before the change: here it says what it is told."""
+    film = changing(tmp_path / name, codec, *parts)
+    layout = parts[0][0] if codec == "mp2" else "stereo"
+    with film.path.open("rb") as pipe:
+        head = listen(pipe.fileno(), Path("a pipe"), None)
+        assert head.media is not None
+        track = replace(head.media.audio[0], layout=layout, channels=CHANNELS[layout])
+        with StreamDecoder(pipe.fileno(), head, track, None) as blocks:
+            assert sum(block.shape[1] for block in blocks) / blocks.sample_rate == pytest.approx(film.seconds, abs=0.1)
+    wide = [number for number, (layout, _) in enumerate(parts) if CHANNELS[layout] > (track.channels or 0)]
+    if not wide:
+        assert (blocks.losses.facts(), blocks.notes) == ({}, ())
+        return
+    found = blocks.losses.facts()["mixed_down"]
+    assert (found["channels"], found["into"]) == (CHANNELS[parts[wide[0]][0]], layout)
+    assert found["seconds"] == pytest.approx(wide[0], abs=0.1)
+    assert f"has {found['channels']} channels from 0:0{wide[0]} on, mixed down to {layout}" in blocks.notes[0]
 
 
 def test_a_piece_after_the_change_is_that_of_the_whole(tmp_path: Path) -> None:

@@ -19,13 +19,14 @@ import soundfile
 from support.commands import Ran
 from support.films import Sound, make
 from support.mkv import CHAPTERS, CLUSTER, INFO, TAGS, TRACKS, element, special, split
+from support.mp4 import promising
 
 from cfork_cli import bounded
 from cfork_cli.batch import find
 from cfork_cli.batch.journal import NAME, Journal
 from cfork_cli.batch.refused import Refused
 from cfork_cli.errors import InputError, OutputError
-from cfork_cli.media import ebml, matroska, mov_titles
+from cfork_cli.media import ebml, hole, matroska, mov_samples, mov_titles
 from cfork_cli.media.encryption import encryption
 from cfork_cli.media.probe import probe
 from cfork_cli.remux import matroska as carrying
@@ -125,6 +126,79 @@ def test_a_head_too_large_for_memory_stays_as_ffmpeg_wrote_it(tmp_path: Path, mo
     monkeypatch.setattr(matroska_head, "MOST_BYTES", 100)
     assert carrying.rewrite(path, old, range(len(old.tracks))) is False
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_tags_of_more_names_than_any_film_has_are_refused(
+    film: Path, monkeypatch: pytest.MonkeyPatch, inside: bool
+) -> None:
+    """ffmpeg compares each name with all before it: 300,000 kept it busy until it was ended."""
+    simple = [element("67c8", element("45a3", f"N{number}"), element("4487", "b")) for number in range(30)]
+    if inside:
+        simple = [element("67c8", element("45a3", "A"), *simple)]
+    path = with_more(film, element(TAGS.hex(), element("7373", element("63c0"), *simple, *simple)))
+    monkeypatch.setattr(matroska, "MOST_NAMES", 31)
+    assert "N3" in str(probe(path).tags)
+    monkeypatch.setattr(matroska, "MOST_NAMES", 29)
+    monkeypatch.setattr("cfork_cli.ffmpeg.process.run", lambda *_, **__: pytest.fail("ffprobe was asked"))
+    with pytest.raises(InputError, match="tags of more than 29 different names"):
+        probe(path)
+
+
+# ---- samples of an MP4 ----
+
+
+def test_an_mp4_that_promises_more_samples_than_any_film_has_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two kilobytes took 1.9 GB in each ffmpeg."""
+    film = make(tmp_path / "a.mp4", Sound("aac"), picture="mpeg4", seconds=1.0)
+    assert 25 + 47 <= mov_samples.promised(film) <= 25 + 50
+    assert mov_samples.promised(promising(film, 1 << 31, 1)) == 1 << 31  # bare samples are no pictures
+    bare = make(tmp_path / "a.mov", Sound("pcm_s16le"), picture=None)
+    assert mov_samples.promised(bare) == mov_samples.promised(promising(bare, 1 << 31, 1)) == 0
+    assert mov_samples.promised(tmp_path / "gone.mp4") == 0
+    assert mov_samples.promised(make(tmp_path / "a.mka", Sound("flac"), picture=None)) == 0
+    path = promising(film, 80_000_000, 1024)
+    assert mov_samples.promised(path) == 160_000_000
+    monkeypatch.setattr("cfork_cli.ffmpeg.process.run", lambda *_, **__: pytest.fail("ffprobe was asked"))
+    with pytest.raises(InputError, match="promises more than 24,000,000 samples"):
+        probe(path)
+
+
+# ---- holes ----
+
+
+def holed(path: Path, size: int) -> Path:
+    """A file with a hole up to a size; skipped where the disk has none."""
+    os.truncate(path, size)
+    if not hasattr(os, "SEEK_DATA") or path.stat().st_blocks * 512 > 1 << 20:
+        pytest.skip("no holes in files here")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["wav", "caf", "ts", "mka", "mp3"])
+def test_a_file_that_ends_in_a_hole_is_refused_before_it_is_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    codec = {"wav": "pcm_s16le", "caf": "pcm_s16le", "ts": "mp2", "mka": "flac", "mp3": "libmp3lame"}[kind]
+    path = holed(make(tmp_path / f"a.{kind}", Sound(codec), picture=None), hole.LEAST_BYTES)
+    assert not hole.ends_in_hole(path)  # a smaller one is none
+    holed(path, 12 << 30)
+    monkeypatch.setattr("cfork_cli.ffmpeg.process.run", lambda *_, **__: pytest.fail("ffprobe was asked"))
+    with pytest.raises(InputError, match=r"ends with at least 1 GiB of nothing .* was it downloaded"):
+        probe(path)
+
+
+@pytest.mark.parametrize("kind", ["wav", "caf"])
+def test_silence_in_bare_samples_is_no_hole(tmp_path: Path, kind: str) -> None:
+    """A disk that compresses keeps it as one."""
+    path = make(tmp_path / f"a.{kind}", Sound("pcm_s16le"), picture=None)
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"data") + 4
+    data[at : at + (4 if kind == "wav" else 8)] = struct.pack("<I" if kind == "wav" else ">q", 3 << 30)
+    path.write_bytes(data[: at + 12])
+    assert not hole.ends_in_hole(holed(path, (3 << 30) + at + 8))
 
 
 # ---- MP4 ----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,29 @@ def test_titles_of_quicktime_tracks(route: str, tmp_path: Path) -> None:
     from cfork_cli.media.mov_titles import track_names
 
     assert len(track_names(tmp_path / "b.mp4")) in (0, 4, 5)
+
+
+@pytest.mark.parametrize("kind", ["wmv", "wma"])
+def test_a_cut_asf_is_told(tmp_path: Path, kind: str) -> None:
+    """ffmpeg believes its length no more, so that nothing seemed to be missing."""
+    whole = make(tmp_path / f"a.{kind}", Sound("wmav2"), picture="wmv2" if kind == "wmv" else None, seconds=3)
+    data = whole.read_bytes()
+    assert not truncation.cut_off(probe(whole))
+    cut = tmp_path / f"b.{kind}"
+    cut.write_bytes(data[: len(data) * 6 // 10])
+    media = probe(cut)
+    assert media.duration_seconds is None
+    with decode(media, media.audio[0]) as blocks:
+        assert sum(block.shape[1] for block in blocks) < 2.5 * blocks.sample_rate
+    assert any("was cut off: its end is missing, and how much of it is unknown" in note for note in blocks.notes)
+    at = data.index(truncation._ASF_PROPERTIES) + 88  # flags: a broadcast knows no size
+    cut.write_bytes(data[:at] + b"\3" + data[at + 1 : len(data) * 6 // 10])
+    assert not truncation.cut_off(probe(cut))
+
+
+def test_a_cut_flv_that_knew_no_length_is_not_empty(tmp_path: Path) -> None:
+    whole = make(tmp_path / "a.flv", Sound("aac"), picture="flv", seconds=3)
+    path = tmp_path / "b.flv"
+    path.write_bytes(ffmpeg("-i", whole, "-c", "copy", "-f", "flv", "pipe:1"))
+    os.truncate(path, path.stat().st_size * 6 // 10)
+    assert probe(path).duration_seconds is None

@@ -25,9 +25,14 @@ class Changing:
 
 
 def changing(path: Path, codec: str, *parts: tuple[str, int]) -> Changing:
-    """Make a film without a picture. parts: layout and sample rate of each second; every one has a click in it."""
+    """Make a film without a picture, or one bare stream (`a.ac3`, `a.adts`).
+
+    Args:
+        parts: layout and sample rate of each second; every one has a click in it.
+    """
     folder = path.with_name(f"{path.name}.parts")
     folder.mkdir()
+    is_bare = path.suffix[1:] in _RAW.values()
     joined, clicks, at = b"", [], 0.0
     for number, (layout, rate) in enumerate(parts):
         raw = folder / f"{number}.{_RAW[codec]}"
@@ -44,9 +49,9 @@ def changing(path: Path, codec: str, *parts: tuple[str, int]) -> Changing:
         part = folder / f"{number}.ts"
         latm = ["-mpegts_flags", "latm"] if codec == "latm" else []
         ffmpeg("-i", raw, "-c", "copy", "-muxdelay", "0", *latm, "-output_ts_offset", f"{at:.6f}", part)
-        joined += part.read_bytes()
+        joined += (raw if is_bare else part).read_bytes()
         at += len(times(part, "a:0")) * {"ac3": 1536, "mp2": 1152}.get(codec, 1024) / rate
-    whole = path if path.suffix == ".ts" else folder / "whole.ts"
+    whole = path if is_bare or path.suffix == ".ts" else folder / "whole.ts"
     whole.write_bytes(joined)
     if whole != path:
         ffmpeg("-i", whole, "-c", "copy", path)

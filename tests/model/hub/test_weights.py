@@ -15,7 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import model
-from model.hub import weights
+from cfork_cli.errors import ModelError
+from cfork_cli.flows.checks import model_digest
+from model.hub import inventory, weights
+from model.hub.examine import examine, verify
 from model.hub.released import RELEASES, is_level_matched
 from model.hub.weights import WeightsError, describe, list_models, load, resolve, save
 from model.networks.mrx import MRX
@@ -446,18 +449,41 @@ def test_a_configuration_that_asks_for_a_huge_network(tmp_path):
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("change", [{"hidden": 300}, {"layers": 9}, {"layers": 10**9}, {"windows": [64] * 1000}])
+def test_facts_are_told_of_no_network_that_its_file_does_not_have(tmp_path, change, monkeypatch):
+    """To count its numbers it was built, with 230 bytes behind it."""
+    network = tiny()
+    network.config = {**network.config, **change}
+    save(network, tmp_path / "x.safetensors", {})
+    places = []
+    real = MRX.__init__
+
+    def built(self, **words):
+        places.append(torch.get_default_device().type)
+        real(self, **words)
+
+    monkeypatch.setattr(MRX, "__init__", built)
+    with pytest.raises(WeightsError, match=r"does not fit its network|larger than any"):
+        examine(tmp_path / "x.safetensors")
+    assert set(places) <= {"meta"}
+
+
 @pytest.mark.parametrize("size", [12_000_000_000, 1_000_000_000])
-def test_a_sparse_file_is_not_read(tmp_path, file, size):
+def test_a_sparse_file_is_not_read(tmp_path, file, size, monkeypatch):
     path = tmp_path / "sparse.safetensors"
     path.write_bytes(file.read_bytes())
     os.truncate(path, size)
-    for act in (load, lambda path: weights.container.check(path)):
+    monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("a checksum of all of it"))
+    for act in (load, weights.container.check, lambda path: list(verify(path))):
         with pytest.raises(WeightsError, match=r"no file of weights|cut off"):
             act(path)
     os.truncate(path, 12_000_000_000)
     path.rename(tmp_path / "sparse.pth")
-    with pytest.raises(WeightsError, match="no file of weights"):
-        load(tmp_path / "sparse.pth")
+    for act in (load, lambda path: list(verify(path)), inventory.digest_of):
+        with pytest.raises(WeightsError, match="no file of weights"):
+            act(tmp_path / "sparse.pth")
+    with pytest.raises(ModelError, match="no file of weights"):
+        model_digest(str(tmp_path / "sparse.pth"))
 
 
 def test_a_header_is_as_long_as_headers_are(tmp_path):
