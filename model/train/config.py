@@ -49,6 +49,9 @@ class TrainConfig:
     stem_weights: str = option("1,1,1", "How much the losses of music, dialogue and effects count.", "M,D,E")
     scenes: str = option("both", "What scenes of packs are like: Divide and Remaster, films, or both by turns.",
                          "|".join(SCENES))  # fmt: skip
+    teacher: str = option("", "Hold the network to the stems of this model, so that it forgets less: in scenes like "
+                          "those of Divide and Remaster, or in all if there are no others.", "NAME|PATH")  # fmt: skip
+    teacher_share: float = option(0.5, "How much of the loss in those scenes is that against the teacher.", "X")
     presence: str = option(DEFAULT_PRESENCE, "Chances that a scene like those of Divide and Remaster has music, "
                            "speech, effects, background.", "M,S,E,B")  # fmt: skip
     optimizer: str = option("adamw", "muon moves matrices by Muon, all else by AdamW (torch 2.9 or later).",
@@ -75,10 +78,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for one in fields(self):
             choices, value = str(one.metadata.get("metavar")).split("|"), getattr(self, one.name)
-            if len(choices) > 1 and one.name != "init" and value not in choices:
+            if len(choices) > 1 and one.name not in ("init", "teacher") and value not in choices:
                 raise ValueError(f"--{one.name} is one of {', '.join(choices)}, not '{value}'")
             if isinstance(value, int | float) and not 0 <= value < float("inf"):
                 raise ValueError(f"{flag(one.name)} cannot be {value}")
+        if self.teacher_share > 1:
+            raise ValueError(f"--teacher-share is a part of the loss, 0 to 1, not {self.teacher_share}")
         for name in ("batch", "accumulate", "crop_seconds", "report_steps"):
             if not getattr(self, name):
                 raise ValueError(f"{flag(name)} must be above 0")
@@ -156,7 +161,7 @@ def configure(
 
     Raises:
         ValueError: see `TrainConfig`; or there is no such recipe.
-        WeightsError: there is no such model to begin with.
+        WeightsError: there is no such model to begin with, or to be taught by.
     """
     if recipe is not None and recipe not in RECIPES:
         raise ValueError(f"--recipe is one of {', '.join(RECIPES)}, not '{recipe}'")
@@ -171,4 +176,6 @@ def configure(
         else:
             info = describe(path)
             values.update(architecture=info.architecture, network=json.dumps(info.config))
+    if given.get("teacher"):
+        resolve(given["teacher"])  # said before anything is begun
     return TrainConfig(**values)

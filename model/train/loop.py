@@ -37,6 +37,7 @@ from .processes import Say, Stop, ignore_signals, joined, leave, stop_on_signals
 from .schedule import learning_rate, progress
 from .state import STATE_FILE, StateError, Training, new_network, stored_config
 from .step import Stepper
+from .teacher import HeldScenes
 from .validation import summarize, together_of, validate
 
 __all__ = ["TrainConfig", "new_network", "train"]
@@ -77,7 +78,7 @@ def train(
             raise StateError(f"not all processes see the same {out / STATE_FILE}: {out} must be where all of them look")
         stepper = Stepper(config, run, device, rank, world)
         loader = DataLoader(
-            data, batch_sampler=Batches(config.batch, rank, world, config.accumulate, run.step),
+            HeldScenes(data), batch_sampler=Batches(config.batch, rank, world, config.accumulate, run.step),
             num_workers=config.workers, prefetch_factor=2 if config.workers else None,
             worker_init_fn=ignore_signals, pin_memory=device.type == "cuda",
         )  # fmt: skip

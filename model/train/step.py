@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ..metrics.losses import training_loss
 from .config import TrainConfig
 from .state import Training
+from .teacher import Teacher
 
 
 class Stepper:
@@ -29,12 +30,14 @@ class Stepper:
         self._weights = torch.tensor(config.weights(), device=device)
         self._statistics = [buffer for name, buffer in run.network.named_buffers() if "running_" in name]
         self.criterion = training_loss(config.loss, config.loss_floor)
+        self._teacher = Teacher(config.teacher, config.teacher_share, device) if config.teacher else None
 
     def step(self, batches: Iterator[list[torch.Tensor]], rate: float) -> tuple[list[torch.Tensor], float]:
         """Take one step at a learning rate; a step whose gradient is not finite changes nothing but the count.
 
         Args:
-            batches: mixture `[batch, samples]` and stems `[batch, stems, samples]`, one for each of `accumulate` parts.
+            batches: mixture `[batch, samples]`, stems `[batch, stems, samples]` and whether a teacher counts `[batch]`,
+                one for each of `accumulate` parts.
 
         Returns:
             The losses of the parts, `[stems]` in dB, and the gradient's norm.
@@ -60,13 +63,17 @@ class Stepper:
 
     def _part(self, batch: list[torch.Tensor], is_last: bool) -> torch.Tensor:
         """Add the gradient of a part of the step's scenes; processes exchange gradients after the last one."""
-        mixture, stems = [tensor.to(self._device, non_blocking=True) for tensor in batch]
+        mixture, stems, held = [tensor.to(self._device, non_blocking=True) for tensor in batch]
         with nullcontext() if is_last or self._together is None else self._together.no_sync():
             with self._precision():
                 estimates = (self._together or self._run.network)(mixture)
-            per_stem = self.criterion(estimates.float(), stems, mixture).mean(0)
-            ((per_stem * self._weights).mean() / self._config.accumulate).backward()  # type: ignore[no-untyped-call]
-        return per_stem.detach()
+            losses = true = self.criterion(estimates.float(), stems, mixture)
+            if self._teacher is not None:
+                bf16 = self._config.bf16
+                losses = self._teacher.loss(self.criterion, true, estimates.float(), mixture, held, bf16)
+            mean = (losses.mean(0) * self._weights).mean()
+            (mean / self._config.accumulate).backward()  # type: ignore[no-untyped-call]
+        return true.mean(0).detach()
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self._device.type, torch.bfloat16) if self._config.bf16 else nullcontext()

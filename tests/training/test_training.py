@@ -177,6 +177,7 @@ def test_old_names_of_modules_work_for_one_release(name):
         (["--steps", "2", "--recipe", "x"], 2, "--recipe is one of"),
         (["--steps", "two"], 2, "see 'cfork train --help'"),
         (["--steps", "2", "--init", "nothing-like-it"], 7, "no model and no file"),
+        (["--steps", "2", "--teacher", "nothing-like-it"], 7, "no model and no file"),
         (["--plot-only"], 3, "train into it first"),
         (["--recipe", "mrx"], 3, "have no end"),
     ],

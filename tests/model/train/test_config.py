@@ -76,6 +76,7 @@ def test_fine_tuning_takes_the_network_of_the_weights(tmp_path):
         ({"steps": 1, "architecture": "other"}, "--architecture is one of"),
         ({"steps": 1, "network": "{"}, "JSON object"),
         ({"steps": 1, "network": "[]"}, "JSON object"),
+        ({"steps": 1, "teacher_share": 1.5}, "part of the loss, 0 to 1"),
         *(
             ({"steps": 1, "stem_weights": text}, "three numbers")
             for text in ("1,1", "0,0,0", "1,-1,1", "a,b,c", "nan,1,1")
