@@ -27,7 +27,7 @@ def decibels(factor):
     return 20 * np.log10(factor)
 
 
-@pytest.mark.parametrize("away", [-5.5, 0.0, 5.5])
+@pytest.mark.parametrize("away", [-2.7, 0.0, 2.7])
 def test_what_is_near_the_expected_level_is_heard_as_it_is(away):
     assert level(2.0).of(at_lufs(LUFS + away, 8) / 2) == (0.0, 2.0)
 
@@ -36,6 +36,22 @@ def test_what_is_near_the_expected_level_is_heard_as_it_is(away):
 def test_a_passage_far_away_is_brought_to_it(away):
     _, factor = level().of(at_lufs(LUFS + away, 8))
     np.testing.assert_allclose(decibels(factor), -away, atol=1.0)
+
+
+@pytest.mark.parametrize("away", [-20.0, -10.0, -8.0, 8.0, 10.0, 20.0])
+def test_a_whole_sequence_far_away_is_heard_as_any_other(away):
+    """One gain for all of it: its ups and downs are the same, whatever it lies at."""
+    swelling = np.concatenate([at_lufs(LUFS + up, 5, seed) for seed, up in enumerate((2, -4, 1, -3, 2, -14))])
+    expected = level().of(swelling * np.float32(10 ** (-22 / 20)))[1]
+    _, factor = level().of(swelling * np.float32(10 ** (away / 20)))
+    np.testing.assert_allclose(decibels(factor) + away, decibels(expected) - 22, atol=0.01)
+    assert np.ptp(decibels(factor)) > 5  # the passage far under the others is raised
+
+
+def test_what_is_far_below_does_not_count_in_the_level_of_a_sequence():
+    loud, pause = at_lufs(LUFS + 2, 4), at_lufs(LUFS - 60, 16, seed=1)
+    _, factor = level().of(np.concatenate([loud, pause]))
+    np.testing.assert_array_equal(factor[: 2 * NATIVE], 1)
 
 
 def test_only_the_passage_that_is_far_away_is_changed():
