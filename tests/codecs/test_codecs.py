@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from support.films import CHANNELS
 
@@ -63,10 +65,10 @@ def test_eight_channels_stay_eight_in_mpeg_ts() -> None:
 
 
 def test_a_codec_that_folds_is_taken_only_when_asked_for() -> None:
+    """Into 5.1, or, by ffmpeg 6.0, into 5.0."""
     track = sound("eac3", "7.1")
-    assert "carries 6 of the 8 channels: the others are folded" in (
-        choose_codec(track, "matroska", wanted="ac3").note or ""
-    )
+    note = choose_codec(track, "matroska", wanted="ac3").note or ""
+    assert re.search(r"carries [56] of the 8 channels: the others are folded", note)
     assert choose_codec(track, "matroska").codec_name == "flac"
 
 
