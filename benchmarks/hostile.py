@@ -65,7 +65,7 @@ def longer(path: Path, size: int) -> Path:
 
 
 def sparse(suffix: str) -> Callable[[Path], Path]:
-    """A whole film, then nothing up to 12 GB; or nothing at all but zeros, where it is a model."""
+    """A whole film, then nothing up to 12 GB."""
 
     def made(folder: Path) -> Path:
         return longer(plain(folder, suffix), 12 * GB)
@@ -148,10 +148,7 @@ def chapters(count: int) -> Callable[[Path], Path]:
 
 
 def moov(inside: str) -> Callable[[Path], Path]:
-    """An MP4 whose `moov` has 400 MB: a hole in a box that nobody knows, a table of samples, or a title.
-
-    A box of nothing of that size stands before the first of them.
-    """
+    """An MP4 whose `moov` has 400 MB: a hole in a box that nobody knows, a table of samples, or a title."""
 
     def made(folder: Path) -> Path:
         size = 400 * MIB
@@ -201,7 +198,7 @@ def plain_model(folder: Path) -> Path:
 
 
 def bomb(folder: Path) -> Path:
-    """A checkpoint of 4 MB that unpacks to 4 GB."""
+    """A checkpoint of 4 MB that unpacks to 1 GB."""
     import torch
 
     torch.save({"a": torch.zeros(4)}, folder / "small.pth")

@@ -17,6 +17,7 @@ from .. import SAMPLE_RATE
 
 RUMBLE_HZ = 30.0  # below, recordings hold DC and handling noise: inaudible, yet it would rule the loss
 ROOM_SECONDS = 0.5  # the longest reverberation
+FILM_ROOM_SECONDS = 1.0  # the same of films
 EQ_KNOTS = 7
 PIECE = 880  # samples: half of what `stretched` moves about, 20 ms
 SEARCH = 440  # samples: how far from its place it looks for a fitting piece
@@ -125,12 +126,12 @@ class Colors:
         self.past_knot = (at - self.knot).astype(np.float32)
 
     def heard(self, spectrum: np.ndarray) -> np.ndarray:
-        """Spectrum -> the crop, float32 [length]."""
-        sound: np.ndarray = fft.irfft(spectrum, self.size, overwrite_x=False)[: self.length]
+        """Spectrum -> the crop, float32 [..., length]."""
+        sound: np.ndarray = fft.irfft(spectrum, self.size, overwrite_x=False)[..., : self.length]
         return sound
 
     def spectrum(self, audio: np.ndarray) -> np.ndarray:
-        """Spectrum of a crop [length], with room behind it for what a filter adds."""
+        """Spectrum of a crop [..., length], with room behind it for what a filter adds."""
         bins: np.ndarray = fft.rfft(audio.astype(np.float32, copy=False), self.size)
         return bins
 
@@ -209,3 +210,23 @@ class Colors:
         if shared is not None:
             spectrum *= shared
         return self.heard(spectrum), self.heard(spectrum * self.k_weights)
+
+    def far(self, voice: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A voice far away: mostly room; [length] -> [length]."""
+        gains = self.room(rng, wide=False, seconds=(0.3, 0.95), reverberant_db=(0.0, 8.0))
+        return self.heard(self.spectrum(voice) * gains)
+
+    def shouted(self, voice: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A voice as if raised: two to six semitones higher, and its energy moved from below 500 Hz to 1 to 4 kHz.
+
+        Shape: [length] -> [length]
+        """
+        higher = warped(voice, 2 ** (-rng.uniform(2, 6) / 12))
+        spectrum = self.spectrum(np.pad(higher, (0, max(self.length - len(higher), 0)))[: self.length])
+        return self.heard(spectrum * self.raised(rng.uniform(6, 14)))
+
+    def crowded(self, voices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """People who talk at once, as if behind others: dull, and far away in one room; [..., length] -> the same."""
+        spectrum = self.spectrum(voices) * self.low_pass(rng.uniform(2000, 6000))
+        spectrum *= self.room(rng, wide=False, seconds=(0.4, 0.95), reverberant_db=(0.0, 12.0))
+        return self.heard(spectrum)

@@ -21,11 +21,12 @@ import numpy as np
 
 from ..new_folder import made
 from .annotations import read_events
-from .film_scenes import FACTS, FilmScene, draw_film_scene, write_film_scene
+from .film_scenes import FilmScene, draw_film_scene, write_film_scene
 from .folders import SPLIT_NAMES, FileLibrary
 from .recipe import Library, UnreadableError
 from .render import STEM_FILES, draw_scene, render_events, write_scene
 from .sounds import writing
+from .trees import FACTS
 from .workers import parallel
 
 FIRST_ID = 1000

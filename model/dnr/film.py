@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import SAMPLE_RATE
-from .augment import fade, place, warped
+from .augment import FILM_ROOM_SECONDS, fade, place
 from .mastering import HOP, compression, ducking, over_time, powers, smoothed, swelling
 from .scenes import SceneMixer, Scenes, leveled
 
@@ -25,7 +25,6 @@ FILM_LUFS = {"music": (-20.0, 3.5), "speech": (-19.5, 5.0), "effects": (-19.0, 3
 FILM_PRESENCE = {"music": 0.88, "speech": 0.9, "effects": 0.85, "background": 0.75}
 ANY_LEVEL = 0.15  # chance that a scene lies anywhere in LEVELS_DB: far levels are made up for before the network
 
-ROOM_SECONDS = 1.0
 VOICE_ROOM = 0.4  # chances
 FAR = 0.1
 SHOUTED = 0.07
@@ -39,7 +38,7 @@ SWELLING = 0.3
 class FilmMixer(SceneMixer):
     """Draws random scenes at the levels of films: `draw(rng)` gives stems [3, samples] in model.STEMS order."""
 
-    room_seconds = ROOM_SECONDS
+    room_seconds = FILM_ROOM_SECONDS
 
     def __init__(
         self, packs: Path, split: str, seconds: float, presence: Mapping[str, float] = FILM_PRESENCE,
@@ -93,9 +92,7 @@ class FilmMixer(SceneMixer):
                 place(out, clip * leveled(clip, gain), position)
                 position += len(clip) + 1
                 at += 1
-        spectrum = self.colors.spectrum(out) * self.colors.low_pass(rng.uniform(2000, 6000))
-        spectrum *= self.colors.room(rng, wide=False, seconds=(0.4, 0.95), reverberant_db=(0.0, 12.0))
-        return self.colors.heard(spectrum)
+        return self.colors.crowded(out, rng)
 
     def leveled_sound(
         self, name: str, rng: np.random.Generator, *, wide: bool, shared: np.ndarray | None
@@ -111,22 +108,15 @@ class FilmMixer(SceneMixer):
             chance = rng.random()
             if chance < FAR:
                 wanted += rng.uniform(-8, -2)
-                gains = self.colors.room(rng, wide=False, seconds=(0.3, 0.95), reverberant_db=(0.0, 8.0))
-                audio = self.colors.heard(self.colors.spectrum(audio) * gains)
+                audio = self.colors.far(audio, rng)
             elif chance < FAR + SHOUTED:
                 wanted += rng.uniform(0, 5)
-                audio = self.shouted(audio, rng)
+                audio = self.colors.shouted(audio, rng)
             elif chance < FAR + SHOUTED + VOICE_ROOM:
                 gains = self.colors.room(rng, wide=wide, seconds=(0.15, 0.7), reverberant_db=(-18.0, -2.0))
                 audio = self.colors.heard(self.colors.spectrum(audio) * gains)
         audio, loud = self.colors.colored(audio, rng, name, wide=wide, shared=shared)
         return audio, loud, wanted
-
-    def shouted(self, audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The voice as if raised: two to six semitones higher, and its energy moved from below 500 Hz to 1 to 4 kHz."""
-        higher = warped(audio, 2 ** (-rng.uniform(2, 6) / 12))
-        spectrum = self.colors.spectrum(np.pad(higher, (0, max(self.length - len(higher), 0)))[: self.length])
-        return self.colors.heard(spectrum * self.colors.raised(rng.uniform(6, 14)))
 
     def mastered(self, stems: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Music and ambience that make room for the voice, swells of the whole, and its compression.
@@ -149,6 +139,11 @@ class MixedScenes(Scenes):
 
     The scenes of Divide and Remaster lie at any level here, as those of films do.
     """
+
+    @staticmethod
+    def is_of_film(number: int) -> bool:
+        """Return whether it is the turn of films: the second of the two mixers."""
+        return number % 2 == 1
 
     def open(self) -> tuple[SceneMixer, ...]:
         """The mixers that take turns, scene by scene."""

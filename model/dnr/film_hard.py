@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 import numpy as np
 
 from .. import SAMPLE_RATE
-from .augment import Colors, place, warped
+from .augment import FILM_ROOM_SECONDS, Colors, place
 from .mastering import compression, ducking, over_time, powers, smoothed, swelling
 from .recipe import Clip
 
@@ -21,7 +22,6 @@ HARD = ("far", "shouted", "crowd", "ducked", "swelling", "compressed")
 """A voice far away in a large room; a raised voice; people talking behind the voice, who are effects; music that makes
 room for the voice; a passage of the whole that is louder or quieter; and its compression."""
 
-ROOM_SECONDS = 1.0
 TALKERS = (5, 9)
 PRESSED_DB = (5.0, 12.0)
 """How far under the mean power the threshold of the compression lies: it always works."""
@@ -52,17 +52,17 @@ class Hardship:
 
     def __init__(self, kind: str, size: int, rng: np.random.Generator) -> None:
         self._kind, self._size, self._rng = kind, size, rng
-        self._colors = Colors(size, ROOM_SECONDS)
+
+    @cached_property
+    def _colors(self) -> Colors:
+        return Colors(self._size, FILM_ROOM_SECONDS)
 
     def voice(self, voice: np.ndarray) -> np.ndarray:
         """Return the voice, far away or raised; alike in both channels, [2, size]."""
         if self._kind == "far":
-            room = self._colors.room(self._rng, wide=False, seconds=(0.3, 0.95), reverberant_db=(0.0, 8.0))
-            return self._heard(self._colors.spectrum(voice[0]) * room)
-        if self._kind == "shouted":
-            higher = warped(voice[0], 2 ** (-self._rng.uniform(2, 6) / 12))
-            spectrum = self._colors.spectrum(np.pad(higher, (0, self._size))[: self._size])
-            return self._heard(spectrum * self._colors.raised(self._rng.uniform(6, 14)))
+            voice = np.tile(self._colors.far(voice[0], self._rng), (2, 1)).astype(np.float64)
+        elif self._kind == "shouted":
+            voice = np.tile(self._colors.shouted(voice[0], self._rng), (2, 1)).astype(np.float64)
         return voice
 
     def background(self, background: np.ndarray, voices: Voices, note: Note) -> np.ndarray:
@@ -80,9 +80,7 @@ class Hardship:
                 for channel, part in zip(crowd, (math.cos(angle), math.sin(angle)), strict=True):
                     place(channel, gain * part * words, at)
                 at += len(words) + 1
-        dull = self._colors.low_pass(self._rng.uniform(2000, 6000))
-        room = self._colors.room(self._rng, wide=False, seconds=(0.4, 0.95), reverberant_db=(0.0, 12.0))
-        return np.stack([self._colors.heard(self._colors.spectrum(channel) * dull * room) for channel in crowd])
+        return self._colors.crowded(crowd, self._rng)
 
     def mastered(self, stems: np.ndarray) -> np.ndarray:
         """Return the stems `[3, 2, size]` with the same gain over time for all of them, or for the music alone."""
@@ -97,6 +95,3 @@ class Hardship:
             power = smoothed(power, self._rng.uniform(0.03, 0.3))
             stems = stems * over_time(compression(power, self._rng, PRESSED_DB), self._size)
         return stems
-
-    def _heard(self, spectrum: np.ndarray) -> np.ndarray:
-        return np.tile(self._colors.heard(spectrum).astype(np.float64), (2, 1))

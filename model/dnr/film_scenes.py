@@ -28,8 +28,8 @@ from ..voice_level import voice_over_rest
 from .film_hard import Hardship, which
 from .recipe import Clip, Library, UnreadableError
 from .sounds import write_wav
+from .trees import FACTS
 
-FACTS = "scene.json"
 SECONDS = 30.0
 VOICE_DB = ((-12.0, -6.0), (-6.0, 0.0), (0.0, 6.0))
 LUFS = {"music": (-20.0, 3.5), "sfx": (-19.0, 3.5), "background": (-23.0, 4.0)}  # mean, deviation

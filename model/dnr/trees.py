@@ -20,7 +20,8 @@ from ..stems import DNR_NAMES, STEMS
 SPLITS = ("tr", "cv", "tt")
 SUFFIXES = (".wav", ".flac")
 CASES_FILE = "cases.json"
-MOST_FACTS = 1 << 20  # characters of scene.json
+FACTS = "scene.json"  # of a film scene: what was drawn
+MOST_FACTS = 1 << 20  # characters of it
 NOTHING_DB = -60.0  # what the mix holds beyond the files that are there, when nothing is missing: rounding
 
 
@@ -120,7 +121,7 @@ def hardship(folder: Path) -> str:
     Of a file of somebody else no more than a short name is believed.
     """
     try:
-        with (folder / "scene.json").open(encoding="utf-8") as file:
+        with (folder / FACTS).open(encoding="utf-8") as file:
             facts = json.loads(file.read(MOST_FACTS))
     except (OSError, ValueError, RecursionError):
         return ""

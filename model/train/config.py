@@ -15,6 +15,7 @@ SCHEDULES = ("cosine", "plateau")
 OPTIMIZERS = ("adamw", "muon")
 SCENES = ("dnr", "film", "both")
 DEFAULT_PRESENCE = ",".join(str(chance) for chance in PRESENCE.values())
+MODEL = "NAME|PATH"  # what takes this has no list of choices
 LIMITS = ("minutes", "steps", "epochs")
 
 
@@ -39,7 +40,7 @@ class TrainConfig:
     architecture: str = option("bandsplit", "The network.", "|".join(ARCHITECTURES))
     network: str = option("{}", "Arguments of the network.", "JSON")
     init: str = option("", "Begin with the weights of this model, not with random ones: fine-tuning. --network may "
-                       "have more layers.", "NAME|PATH")  # fmt: skip
+                       "have more layers.", MODEL)  # fmt: skip
     batch: int = option(4, "Scenes a step, over all processes and parts.", "N")
     accumulate: int = option(1, "Work through a step's batch in so many parts: less memory.", "N")
     crop_seconds: float = option(4.0, "Length of the scenes.", "S")
@@ -50,7 +51,7 @@ class TrainConfig:
     scenes: str = option("both", "What scenes of packs are like: Divide and Remaster, films, or both by turns.",
                          "|".join(SCENES))  # fmt: skip
     teacher: str = option("", "Hold the network to the stems of this model, so that it forgets less: in scenes like "
-                          "those of Divide and Remaster, or in all if there are no others.", "NAME|PATH")  # fmt: skip
+                          "those of Divide and Remaster, or in all if there are no others.", MODEL)  # fmt: skip
     teacher_share: float = option(0.5, "How much of the loss in those scenes is that against the teacher.", "X")
     presence: str = option(DEFAULT_PRESENCE, "Chances that a scene like those of Divide and Remaster has music, "
                            "speech, effects, background.", "M,S,E,B")  # fmt: skip
@@ -78,7 +79,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for one in fields(self):
             choices, value = str(one.metadata.get("metavar")).split("|"), getattr(self, one.name)
-            if len(choices) > 1 and one.name not in ("init", "teacher") and value not in choices:
+            if len(choices) > 1 and choices != MODEL.split("|") and value not in choices:
                 raise ValueError(f"--{one.name} is one of {', '.join(choices)}, not '{value}'")
             if isinstance(value, int | float) and not 0 <= value < float("inf"):
                 raise ValueError(f"{flag(one.name)} cannot be {value}")

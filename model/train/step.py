@@ -67,10 +67,10 @@ class Stepper:
         with nullcontext() if is_last or self._together is None else self._together.no_sync():
             with self._precision():
                 estimates = (self._together or self._run.network)(mixture)
-            losses = true = self.criterion(estimates.float(), stems, mixture)
+            estimates = estimates.float()
+            losses = true = self.criterion(estimates, stems, mixture)
             if self._teacher is not None:
-                bf16 = self._config.bf16
-                losses = self._teacher.loss(self.criterion, true, estimates.float(), mixture, held, bf16)
+                losses = self._teacher.loss(self.criterion, true, estimates, mixture, held, self._config.bf16)
             mean = (losses.mean(0) * self._weights).mean()
             (mean / self._config.accumulate).backward()  # type: ignore[no-untyped-call]
         return true.mean(0).detach()

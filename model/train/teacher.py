@@ -6,17 +6,13 @@ that learns new scenes keeps what the teacher does on the old ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from ..dnr.film import MixedScenes
 from ..hub.weights import load
-
-Criterion = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(estimates [..., stems, T], stems, mixture [..., T]) -> loss in dB [..., stems]"""
+from .validation import Criterion
 
 
 class Teacher:
@@ -58,8 +54,7 @@ class HeldScenes(Dataset[tuple[Tensor, Tensor, bool]]):
 
     def __init__(self, scenes: Dataset[tuple[Tensor, Tensor]]) -> None:
         self._scenes = scenes
-        self._every = 2 if isinstance(scenes, MixedScenes) else 1
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor, bool]:
         mixture, stems = self._scenes[number]
-        return mixture, stems, number % self._every == 0
+        return mixture, stems, not (isinstance(self._scenes, MixedScenes) and self._scenes.is_of_film(number))

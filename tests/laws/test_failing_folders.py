@@ -77,7 +77,17 @@ LEFT = {
 }
 """A lock may not be removed where others may wait for it; it takes no room."""
 
-FOLDERS_MADE = ("remix", "separate", "watch", "dnr build", "dnr sources", "models pull", "presets save", "train, run")
+FOLDERS_MADE = (
+    "remix",
+    "remix, many",
+    "separate",
+    "watch",
+    "dnr build",
+    "dnr sources",
+    "models pull",
+    "presets save",
+    "train, run",
+)
 """Without inodes files fail as they do on a full disk; these make folders, or many files."""
 
 TRIED = [

@@ -142,7 +142,7 @@ def test_ducking_makes_room_for_the_voice_in_the_music_alone(mixer, monkeypatch)
 
 def test_a_shout_is_brighter_and_as_long(mixer):
     said = voice(2, 2.0)
-    shout = mixer.shouted(said, np.random.default_rng(0))
+    shout = mixer.colors.shouted(said, np.random.default_rng(0))
     assert shout.shape == said.shape
 
     def brightness(audio):
