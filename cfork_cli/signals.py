@@ -34,8 +34,12 @@ _published: dict[Path, None] = {}
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGINT, SIGTERM and SIGHUP while this is open; on Windows also on Ctrl-Break."""
+def interruptible(*only: int) -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGINT, SIGTERM and SIGHUP while this is open; on Windows also on Ctrl-Break.
+
+    Args:
+        only: these signals instead.
+    """
     global _last_number, _last_time
     _holding.done = False
 
@@ -61,7 +65,7 @@ def interruptible() -> Iterator[None]:
     _last_number, _last_time = int(signal.SIGINT), -math.inf
     _published.clear()
     with contextlib.ExitStack() as stack:
-        for number in early.numbers(signal):
+        for number in only or early.numbers(signal):
             with contextlib.suppress(ValueError):  # not in the main thread: a program that uses cfork keeps its own
                 stack.callback(signal.signal, number, signal.signal(number, interrupt))
         stack.callback(setattr, sys, "unraisablehook", before_hook)
@@ -123,6 +127,22 @@ def held() -> Iterator[None]:
         _holding.depth -= 1
         if not _holding.depth:
             _holding.interrupted = False
+
+
+@contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """Let interruptions wait until the end of a moment that must be whole, such as reading a message that comes once.
+
+    One that came meanwhile is raised at the end, whatever became of the step. See `held` for the others.
+    """
+    _holding.depth = getattr(_holding, "depth", 0) + 1
+    try:
+        yield
+    finally:
+        _holding.depth -= 1
+        if not _holding.depth and getattr(_holding, "interrupted", False):
+            _holding.interrupted = False
+            raise KeyboardInterrupt
 
 
 def begin() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -61,6 +63,14 @@ class Film:
         return (self.output or self.input).parent
 
     @property
+    def places(self) -> tuple[Path, ...]:
+        """The folders that exist in which temporary files of this film may lie while it is done."""
+        near = [self.input, *([self.output] if self.output is not None else [])]
+        found = [path.parent for one in near for path in (one, Path(os.path.realpath(one)))]
+        found += [Path(tempfile.gettempdir()), *near]  # stems are written in a folder of their own
+        return tuple(dict.fromkeys(path for path in found if path.is_dir()))
+
+    @property
     def key(self) -> str:
         """The name of this piece of work in the folder's journal: the command, and what it writes."""
         command = "separate" if isinstance(self.job, SeparateJob) else "remix"
@@ -91,6 +101,7 @@ class Outcome:
         elapsed: seconds that it took.
         facts: what was done, as JSON can hold it.
         prints: fingerprints of the outputs, by their path.
+        is_lost: whether whoever did it ended before it could tell: the outputs may be there all the same.
     """
 
     film: Film
@@ -103,6 +114,7 @@ class Outcome:
     elapsed: float = 0.0
     facts: Mapping[str, Any] = field(default_factory=dict)
     prints: Mapping[Path, Print] = field(default_factory=dict)
+    is_lost: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as JSON can hold it."""

@@ -129,6 +129,21 @@ class Journal:
         entry = self._settled(film)
         return None if entry is None else entry.source
 
+    def came(self, film: Film, signature: str, source: Print) -> bool:
+        """Return whether work that was begun is done, though nobody told so: its worker ended just after that.
+
+        Raises:
+            OutputError: the journal cannot be read, or written.
+        """
+        begun = self.entries.get(film.key)
+        if begun is None or begun.done:
+            return False
+        found = Journal(self.folder)  # workers write into it too
+        if found.state(film, signature, source) is not State.unchanged or found.entries[film.key].began != begun.began:
+            return False
+        self._remember(film.key, found.entries[film.key])
+        return True
+
     def begin(self, film: Film, signature: str, source: Print) -> None:
         """Write down that a film is begun.
 
@@ -146,6 +161,15 @@ class Journal:
         begun, earlier = self.entries.get(film.key), self._earlier.get(film.key)
         if begun is not None and not begun.done:
             self._append(film.key, earlier or replace(begun, outputs={}, before=None, done=True))
+
+    def give_up(self, film: Film) -> None:
+        """Forget a film that was begun and got lost, unless outputs stand there that are ours to replace.
+
+        Raises:
+            OutputError: the journal cannot be written.
+        """
+        if not self._broken_off(film):
+            self.forget(film)
 
     def ready(self, film: Film, prints: Mapping[Path, Print]) -> None:
         """Write down how an output will look, before it takes its name: whoever finds it there knows that it is ours.

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cfork_cli import leftovers
-from cfork_cli.batch.engine import PATIENCE_SECONDS
 from cfork_cli.batch.film import Do, Event, Film, Finished, Outcome, Started, Status, Waiting
 from cfork_cli.batch.one import failure
 from cfork_cli.batch.ray_cluster import Cluster, ray_itself, remote
@@ -23,6 +22,7 @@ from cfork_cli.batch.ray_mailbox import Has, Waits, Wants, opened, told
 from cfork_cli.batch.ray_pieces import ATTEMPTS, LOOK_SECONDS, RayPieces
 from cfork_cli.batch.ray_slots import Slots, another, node_at, on, shortage, slots
 from cfork_cli.batch.ray_worker import Answer, Caller, Seen, do_there, missing_here, of_the_worker
+from cfork_cli.batch.worker import PATIENCE_SECONDS
 from cfork_cli.errors import CforkError
 
 SEEN_SECONDS = 5.0
@@ -76,6 +76,7 @@ class RayEngine:
         self._running: dict[Any, _Given] = {}
         self._waits = Waits()
         self._lacks_told: set[str] = set()
+        self.late: list[Finished] = []
 
     def run(self, films: Sequence[Film], do: Do, jobs: int = 0) -> Iterator[Event]:
         """Yield what happens. A film whose worker is lost, up to `ATTEMPTS` times, or lacks something, goes to another.
@@ -89,6 +90,7 @@ class RayEngine:
         if not films:
             return
         self._cluster.enter()
+        self.late = []
         ray, waiting = ray_itself(), deque(_Task(number, film) for number, film in enumerate(films))
         at_a_time = min(jobs or len(films), len(films))
         said: Waiting | None = None
@@ -180,6 +182,8 @@ class RayEngine:
         except exceptions.TaskCancelledError as error:
             return failure(task.film, CforkError(f"the cluster cancelled this film ({error})"))
         except exceptions.RayError as error:
+            for place in task.film.places:  # what it left on this machine
+                leftovers.sweep(place)
             if task.attempt < ATTEMPTS:
                 return replace(task, film=_again(given), attempt=task.attempt + 1)
             why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -209,11 +213,9 @@ class RayEngine:
         return shortage(given.task.number, given.asks, only=given.node is not None)
 
     def _cancel(self) -> None:
-        """End the films that are in work: first kindly, so that they tidy up."""
-        ray, left = ray_itself(), list(self._running)
-        folders = {reference: given.task.film.folder for reference, given in self._running.items()}
-        self._running = {}
-        until = time.monotonic() + PATIENCE_SECONDS
+        """End the films that are in work: first kindly, so that they tidy up. What is done all the same is `late`."""
+        ray, (running, self._running) = ray_itself(), (self._running, {})
+        left, until = list(running), time.monotonic() + PATIENCE_SECONDS
         for force in (False, True):
             for reference in left:
                 with contextlib.suppress(Exception):
@@ -224,8 +226,22 @@ class RayEngine:
         if left:  # killed: what they left goes, as far as it is of this machine
             with contextlib.suppress(Exception):
                 ray.wait(left, num_returns=len(left), timeout=KILLED_SECONDS)
-            for folder in {folders[reference] for reference in left}:
-                leftovers.sweep(folder)
+            for place in {place for reference in left for place in running[reference].task.film.places}:
+                leftovers.sweep(place)
+        self.late = [Finished(given.task.number, _last_word(reference, given)) for reference, given in running.items()]
+
+
+def _last_word(reference: Any, given: _Given) -> Outcome:
+    """Return what came of a film that was cancelled, perhaps too late."""
+    film = given.task.film
+    try:
+        answer: Answer = ray_itself().get(reference, timeout=0)
+        found: Outcome | None = answer.found
+        if found is not None:
+            return replace(found, film=film)
+    except Exception:
+        pass
+    return replace(failure(film, CforkError("the cluster was left before it told of this film")), is_lost=True)
 
 
 def _of_all(lacks: Mapping[str, CforkError]) -> CforkError:

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cfork_cli.batch.engine import PATIENCE_SECONDS
 from cfork_cli.batch.film import Event
 from cfork_cli.batch.ray_cluster import ray_itself, remote
 from cfork_cli.batch.ray_slots import on
+from cfork_cli.batch.worker import PATIENCE_SECONDS
 
 WAIT_SECONDS = 10.0
 """How long nothing begins before it is told; a worker takes some seconds to start on a machine that is busy."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from cfork_cli import __version__, signals
-from cfork_cli.batch.engine import Moving
 from cfork_cli.batch.film import Do, Film, Outcome, Status
 from cfork_cli.batch.ray_cluster import ray_itself
 from cfork_cli.batch.ray_mailbox import Has
+from cfork_cli.batch.worker import Moving
 from cfork_cli.errors import CforkError, FfmpegError, InputError, ModelError, OutputError, UsageError
 from cfork_cli.ffmpeg.find import find_ffmpeg
 from cfork_cli.flows import network, one_batch
@@ -72,7 +73,8 @@ def do_there(
         return replace(answer, lacks=type(lacks)(f"the worker {answer.name} {lacks}"))
     token = elsewhere.set(pieces)
     try:
-        outcome = do(film, Moving(number, mailbox.put.remote))
+        with signals.interruptible(signal.SIGINT):  # by which Ray cancels: not while files get their names
+            outcome = do(film, Moving(number, mailbox.put.remote))
     finally:
         elsewhere.reset(token)
     if outcome.exit_code in (FfmpegError.exit_code, ModelError.exit_code):

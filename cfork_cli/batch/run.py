@@ -19,6 +19,8 @@ from cfork_cli.errors import CforkError, InputError, OutputError, UsageError
 from cfork_cli.flows import resources
 from cfork_cli.flows.jobs import RemixJob, SeparateJob
 
+UNTOLD = "its worker ended when this film was complete, and before it could tell what it noticed about it"
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -42,9 +44,13 @@ class Batch:
 
     Args:
         films: each with a job of its own.
+
+    Attributes:
+        late: of films that were done when `run` was closed, or interrupted, and that it could not yield any more.
     """
 
     def __init__(self, films: Sequence[Film]) -> None:
+        self.late: list[Finished] = []
         self._journals: dict[Path, Journal] = {}
         self._signatures: dict[object, str] = {}
         self._made: list[Path] = []
@@ -77,13 +83,14 @@ class Batch:
         for folder in {decision.film.folder for decision in self.decisions}:
             leftovers.sweep(folder)  # of runs that were killed, where nothing is left to do too
         events = engine.run([self.decisions[number].film for number in numbers], do, jobs)
-        with contextlib.closing(events):  # type: ignore[type-var]
-            try:
+        try:
+            with contextlib.closing(events):  # type: ignore[type-var]
                 for event in events:
-                    moved = replace(event, number=numbers[event.number])
-                    yield self._noted(moved)
-            finally:
-                self._tidy()
+                    yield self._noted(replace(event, number=numbers[event.number]))
+        finally:
+            late = [self._noted(replace(event, number=numbers[event.number])) for event in engine.late]
+            self.late = [one for one in late if isinstance(one, Finished) and one.outcome.status is Status.done]
+            self._tidy()
 
     def _noted(self, event: Event) -> Event:
         """Write an event into the journal, where it belongs there."""
@@ -96,6 +103,11 @@ class Batch:
             elif isinstance(event, Finished) and event.outcome.status is Status.done:
                 outcome = event.outcome
                 journal.finish(decision.film, outcome.prints, speed=_speed(outcome))
+            elif isinstance(event, Finished) and event.outcome.is_lost:
+                if decision.source is not None and journal.came(decision.film, decision.signature, decision.source):
+                    outputs = journal.outputs(decision.film)
+                    return replace(event, outcome=Outcome(decision.film, Status.done, outputs=outputs, notes=(UNTOLD,)))
+                journal.give_up(decision.film)
             elif isinstance(event, Finished) and event.outcome.status is Status.failed:
                 journal.forget(decision.film)
         except OutputError as error:

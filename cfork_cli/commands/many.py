@@ -212,6 +212,10 @@ def carry_out(batch: Batch, engine: Engine, console: Console, *, jobs: int) -> N
                 display.show(event)
     except KeyboardInterrupt:
         interrupted = True
+        for event in batch.late:
+            if event.number not in outcomes:
+                outcomes[event.number] = event.outcome
+                display.show(event)
     console.end()
     counts = summary(batch, outcomes, console, time.monotonic() - began, jobs, interrupted)
     if interrupted:

@@ -41,7 +41,7 @@ from cfork_cli.commands.sound import BitRate, Codec, Fold, LoudnessGoalOption, T
 from cfork_cli.console.console import Console
 
 if TYPE_CHECKING:
-    from cfork_cli.batch.film import Outcome
+    from cfork_cli.batch.film import Event, Outcome
     from cfork_cli.batch.find import Found
     from cfork_cli.batch.run import Batch
     from cfork_cli.batch.watching import Watching
@@ -261,21 +261,32 @@ class _Loop:
     def _do(self, batch: Batch) -> None:
         """Do films, and say a line about each."""
         from cfork_cli.batch.engine import sharing
-        from cfork_cli.batch.film import Moved, Started
+        from cfork_cli.batch.film import Finished, Moved, Started
 
         jobs = batch.possible_jobs(self._jobs)
         with sharing(jobs) as engine:  # what is idle keeps no memory
-            with closing(batch.run(engine, jobs)) as events:  # type: ignore[type-var]
-                for event in events:
-                    if isinstance(event, Started):
-                        self._console.stage(batch.decisions[event.number].film.input.name)
-                    elif isinstance(event, Moved) and event.total:
-                        self._console.rename(batch.decisions[event.number].film.input.name, event.total)
-                        self._console.at(event.done)
-                    outcome, more = self._watching.finished(batch, event)
-                    if outcome is not None:
-                        self._console.end()
-                        self._tell(outcome, more)
+            told: set[int] = set()
+            try:
+                with closing(batch.run(engine, jobs)) as events:  # type: ignore[type-var]
+                    for event in events:
+                        if isinstance(event, Started):
+                            self._console.stage(batch.decisions[event.number].film.input.name)
+                        elif isinstance(event, Moved) and event.total:
+                            self._console.rename(batch.decisions[event.number].film.input.name, event.total)
+                            self._console.at(event.done)
+                        self._note(batch, event)
+                        told.update([event.number] if isinstance(event, Finished) else ())
+            finally:
+                for late in batch.late:
+                    if late.number not in told:
+                        self._note(batch, late)
+
+    def _note(self, batch: Batch, event: Event) -> None:
+        """Take note of an event, and say what there is to say."""
+        outcome, more = self._watching.finished(batch, event)
+        if outcome is not None:
+            self._console.end()
+            self._tell(outcome, more)
 
     def _tell(self, outcome: Outcome, more: str) -> None:
         from cfork_cli.batch.film import Status
