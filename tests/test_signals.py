@@ -13,7 +13,16 @@ import pytest
 from support.commands import finish, start, start_slowly, wait_for_stage
 from support.films import Sound, make
 
-from cfork_cli.signals import begin, exit_code, held, interruptible, published, what_was_written, withdrawn
+from cfork_cli.signals import (
+    begin,
+    exit_code,
+    held,
+    interruptible,
+    postponed,
+    published,
+    what_was_written,
+    withdrawn,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +56,22 @@ def test_new_work_can_be_interrupted_again() -> None:
     begin()
     with pytest.raises(KeyboardInterrupt):
         interrupt()
+
+
+def test_what_is_postponed_is_raised_at_the_end() -> None:
+    reached = []
+
+    def step() -> None:
+        with postponed():
+            interrupt()
+            reached.append("a message read")
+        reached.append("nothing")
+
+    with pytest.raises(KeyboardInterrupt):
+        step()
+    with postponed():
+        pass  # once is enough
+    assert reached == ["a message read"]
 
 
 def test_where_the_step_fails_the_interruption_counts() -> None:

@@ -139,9 +139,10 @@ class Journal:
         if begun is None or begun.done:
             return False
         found = Journal(self.folder)  # workers write into it too
-        if found.state(film, signature, source) is not State.unchanged or found.entries[film.key].began != begun.began:
-            return False
-        self._remember(film.key, found.entries[film.key])
+        state, entry = found.state(film, signature, source), found.entries.get(film.key, begun)
+        if state is not State.unchanged or not entry.done or entry.began != begun.began:
+            return False  # or it is what an earlier run made
+        self._remember(film.key, entry)
         return True
 
     def begin(self, film: Film, signature: str, source: Print) -> None:

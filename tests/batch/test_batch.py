@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +16,12 @@ from support.films import Sound, make
 from cfork_cli.batch import journal as journals
 from cfork_cli.batch import one
 from cfork_cli.batch.engine import Here
-from cfork_cli.batch.film import Do, Film, Finished, InPlace, Outcome, Started, Status
+from cfork_cli.batch.film import Do, Event, Film, Finished, InPlace, Outcome, Started, Status
 from cfork_cli.batch.journal import NAME, Journal
-from cfork_cli.batch.one import do_film
+from cfork_cli.batch.one import do_film, failure
 from cfork_cli.batch.prints import fingerprint, signature
-from cfork_cli.batch.run import Batch
-from cfork_cli.errors import OutputError
+from cfork_cli.batch.run import UNTOLD, Batch
+from cfork_cli.errors import CforkError, OutputError
 from cfork_cli.flows.jobs import RemixJob, SeparateJob
 from cfork_cli.flows.report import Report, Result
 from cfork_cli.media.probe import probe
@@ -257,6 +257,72 @@ def test_closing_the_events_ends_the_work(film: Path) -> None:
 
 
 # ---- in place ----
+
+
+class Breaks(Here):
+    """Does a film, and is gone, or interrupted, before it tells.
+
+    Args:
+        lost: whether nothing is known of it then.
+    """
+
+    def __init__(self, *, lost: bool, interrupted: bool) -> None:
+        self._lost, self._interrupted = lost, interrupted
+        self._late: list[Finished] = []
+
+    @property
+    def late(self) -> list[Finished]:  # type: ignore[override]
+        return self._late
+
+    def run(self, films: Sequence[Film], do: Do, jobs: int = 1) -> Iterator[Event]:
+        for event in super().run(films, do, jobs):
+            if not isinstance(event, Finished):
+                yield event
+                continue
+            lost = replace(failure(films[event.number], CforkError("killed")), is_lost=True)
+            told = replace(event, outcome=lost) if self._lost else event
+            if self._interrupted:
+                self._late.append(told)
+                raise KeyboardInterrupt
+            yield told
+
+
+@pytest.mark.parametrize(
+    ("lost", "interrupted", "is_in_place"), [(True, True, False), (True, False, True), (False, True, True)]
+)
+def test_a_film_that_is_complete_is_done_whoever_ends_before_telling(
+    film: Path, lost: bool, interrupted: bool, is_in_place: bool
+) -> None:
+    one = in_place(film) if is_in_place else levelled(film)
+    batch = Batch([one])
+    found: list[Event] = []
+    with pytest.raises(KeyboardInterrupt) if interrupted else contextlib.nullcontext():
+        found.extend(batch.run(Breaks(lost=lost, interrupted=interrupted)))
+    last = batch.late if interrupted else [event for event in found if isinstance(event, Finished)]
+    assert [(event.outcome.status, event.outcome.outputs) for event in last] == [
+        (Status.done, (film if is_in_place else film.with_name("film.cfork.mkv"),))
+    ]
+    assert (UNTOLD in last[0].outcome.notes) == lost
+    assert statuses(one) == ["unchanged"]
+
+
+def test_a_film_of_which_nothing_came_is_not_done(film: Path) -> None:
+    """Also where an earlier run left an output, and where somebody writes one later."""
+    assert statuses(levelled(film)) == ["done"]
+
+    def nothing(film: Film, report: Report | None = None) -> Outcome:
+        return Outcome(film, Status.done)
+
+    again, engine = Batch([levelled(film, force=True)]), Breaks(lost=True, interrupted=True)
+    with pytest.raises(KeyboardInterrupt):
+        list(again.run(engine, do=nothing))
+    assert again.late == []
+    film.with_name("film.cfork.mkv").unlink()
+    [event] = [one for one in Batch([levelled(film)]).run(Breaks(lost=True, interrupted=False), do=nothing)
+               if isinstance(one, Finished)]  # fmt: skip
+    assert event.outcome.status is Status.failed
+    film.with_name("film.cfork.mkv").write_bytes(b"somebody's")
+    assert statuses(levelled(film)) == ["failed"]
 
 
 def in_place(path: Path, *, backup: bool = True, **changes: object) -> Film:

@@ -16,7 +16,7 @@ from cfork_cli.batch import ray_engine
 from cfork_cli.batch.film import Film, Finished, Moved, Outcome, Started, Status, Waiting
 from cfork_cli.batch.ray_engine import RayEngine, _Given, _Task
 from cfork_cli.batch.ray_slots import Slots
-from cfork_cli.batch.ray_worker import Seen
+from cfork_cli.batch.ray_worker import Answer, Seen
 from cfork_cli.commands.many import _Display
 from cfork_cli.console.console import Console
 from cfork_cli.flows.jobs import RemixJob
@@ -80,7 +80,12 @@ def test_what_killed_workers_of_this_machine_left_goes(
     def wait(references: list[int], **_: Any) -> tuple[list[int], list[int]]:
         return ([], references) if killed else (references, [])
 
-    ray = SimpleNamespace(cancel=lambda _, force: asked.append(force), wait=wait)
+    def get(reference: int, timeout: float) -> Answer:
+        if killed or reference:
+            raise RuntimeError("cancelled")
+        return Answer("node", "name", Outcome(films[0], Status.done))
+
+    ray = SimpleNamespace(cancel=lambda _, force: asked.append(force), wait=wait, get=get)
     monkeypatch.setattr(ray_engine, "ray_itself", lambda: ray)
     monkeypatch.setattr(ray_engine, "PATIENCE_SECONDS", 0.0)
     engine = RayEngine("local")
@@ -99,6 +104,8 @@ def test_what_killed_workers_of_this_machine_left_goes(
         assert [path.exists() for path in ours] == [not killed] * 4
         assert all(path.exists() for path in [*of_others, mine.path])
     assert engine._running == {}
+    late = [(one.number, one.outcome.status, one.outcome.is_lost) for one in engine.late]
+    assert late == [(0, Status.failed, True) if killed else (0, Status.done, False), (1, Status.failed, True)]
 
 
 def display(as_json: bool) -> tuple[_Display, Console]:

@@ -19,7 +19,7 @@ from support.commands import (
     wait_for_stage,
     wait_until,
 )
-from support.engines import use_no_workers
+from support.engines import Interrupted, use_no_workers
 from support.films import Sound, make
 
 Command = Callable[..., Ran]
@@ -63,6 +63,18 @@ def test_a_folder_is_mirrored_and_done_once(cfork: Command, films: Path) -> None
     ran = cfork(*line[:-1])
     assert (ran.code, ran.out) == (0, "")
     assert ran.lines == ["2 unchanged: 0:00 of sound in 0:00"]
+
+
+@pytest.mark.parametrize("command", ["remix", "separate"])
+def test_a_film_that_is_complete_when_a_signal_comes_is_told(
+    cfork: Command, films: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("cfork_cli.batch.engine.Workers", Interrupted)
+    change = ["--loudness", "-23"] if command == "remix" else []
+    ran = cfork(command, "in/a.mkv", "in/sub/b.mkv", *change, "-o", "out/", "--json")
+    assert ran.code == 130
+    told = [(film["status"], film.get("notes")) for film in ran.result["films"]]
+    assert told == [("done", ["it was cut off"]), ("interrupted", None)]
 
 
 def test_people_get_a_line_for_each_and_a_table(cfork: Command, films: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import Ran, finish, listing, start, wait_until
-from support.engines import use_no_workers
+from support.engines import Interrupted, use_no_workers
 from support.films import Sound, make
 from support.readings import samples
 
@@ -50,6 +50,23 @@ def test_a_sidecar_comes_beside_the_film_and_once(cfork: Command, folder: Path) 
     ran = once(cfork)
     assert (ran.code, ran.err) == (0, "")
     assert listing(folder) == made
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_film_that_is_complete_when_a_signal_comes_is_told(
+    cfork: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    monkeypatch.setattr("cfork_cli.batch.engine.Workers", Interrupted)
+    ran = once(cfork, "-o", "out", *(["--json"] if as_json else []))
+    assert ran.code == 130
+    if as_json:
+        told = [json.loads(line) for line in ran.out.splitlines()]
+        assert [(one["status"], one["notes"]) for one in told] == [("done", ["it was cut off"])]
+    else:
+        assert [line.partition(":")[0] for line in ran.lines] == ["done", "stopped"]
+        assert "it was cut off" in ran.lines[0]
+    use_no_workers(monkeypatch)
+    assert once(cfork, "-o", "out").err == ""  # done, and noted
 
 
 def test_a_tree_is_mirrored_and_each_film_is_a_line_of_json(cfork: Command, folder: Path) -> None:

@@ -27,7 +27,9 @@ def violations(trial: Trial, seen: Seen) -> list[str]:
 
 def _ends(trial: Trial, seen: Seen) -> Iterator[str]:
     if not seen.ended:
-        yield f"it did not end within {trial.limit_seconds:.0f} s"
+        missed = len(trial.acts) - seen.acts
+        found_none = f" ({missed} of {len(trial.acts)} things to be done to it found no moment)" if missed else ""
+        yield f"it did not end within {trial.limit_seconds:.0f} s{found_none}"
         return
     for code in seen.codes:
         if code not in trial.codes:

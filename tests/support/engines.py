@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 import pytest
 from support.commands import echo_network
 
 from cfork_cli.batch.engine import Here
+from cfork_cli.batch.film import Do, Event, Film, Finished
 from cfork_cli.flows import network as networks
 
 
@@ -20,6 +24,25 @@ class InThisProcess(Here):
 
     def __exit__(self, *_: object) -> None:
         return
+
+
+class Interrupted(InThisProcess):
+    """A signal ends the work when a film is complete, and before anybody has heard of it."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        super().__init__(threads)
+        self._late: list[Finished] = []
+
+    @property
+    def late(self) -> list[Finished]:  # type: ignore[override]
+        return self._late
+
+    def run(self, films: Sequence[Film], do: Do, jobs: int = 1) -> Iterator[Event]:
+        for event in super().run(films, do, jobs):
+            if isinstance(event, Finished):
+                self._late.append(replace(event, outcome=replace(event.outcome, notes=("it was cut off",))))
+                raise KeyboardInterrupt
+            yield event
 
 
 def use_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:

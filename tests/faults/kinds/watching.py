@@ -16,6 +16,8 @@ from faults.kinds.many import WORKER, _complete, _kill, use_no_workers
 from faults.running import Running
 from faults.trial import Act, Seen, Trial
 
+from cfork_cli.batch.run import UNTOLD
+
 LIMIT_SECONDS = 90.0
 ENDS_AFTER_SECONDS = 12.0
 """The signal comes then, if the film was not done before."""
@@ -70,7 +72,7 @@ def watching(bench: Bench, draw: random.Random) -> Trial:
         acts += [(start, lambda _: _gone(place)), (start + 2, lambda _: _made(place)), (start + 2.5, put(data))]
     elif told == "worker killed":
         film.write_bytes(data)
-        acts += [(start, partial(_kill, WORKER, draw.random()))]
+        acts += [(start, partial(_kill_worker, folder, draw.random()))]
     elif told == "time in the future":
         film.write_bytes(data)
         when = draw.choice((-1, 0, 2**32, 4_102_444_800))
@@ -111,6 +113,11 @@ def _end(folder: Path, number: int, at_once: bool, after: float, run: Running) -
     if not run.trial.real and isinstance(first, float) and run.seconds < first + 2:
         return False
     return run.send(number)
+
+
+def _kill_worker(folder: Path, place: float, run: Running) -> bool:
+    """Kill the worker while there is one. Where the film is done already none comes any more, nor is it waited for."""
+    return bool(_new_films(folder)) or _kill(WORKER, place, run)
 
 
 def _new_films(folder: Path) -> list[Path]:
@@ -154,9 +161,9 @@ def _back(away: Path, place: Path) -> bool:
 def _watched(folder: Path, killed: bool, half: bool, seen: Seen) -> Iterator[str]:
     """New films are complete, none is made of a new film, and nothing hidden is left but the two lists.
 
-    What is made of half a film may have half its length, where the command says so.
+    What is made of half a film may have half its length, where the command says so, or that nobody can know.
     """
-    told = half and b"cut off" in seen.err + seen.out
+    told = half and any(words in seen.err + seen.out for words in (b"cut off", UNTOLD.encode()))
     for path in _new_films(folder):
         if path.name.count("cfork") > 1:
             yield f"'{path.name}' was made of a new film"
