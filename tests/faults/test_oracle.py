@@ -6,8 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from faults.kinds.watching import _kill_worker, _watched
 from faults.oracle import MOST_BYTES, violations
+from faults.running import Running
 from faults.trial import Seen, Trial
+
+from cfork_cli.batch.run import UNTOLD
 
 FOLDER = Path("/films")
 FILM, NEW = FOLDER / "film.mkv", FOLDER / "new.mkv"
@@ -81,3 +85,27 @@ def test_of_two_one_has_to_do_it() -> None:
     trial = replace(TRIAL, second_after=0.1)
     assert violations(trial, replace(DONE, codes=(0, 4))) == []
     assert violations(trial, replace(REFUSED, codes=(4, 4)))
+
+
+def test_an_act_that_found_no_moment_is_told_where_a_run_does_not_end() -> None:
+    trial, seen = replace(TRIAL, acts=[(0.0, lambda _: True)] * 2), replace(DONE, ended=False, acts=1)
+    assert "it did not end within 150 s (1 of 2 things to be done to it found no moment)" in violations(trial, seen)
+
+
+def test_no_worker_is_waited_for_when_the_film_is_done(tmp_path: Path) -> None:
+    """Or the signal that ends the trial would wait for it too."""
+    run = Running(0, replace(TRIAL, real=True), 0.0)  # without any process
+    assert not _kill_worker(tmp_path, 0.5, run)
+    (tmp_path / "film.cfork.mkv").touch()
+    assert _kill_worker(tmp_path, 0.5, run)
+
+
+@pytest.mark.parametrize(
+    ("said", "found"), [(b"", 1), (b"it was cut off: its end is missing", 0), (UNTOLD.encode(), 0)]
+)
+def test_half_a_film_makes_a_shorter_one_where_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes, found: int
+) -> None:
+    (tmp_path / "film.cfork.ts").touch()
+    monkeypatch.setattr("faults.reader.heard", lambda _: {"seconds": 0.6, "errors": 0})
+    assert len(list(_watched(tmp_path, False, True, replace(DONE, err=said)))) == found
