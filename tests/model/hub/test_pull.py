@@ -292,10 +292,10 @@ def test_a_bad_part_is_thrown_away_once(server: FileServer, checkpoint: bytes, h
 
 def test_a_part_of_another_address_or_of_nobody_is_not_used(server: FileServer, checkpoint: bytes, home: Path) -> None:
     home.mkdir(parents=True)
-    for note in (None, "{}", "[]", '{"url_sha256": "0", "validator": null}'):
+    for said in (None, "{}", "[]", '{"url_sha256": "0", "validator": null}'):
         (home / f"{FILE}.part").write_bytes(bytes(1000))
-        if note is not None:
-            (home / f"{FILE}.part.json").write_text(note)
+        if said is not None:
+            (home / f"{FILE}.part.json").write_text(said)
         assert mrx(force=True).path.read_bytes() == checkpoint
         assert "Range" not in server.requests[-1][1]
 
