@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,7 +25,13 @@ collect_ignore = ["api/script_of_a_user.py"]  # for mypy alone; looking for doct
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make a folder for the films of this session, which workers share and whoever made it removes."""
+    """Let compiled modules be kept; make a folder for the films of this session, which workers share.
+
+    Hundreds of commands and workers start in the tests. Where the environment forbids to keep what was compiled, each
+    would compile all of cfork again, and every session all of the tests.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     if store.FOLDER not in os.environ:
         os.environ[store.FOLDER] = tempfile.mkdtemp(prefix="cfork-films-")
         config.add_cleanup(_forget_films)
