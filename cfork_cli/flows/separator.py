@@ -199,18 +199,23 @@ class TrackSeparator:
 
     def asked(self, stems: Sequence[str], weights: Sequence[float] | None) -> Asked:
         """Return what the network will be asked for; see `run`."""
+        from model.streaming.outcome import asked
+
+        network = self.loaded.network
+        whole = asked(network.stems, stems, weights, pairs(self.track.layout, self.track.channels))
         return Asked(
-            self.loaded.model, str(getattr(self.loaded.network, "precision", "")), self.loaded.device,
-            tuple(stems), None if weights is None else tuple(weights), self.input_gain,
-        )  # fmt: skip
+            self.loaded.model, str(getattr(network, "precision", "")), self.loaded.device, *whole, self.input_gain
+        )
 
     def kept_bytes(self, sounds: int, seconds: float) -> int:
         """Return how much it takes to keep all that the network gives for a track of this length; at most.
 
         Args:
-            sounds: how many stems it gives; 1 where it gives their sum.
+            sounds: how many stems are wanted; 1 where it is their sum.
         """
         network = self.loaded.network
+        if pairs(self.track.layout, self.track.channels):
+            sounds = len(network.stems)
         channels = (self.track.channels or 0) - len(low_frequency(self.track.layout))
         stride: float = network.window_seconds - 2 * network.context_seconds - network.crossfade_seconds
         return int(4 * network.sample_rate * sounds * channels * seconds * network.window_seconds / stride)

@@ -146,6 +146,22 @@ def _number_kept() -> Iterator[None]:
             _in_new_thread(lambda: torch.set_num_threads(before))
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with the calling thread alone: the cores belong to those that run a network meanwhile."""
+    before = torch.get_num_threads()
+    if before == 1:
+        yield
+        return
+    with _number_kept():
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        with _number_kept():
+            torch.set_num_threads(before)
+
+
 def _in_new_thread(ask: Callable[[], T]) -> T:
     answers: list[T] = []
     thread = threading.Thread(target=lambda: answers.append(ask()))

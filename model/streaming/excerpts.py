@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..stems import STEMS, positions
 from .batches import Batches
 from .input_level import InputLevel
+from .outcome import Outcome, asked
 from .resample import TAIL, resample
 from .separator import _infer, _sane
 from .windows import Grid, Window, make_grid
@@ -114,10 +115,12 @@ class Excerpts:
         self.output_rate: int = output_rate or sample_rate
         self._hop = int(network.hop)
         self._shared = gcd(sample_rate, self.network_rate, self.output_rate)  # common samples a second
-        self._untouched, self._pairs = list(untouched), list(pairs)
+        self._untouched = list(untouched)
+        self._outcome = Outcome.of(network.stems, self.stems, None, pairs)
         level = InputLevel(input_gain, network.input_lufs, self.network_rate)
         self._batches = Batches(
-            network, self.stems, level=level, device=device, size=channels, workers=workers, most=channels
+            network, asked(network.stems, self.stems, None, pairs)[0], level=level, device=device, size=channels,
+            workers=workers, most=channels,
         )  # fmt: skip
 
     def __enter__(self) -> Self:
@@ -185,7 +188,7 @@ class Excerpts:
             raise EndsBefore("the film ends before this stretch")
         ends = sound.shape[-1] < after - begin and at + brought.shape[-1] <= heard_end
         window = Window(first, np.ascontiguousarray(heard), last=True)  # nothing follows: it is computed at once
-        ((_, stems),) = _infer([window], self._batches, True, self._pairs, self.network_rate)
+        ((_, stems),) = _infer([window], self._batches, self._outcome, True, self.network_rate)
         return self._excerpt(stretch, sound, begin, stems, ends)
 
     def _excerpt(self, stretch: Stretch, sound: Audio, begin: int, stems: Audio, ends: bool) -> Excerpt:

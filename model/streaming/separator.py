@@ -6,6 +6,8 @@ mixture itself takes none of these ways: it waits in a delay line and goes out a
 Memory depends on windows and batch, never on the length of the film.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,8 +21,10 @@ from ..networks.protocol import Network
 from ..stems import STEMS, positions
 from .batches import MOST_WORKERS, Batches, Known, Task
 from .input_level import InputLevel
+from .outcome import Outcome, asked
 from .resample import TAIL, Delay, resample
 from .stereo import is_centered, to_left_and_right, to_middle_and_side
+from .wiener import refined
 from .windows import Grid, Window, cut, make_grid, overlap_add
 
 Audio = NDArray[np.float32]
@@ -74,16 +78,18 @@ def separate(
             nothing is read ahead, every window is computed and out before the next is asked for.
         untouched: channels that the network never hears, such as the low-frequency one; their stems are silent.
         pairs: channels that are left and right of each other. In windows with something in the middle the
-            network hears middle and side in their place; see `stereo`.
-        weights: one for each of `stems`: then a single stem comes out, the sum of the weighted ones. By
-            `network.mix(x, weights)` if the network has that: it costs less than the stems.
+            network hears middle and side in their place; see `stereo`. Their stems go through a filter that knows
+            where each stands between the two; see `wiener`. For it all of the network's stems are computed.
+        weights: one for each of `stems`: then a single stem comes out, the sum of the weighted ones. Without pairs by
+            `network.mix(x, weights)`, if the network has that: it costs less than the stems.
         workers: threads that compute. 1 is the calling thread. None means one for each core, but no more than
             `MOST_WORKERS`; see `batches.Batches`.
         window_seconds: what the network hears at a time; None means its own choice. Longer windows cost fewer
             computations and are closer to a pass over the whole, but take memory in proportion, and output
             waits for a whole window.
         context_seconds: what it hears beyond either end of what is kept; None means its own choice.
-        known: what became of batches before, so that they need not be computed again; see `batches.Known`.
+        known: what became of batches before, so that they need not be computed again; see `batches.Known`. They
+            were asked for what `asked` says.
 
     Yields:
         mixture `[C, N]` and stems `[S, C, N]` (`[1, C, N]` with weights), float32, at `sample_rate`. N varies, up
@@ -132,29 +138,31 @@ def separate(
         raise ValueError(f"the pairs {list(pairs)} are not of different channels among the {channels} to separate")
     live = batch_size == 1
     level = InputLevel(input_gain, network.input_lufs if follows_level else None, network.sample_rate)
+    of_network = asked(network.stems, stems, weights, pairs)
     batches = Batches(
-        network, tuple(stems), weights=weights, level=level, device=device, size=batch_size, workers=workers,
+        network, of_network[0], weights=of_network[1], level=level, device=device, size=batch_size, workers=workers,
         most=channels - len(set(untouched)) if live else MOST_WORKERS, known=known,
     )  # fmt: skip
+    outcome = Outcome.of(network.stems, stems, weights, pairs)
     return _separate(
-        checked, batches, live, grid, sample_rate, network.sample_rate, channels, list(untouched), list(pairs)
-    )
+        checked, batches, outcome, live, grid, sample_rate, network.sample_rate, channels, list(untouched)
+    )  # fmt: skip
 
 
 def _separate(
     blocks: Iterable[Audio],
     batches: Batches,
+    outcome: Outcome,
     live: bool,
     grid: Grid,
     film_rate: int,
     network_rate: int,
     channels: int,
     untouched: list[int],
-    pairs: list[tuple[int, int]],
 ) -> Iterator[tuple[Audio, Audio]]:
     """Run the sound through resampling, windows and the network; see `separate`."""
     mixture = Delay(channels)
-    count = batches.outputs
+    count = outcome.count
 
     def for_network() -> Iterator[Audio]:
         for block in blocks:
@@ -167,7 +175,7 @@ def _separate(
     with batches:  # its threads end however this ends
         ahead = CUDA_AHEAD if batches.device.type == "cuda" and not live else 0
         windows = cut(resample(for_network(), film_rate, network_rate, channels, ahead=ahead), grid, channels)
-        separated = overlap_add(_infer(windows, batches, live, pairs, network_rate), grid)
+        separated = overlap_add(_infer(windows, batches, outcome, live, network_rate), grid)
         # By the second, so that what comes after works on little at a time, however long the windows are.
         rows: Iterable[Audio] = (
             piece.reshape(count * channels, -1)[:, at : at + network_rate]
@@ -211,7 +219,7 @@ class _Held:
 
 
 def _infer(
-    windows: Iterable[Window], batches: Batches, live: bool, pairs: Sequence[tuple[int, int]], rate: int
+    windows: Iterable[Window], batches: Batches, outcome: Outcome, live: bool, rate: int
 ) -> Iterator[tuple[Window, Audio]]:
     """Yield windows in order, each with stems `[S, C, N]`.
 
@@ -222,7 +230,7 @@ def _infer(
     ahead = batches.size * (batches.workers + 1 if batches.workers > 1 else 1)
     for window in windows:
         sound = list(window.samples)
-        turned = [(left, right) for left, right in pairs if is_centered(sound[left], sound[right], rate)]
+        turned = [(left, right) for left, right in outcome.pairs if is_centered(sound[left], sound[right], rate)]
         for left, right in turned:
             sound[left], sound[right] = to_middle_and_side(sound[left], sound[right])
         tasks: list[Task | None] = []
@@ -233,7 +241,7 @@ def _infer(
         # Windows are counted too, or an hour of silence would be gathered whole.
         while held and (live or window.last or len(held) >= ahead or _count(held) >= ahead or _is_done(held[0])):
             batches.start(everything=not all(task is None or task.started for task in held[0].tasks))
-            yield _finished(held.popleft(), batches.outputs)
+            yield _finished(held.popleft(), batches, outcome)
 
 
 def _same(channel: Audio, held: Iterable[_Held]) -> Task | None:
@@ -261,11 +269,14 @@ def _is_done(held: _Held) -> bool:
     return all(task is None or task.done for task in held.tasks)
 
 
-def _finished(held: _Held, outputs: int) -> tuple[Window, Audio]:
+def _finished(held: _Held, batches: Batches, outcome: Outcome) -> tuple[Window, Audio]:
     """Wait for the tasks of a window, and put their stems together."""
-    stems = np.empty((outputs, *held.window.samples.shape), np.float32)
+    stems = np.empty((batches.outputs, *held.window.samples.shape), np.float32)
     for channel, task in enumerate(held.tasks):
         stems[:, channel] = 0 if task is None else task.result()
     for left, right in held.turned:
         stems[:, left], stems[:, right] = to_left_and_right(stems[:, left], stems[:, right])
-    return held.window, stems
+    for left, right in outcome.pairs:
+        if held.tasks[left] is not held.tasks[right]:
+            stems[:, [left, right]] = refined(stems[:, [left, right]], batches.device)
+    return held.window, outcome.chosen(stems)
