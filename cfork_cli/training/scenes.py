@@ -125,6 +125,7 @@ def stats(tree: Path, output: Path | None, workers: int | None, force: bool, con
         if output is not None:
             with found_already(tree=str(tree), **summary):
                 _draw(facts, output, tree.absolute().name)
+    _say_how_many(summary, console)
     console.result(tree=str(tree), **summary, picture=None if output is None else str(output))
 
 
@@ -269,7 +270,6 @@ def _measure_and_draw(
 
 def _show(summary: Mapping[str, Any], console: Console) -> None:
     """Print the figures as tables."""
-    console.say(f"{summary['scenes']} scenes, {summary['seconds'] / 3600:.1f} hours")
     classes = Table("class", "events in a scene", "recipe", "seconds of an event")
     for kind, found in summary["events"].items():
         lengths = summary["event_seconds"][kind]
@@ -286,6 +286,10 @@ def _show(summary: Mapping[str, Any], console: Console) -> None:
         shares.add_row(names, f"{100 * found['mean']:.1f} %")
     for table in (classes, stems, shares) if summary["annotated"] else (stems,):
         console.table(table)
+
+
+def _say_how_many(summary: Mapping[str, Any], console: Console) -> None:
+    console.say(f"{summary['scenes']} scenes, {summary['seconds'] / 3600:.1f} hours")
     if lacking := summary["scenes"] - summary["annotated"]:
         console.note(f"{lacking} of {summary['scenes']} scenes have no annots.csv: nothing is known of their events")
 
