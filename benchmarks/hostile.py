@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from support.films import Sound, make  # noqa: E402
 from support.mkv import CHAPTERS, CLUSTER, INFO, TAGS, TRACKS, chapter, element, split  # noqa: E402
-from support.mp4 import promising  # noqa: E402
+from support.mp4 import IN_FRAGMENTS, promising, promising_in_a_fragment  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "hostile.json"
 PAGE = ROOT / "docs" / "promises.md"
@@ -189,6 +189,12 @@ def promised(folder: Path) -> Path:
     return promising(plain(folder, ".mp4"), 80_000_000, 1024)
 
 
+def promised_in_a_fragment(folder: Path) -> Path:
+    """An MP4 with a fragment that promises 80 million samples."""
+    film = make(folder / "plain.mp4", Sound("aac"), seconds=1.0, subtitles=None, options=IN_FRAGMENTS)
+    return promising_in_a_fragment(film, 80_000_000)
+
+
 # ---- models ----
 
 
@@ -278,6 +284,7 @@ INPUTS: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
     "MP4, `moov` with a table of samples of 400 MB": (moov("table"), FILMS),
     "MP4, `moov` with a title of 400 MB": (moov("title"), FILMS),
     "MP4 that promises 80 million samples in a few bytes": (promised, FILMS),
+    "MP4 with a fragment that promises 80 million samples": (promised_in_a_fragment, FILMS),
     "a playlist of 5 GB": (text_of_5_gb(b"#EXTM3U\n", "list.m3u8"), FILMS),
     "a text of 5 GB called .mkv": (text_of_5_gb(b"hello\n", "text.mkv"), FILMS),
     "the bundled model": (plain_model, MODELS),

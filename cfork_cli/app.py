@@ -228,7 +228,7 @@ def _say(arguments: list[str], error: CforkError, code: int) -> None:
     if as_json or not isinstance(error, OutputClosed):  # a well-behaved filter, which SIGPIPE ends, says no word
         console = Console(as_json=as_json, stdout_is_taken=_stdout_is_taken(arguments))
         try:
-            console.error(str(error), code)
+            console.error(str(error), code, **error.found)
         except Exception:  # memory so short that what draws the line cannot be imported
             with contextlib.suppress(OSError):
                 os.write(2, f"cfork: {printable(str(error))}\n".encode("utf-8", "backslashreplace"))

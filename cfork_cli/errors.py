@@ -29,6 +29,8 @@ class CforkError(Exception):
     """
 
     exit_code = 1
+    found: Mapping[str, object] = {}
+    """What was found out all the same: `--json` prints it with the error."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
@@ -84,6 +86,16 @@ class OutputClosed(CforkError):
     """The program at the other end of our pipe has seen enough. Well-behaved filters end quietly then."""
 
     exit_code = 141
+
+
+@contextlib.contextmanager
+def found_already(**found: object) -> Iterator[None]:
+    """Let an error in here, on the way of a result into its file, lose nothing of the result."""
+    try:
+        yield
+    except CforkError as error:
+        error.found = found
+        raise
 
 
 def nobody_reads(error: OSError) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer.main
 from support import store
 from support.commands import Ran, listing
 from support.cores import pytest_cmdline_main, pytest_xdist_make_scheduler  # noqa: F401  (hooks)
@@ -24,7 +27,13 @@ collect_ignore = ["api/script_of_a_user.py"]  # for mypy alone; looking for doct
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make a folder for the films of this session, which workers share and whoever made it removes."""
+    """Let compiled modules be kept; make a folder for the films of this session, which workers share.
+
+    Hundreds of commands and workers start in the tests. Where the environment forbids to keep what was compiled, each
+    would compile all of cfork again, and every session all of the tests.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     if store.FOLDER not in os.environ:
         os.environ[store.FOLDER] = tempfile.mkdtemp(prefix="cfork-films-")
         config.add_cleanup(_forget_films)
@@ -70,6 +79,14 @@ def signals_are_heard() -> Iterator[None]:
 
 
 # ---- the command ----
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_parser() -> Iterator[None]:
+    """Build the parser once for all command lines of this process: it takes twenty times as long as to parse one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from cfork_cli.bench.figures import rounded
 from cfork_cli.bench.films import Film
 from cfork_cli.bench.machine import machine
 from cfork_cli.console.console import Console
-from cfork_cli.errors import UsageError
+from cfork_cli.errors import UsageError, found_already
 from cfork_cli.flows import network as networks
 from cfork_cli.flows.checks import check_levels
 from cfork_cli.leftovers import TemporaryFolder
@@ -77,7 +77,8 @@ def bench(job: BenchJob, console: Console) -> None:
     if not console.as_json:
         tables.show(result, console)
     if job.output is not None:
-        write_whole(job.output, _text(result, job.output.suffix), force=job.force)
+        with found_already(**result):
+            write_whole(job.output, _text(result, job.output.suffix), force=job.force)
         console.say(f"wrote {job.output}")
     console.result(**result)
 

@@ -173,12 +173,12 @@ class Console:
         if self.as_json:
             self.out(_json(values))
 
-    def error(self, message: str, exit_code: int) -> None:
-        """The one line of a failure."""
+    def error(self, message: str, exit_code: int, **found: Any) -> None:
+        """The one line of a failure; with --json also what was found out all the same."""
         self.end()
         if self.as_json:
             try:
-                self.out(_json({"error": message, "exit_code": exit_code}))
+                self.out(_json({**found, "error": message, "exit_code": exit_code}))
             except OutputError:  # a full disk: somebody may read the other stream
                 self._print(message, "cfork: ", "bold red")
         else:

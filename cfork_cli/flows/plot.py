@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cfork_cli.errors import UsageError
+from cfork_cli.errors import UsageError, found_already
 from cfork_cli.flows.checks import check_levels, check_model
 from cfork_cli.flows.jobs import PipeOptions
 from cfork_cli.flows.network import LoadedNetwork
@@ -79,11 +79,12 @@ def plot(job: PlotJob, report: Report | None = None, *, loaded: LoadedNetwork | 
     name = f"remix: {levels(job.gains_db, changed_only=True)}" if changed else "dialogue alone"
     start = span.begin if span is not None else 0.0
     listener.stage("draw")
-    write_whole_bytes(output, draw(Drawn(title, found, before, after, name, start), job.theme, output.suffix))
+    facts = {"input": str(job.input), "theme": job.theme, **found.facts()}
+    with found_already(**facts):
+        write_whole_bytes(output, draw(Drawn(title, found, before, after, name, start), job.theme, output.suffix))
     listener.end()
     long = len(found.powers["dialogue"]) / 10
-    facts = {"input": str(job.input), "output": str(output), "theme": job.theme, **found.facts()}
-    return Result((output,), facts, (), long, time.monotonic() - began, str(output))
+    return Result((output,), facts | {"output": str(output)}, (), long, time.monotonic() - began, str(output))
 
 
 def _check(job: PlotJob, output: Path) -> None:

@@ -1,4 +1,6 @@
-"""How many samples the tables of an MP4 or QuickTime file promise: ffmpeg takes memory for each when it opens it."""
+"""How many samples the tables and fragments of an MP4 or QuickTime file promise: ffmpeg takes memory for each, whether
+it is there or not.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +12,39 @@ from cfork_cli.media.mov_titles import Boxes
 MOST_SAMPLES = 24_000_000
 """Of all tracks together: five hours of TrueHD, or 140 of AAC. Each takes 24 bytes in every ffmpeg."""
 
-_STARTS = (b"ftyp", b"moov", b"free", b"skip", b"wide", b"mdat", b"pnot")
+_STARTS = (b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"free", b"skip", b"wide", b"mdat", b"pnot")
 
 
 def promised(path: Path) -> int:
     """Return how many samples ffmpeg would keep an entry for; 0 for other files.
 
-    Sizes that are all the same take four bytes, whatever their number (ISO/IEC 14496-12, section 8.7.3). Bare samples,
-    each a tick long, are read chunk by chunk, and do not count.
+    Sizes that are all the same take four bytes, whatever their number (ISO/IEC 14496-12, section 8.7.3), and so do the
+    samples of a fragment that all have its defaults (section 8.8.8). Bare samples, each a tick long, are read chunk by
+    chunk, and do not count; in fragments they do.
     """
     try:
         with path.open("rb") as file:
             if file.read(8)[4:] not in _STARTS:
                 return 0
-            boxes = Boxes(file)
-            return sum(
+            whole, boxes = (0, file.seek(0, 2)), Boxes(file)
+            in_tables = sum(
                 _in_table(file, boxes, *place, is_sound=_is_sound(file, boxes, *media))
-                for media in _inside(boxes, [(0, file.seek(0, 2))], (b"moov", b"trak", b"mdia"))
+                for media in _inside(boxes, [whole], (b"moov", b"trak", b"mdia"))
                 for place in _inside(boxes, [media], (b"minf", b"stbl"))
             )
+            return in_tables + _in_fragments(file, *whole)
     except OSError:
         return 0
+
+
+def _in_fragments(file: BinaryIO, begin: int, end: int) -> int:
+    boxes, found = Boxes(file), 0
+    for moof in boxes.inside(begin, end, b"moof"):
+        for place, _ in _inside(boxes, [moof], (b"traf", b"trun")):
+            found += int.from_bytes(_read(file, place, 8)[4:], "big")
+        if found > MOST_SAMPLES:
+            break
+    return found
 
 
 def _inside(boxes: Boxes, places: list[tuple[int, int]], path: tuple[bytes, ...]) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from cfork_cli.media import wav
+from cfork_cli.media import unsized, wav
 from cfork_cli.media.types import Media
 
 _TAIL_BYTES = 131_072  # more than the largest Ogg page, 65,307
@@ -59,16 +59,25 @@ def cut_off(media: Media) -> bool:
     """Return whether the last bytes show that more was to come, of which nobody says how much.
 
     MPEG-TS consists of packets of one size; the last page of an Ogg file says that it is the last. ASF tells its size,
-    and ffmpeg does not believe its length any more where that is not there.
+    and ffmpeg does not believe its length any more where that is not there. What was written into a pipe tells no size;
+    it consists of pieces that do.
     """
     names = media.container.split(",")
     if "mpegts" in names:
         return _ends_within_a_packet(media.path)
     if "ogg" in names:
         return _lacks_its_last_page(media.path)
-    if "asf" in names and media.duration_seconds is None:
+    if not {"asf", "flv", "avi"}.isdisjoint(names):
         with media.path.open("rb") as file:
-            return os.fstat(file.fileno()).st_size < _promised_by_asf(file.read(_HEADERS_BYTES))
+            size, start = os.fstat(file.fileno()).st_size, file.read(_HEADERS_BYTES)
+            if "flv" in names:
+                return unsized.flv_is_cut(file, size, start)
+            if "avi" in names:
+                return unsized.avi_is_cut(file, size, start)
+            if promised := _promised_by_asf(start):
+                return media.duration_seconds is None and size < promised
+            packet = _packet_of_asf(start)
+            return packet > 0 and unsized.asf_is_cut(file, size, start, packet)
     return False
 
 
@@ -78,6 +87,13 @@ def _promised_by_asf(start: bytes) -> int:
     properties = start[at : at + 104] if at >= 0 else b""
     is_broadcast = len(properties) < 104 or properties[88] & 1
     return 0 if is_broadcast else int.from_bytes(properties[40:48], "little")
+
+
+def _packet_of_asf(start: bytes) -> int:
+    """The size of the packets of an ASF file, if all have the same; else 0."""
+    at = start.find(_ASF_PROPERTIES)
+    least, most = (int.from_bytes(start[at + place : at + place + 4], "little") for place in (92, 96))
+    return least if at >= 0 and least == most else 0
 
 
 def _missing_of_mp3(path: Path, size: int) -> float:

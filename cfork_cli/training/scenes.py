@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from cfork_cli.console.console import Console
-from cfork_cli.errors import InputError, Interrupted, OutputError, UsageError, translated
+from cfork_cli.errors import InputError, Interrupted, OutputError, UsageError, found_already, translated
 from cfork_cli.output.destination import check_destination, written
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ def build(job: BuildJob, console: Console) -> None:
     before = f", {len(made) - len(left)} were there already" if len(left) < len(made) else ""
     console.say(f"{job.out}: {done} {'scene' if done == 1 else 'scenes'} built{before}")
     facts: dict[str, Any] = {"built": done, "there_already": len(made) - len(left), "out": str(job.out)}
+    facts["unreadable"] = [str(path) for path in sorted(broken)]
     if job.picture is not None:
-        summary = _measure_and_draw([task.folder for task in made], job, console)
-        facts.update(picture=str(job.picture), statistics=summary)
-    console.result(**facts, unreadable=[str(path) for path in sorted(broken)])
+        _measure_and_draw([task.folder for task in made], job, job.picture, facts, console)
+    console.result(**facts)
 
 
 def stats(tree: Path, output: Path | None, workers: int | None, force: bool, console: Console) -> None:
@@ -121,9 +121,11 @@ def stats(tree: Path, output: Path | None, workers: int | None, force: bool, con
         with translated(values=InputError):
             facts = _measure(statistics.folders_of(tree), workers, console)
         summary = statistics.summarize(facts)
+        _show(summary, console)
         if output is not None:
-            _draw(facts, output, tree.absolute().name)
-    _show(summary, console)
+            with found_already(tree=str(tree), **summary):
+                _draw(facts, output, tree.absolute().name)
+    _say_how_many(summary, console)
     console.result(tree=str(tree), **summary, picture=None if output is None else str(output))
 
 
@@ -252,19 +254,22 @@ def _draw(facts: Sequence[SceneFacts], path: Path, title: str) -> None:
         draw(facts, path, title)
 
 
-def _measure_and_draw(folders: Sequence[Path], job: BuildJob, console: Console) -> dict[str, Any]:
+def _measure_and_draw(
+    folders: Sequence[Path], job: BuildJob, picture: Path, facts: dict[str, Any], console: Console
+) -> None:
+    """Draw the scenes that were built; what is known of them comes to the other facts."""
     with translated("the picture"):
         from model.dnr.statistics import summarize
 
-        facts = _measure(folders, job.workers, console)
-        if job.picture is not None:
-            _draw(facts, job.picture, job.out.absolute().name)
-        return summarize(facts)
+        measured = _measure(folders, job.workers, console)
+        facts["statistics"] = summarize(measured)
+        with found_already(**facts):
+            _draw(measured, picture, job.out.absolute().name)
+        facts["picture"] = str(picture)
 
 
 def _show(summary: Mapping[str, Any], console: Console) -> None:
     """Print the figures as tables."""
-    console.say(f"{summary['scenes']} scenes, {summary['seconds'] / 3600:.1f} hours")
     classes = Table("class", "events in a scene", "recipe", "seconds of an event")
     for kind, found in summary["events"].items():
         lengths = summary["event_seconds"][kind]
@@ -281,6 +286,10 @@ def _show(summary: Mapping[str, Any], console: Console) -> None:
         shares.add_row(names, f"{100 * found['mean']:.1f} %")
     for table in (classes, stems, shares) if summary["annotated"] else (stems,):
         console.table(table)
+
+
+def _say_how_many(summary: Mapping[str, Any], console: Console) -> None:
+    console.say(f"{summary['scenes']} scenes, {summary['seconds'] / 3600:.1f} hours")
     if lacking := summary["scenes"] - summary["annotated"]:
         console.note(f"{lacking} of {summary['scenes']} scenes have no annots.csv: nothing is known of their events")
 

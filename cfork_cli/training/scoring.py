@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from cfork_cli import children
 from cfork_cli.console.console import Console
-from cfork_cli.errors import InputError, UsageError, translated
+from cfork_cli.errors import InputError, UsageError, found_already, translated
 from cfork_cli.flows import network as networks
 from cfork_cli.output.destination import check_destination, write_whole
 from cfork_cli.training import scoreboard
@@ -137,7 +137,8 @@ def evaluate(job: ScoringJob, console: Console) -> None:
     if not console.as_json:
         scoreboard.show(result, console)
     if job.output is not None:
-        write_whole(job.output, _text(result, job.output.suffix), force=job.force)
+        with found_already(**result):
+            write_whole(job.output, _text(result, job.output.suffix), force=job.force)
         console.say(f"wrote {job.output}")
     console.result(**result)
 

@@ -40,4 +40,4 @@ def write_wav(path: Path, audio: np.ndarray) -> None:
     whole = io.BytesIO()
     sf.write(whole, audio, SAMPLE_RATE, format="WAV", subtype="FLOAT")
     with writing(path):
-        path.write_bytes(whole.getbuffer())
+        path.write_bytes(whole.getvalue())  # a view would outlive what it looks at, where this fails

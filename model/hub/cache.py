@@ -14,7 +14,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import released
+from . import note, released
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 
@@ -80,10 +80,8 @@ def check_name(name: str) -> str:
 def read_record(path: Path) -> Record | None:
     """The record of a pulled file, None if there is none that can be read."""
     try:
-        if not _record_of(path).is_file():  # a pipe would be waited for
-            return None
-        return Record(**json.loads(_record_of(path).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
+        return Record(**note.read(_record_of(path)))
+    except (OSError, ValueError, TypeError):
         return None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from . import note
 from .container import LFS_POINTER, WeightsError
 
 
@@ -40,6 +41,11 @@ def shown(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
+def _may_be_sent(value: object) -> bool:
+    """Return whether a value read from a file can be that of a header."""
+    return isinstance(value, str) and value.isascii() and value.isprintable()
+
+
 class Partial:
     """The file that grows, `<name>.part`, and a note of whose part it is.
 
@@ -58,12 +64,10 @@ class Partial:
         self._key = hashlib.sha256(url.encode()).hexdigest()  # the address may hold secrets
         self.size = self.path.stat().st_size if self.path.is_file() else 0
         try:
-            if not self._note.is_file():  # behind the name of a pipe nobody may ever say a word
-                raise FileNotFoundError(self._note)
-            said = json.loads(self._note.read_text(encoding="utf-8"))
-            mine = said["url_sha256"] == self._key
+            said = note.read(self._note)
             self.validator = said["validator"]
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            mine = said["url_sha256"] == self._key and (self.validator is None or _may_be_sent(self.validator))
+        except (OSError, ValueError, KeyError):
             mine = False
         if not mine:
             self.discard()

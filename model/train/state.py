@@ -126,7 +126,7 @@ def write(content: Mapping[str, Any], path: Path) -> None:
     part, whole = path.with_suffix(".part"), io.BytesIO()
     torch.save(dict(content), whole)
     try:
-        part.write_bytes(whole.getbuffer())
+        part.write_bytes(whole.getvalue())
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -13,9 +13,11 @@ from support.commands import Ran, listing
 from support.players import fake, player_of
 from support.tiny_packs import TINY_RUN
 
+from cfork_cli.bench import run as speed
+from cfork_cli.flows import picture
 from cfork_cli.output.sink import Sink
 from cfork_cli.player.stem_store import StemStore
-from model.dnr import build, cases, importer
+from model.dnr import build, cases, importer, statistics
 from model.metrics import evaluate
 from model.train.step import Stepper
 
@@ -62,6 +64,40 @@ def test_a_folder_that_vanishes(
     assert not any(word in ran.err for word in ("itself failed", "Traceback")), ran.err
     assert (ran.code, len(ran.lines)) == (4, 1), ran.err
     assert listing(things.parent) == before
+
+
+FIGURES: dict[str, tuple[Any, str, tuple[str, ...], str]] = {
+    "evaluate": (evaluate, "evaluate_scene", LINES["evaluate"][1:], "models"),
+    "bench": (
+        speed, "rounded", ("bench", "film.mkv", "--model=tiny.safetensors", "--runs=1", "--brief", "-o", "out/a.md"),
+        "cases",
+    ),
+    "dnr stats": (statistics, "summarize", ("dnr", "stats", "dnr", "-o", "out/dnr.png", "--workers", "1"), "lufs"),
+    "plot": (picture, "draw", ("plot", "film.mkv", "--model", "tiny.safetensors", "-o", "out/film.png"), "stems"),
+}  # fmt: skip
+"""Command -> the last that is done before its file is written, a line that writes into `out`, and where figures are."""
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_are_printed_where_their_file_cannot_be_written(
+    things: Path, cfork: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The work of hours is not lost with the folder that was to have it: `--json` has the figures, and the error."""
+    place, function, line, key = FIGURES[name]
+    usual: Callable[..., Any] = getattr(place, function)
+    (things / "out").mkdir()
+
+    def vanishing(*arguments: Any, **options: Any) -> Any:
+        found = usual(*arguments, **options)
+        shutil.rmtree(things / "out", ignore_errors=True)
+        return found
+
+    monkeypatch.setattr(place, function, vanishing)
+    ran = cfork(*line, "--json")
+    assert (ran.code, ran.result["exit_code"]) == (4, 4)
+    assert "'out" in ran.result["error"]
+    assert ran.result[key]
+    assert not (things / "out").exists()
 
 
 def test_what_is_played_is_heard_when_its_folder_has_gone(

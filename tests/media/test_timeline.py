@@ -146,7 +146,62 @@ def test_a_cut_asf_is_told(tmp_path: Path, kind: str) -> None:
     assert any("was cut off: its end is missing, and how much of it is unknown" in note for note in blocks.notes)
     at = data.index(truncation._ASF_PROPERTIES) + 88  # flags: a broadcast knows no size
     cut.write_bytes(data[:at] + b"\3" + data[at + 1 : len(data) * 6 // 10])
-    assert not truncation.cut_off(probe(cut))
+    assert truncation.cut_off(probe(cut))  # it ends within a packet
+
+
+# ---- written into a pipe ----
+
+
+def joints(kind: str, data: bytes) -> set[int]:
+    """Where a piece of the file ends and the next begins: a cut there leaves nothing that tells of more."""
+    places, place = set(), 0
+    if kind in ("wmv", "wma"):
+        at = data.index(truncation._ASF_PROPERTIES)
+        packet = int.from_bytes(data[at + 92 : at + 96], "little")
+        # what may follow the index, 12 bytes, is ffmpeg's alone: nothing lacks without it
+        return {len(data) - 12} | set(range(int.from_bytes(data[16:24], "little") + 50, len(data), packet))
+    if kind == "flv":
+        place = 13
+        while place < len(data):
+            places.add(place := place + 15 + int.from_bytes(data[place + 1 : place + 4], "big"))
+        return places
+    place = data.index(b"movi") + 4
+    while place < len(data):
+        length = int.from_bytes(data[place + 4 : place + 8], "little")
+        places |= {place + 8 + length, place := place + 8 + length + length % 2}
+    return places
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "picture"),
+    [("flv", "libmp3lame", "flv"), ("flv", "aac", None), ("avi", "pcm_s16le", "mpeg4"), ("avi", "ac3", None),
+     ("wmv", "wmav2", "wmv2"), ("wma", "wmav2", None)],
+)  # fmt: skip
+def test_what_was_written_into_a_pipe_and_cut_is_told_wherever_the_cut_is(
+    tmp_path: Path, kind: str, codec: str, picture: str | None
+) -> None:
+    """But between two pieces. Nothing that is whole is called cut."""
+    sound = Sound(codec, samples=noise(2, RATE), sample_rate=44_100)
+    film = make(tmp_path / f"film.{kind}", sound, picture=picture, seconds=1)
+    data = ffmpeg("-i", film, "-map", "0", "-c", "copy", "-f", {"wmv": "asf", "wma": "asf"}.get(kind, kind), "pipe:1")
+    path = tmp_path / f"piped.{kind}"
+    path.write_bytes(data)
+    media = probe(path)
+    assert not truncation.cut_off(media)
+    with decode(media, media.audio[0]) as blocks:
+        whole = sum(block.shape[1] for block in blocks)
+    assert not any("cut off" in note for note in blocks.notes)
+    ends = joints(kind, data)
+    anywhere = np.random.default_rng(1).integers(len(data) // 2, len(data), 300)
+    places = sorted({*range(len(data) - 700, len(data)), *map(int, anywhere)})
+    for place in reversed(places):
+        os.truncate(path, place)
+        assert truncation.cut_off(media) == (place not in ends), place
+    path.write_bytes(data[: next(place for place in places if place not in ends)])
+    media = probe(path)
+    with decode(media, media.audio[0]) as blocks:
+        assert sum(block.shape[1] for block in blocks) < whole
+    assert any("was cut off: its end is missing, and how much of it is unknown" in note for note in blocks.notes)
 
 
 def test_a_cut_flv_that_knew_no_length_is_not_empty(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import socket
 import ssl
 import threading
@@ -18,7 +19,7 @@ from urllib.error import URLError
 import pytest
 from support.file_server import FileServer, Handler, Step, body, dropped, hang_up, ignoring_ranges, slow, status, whole
 
-from model.hub import cache, download, hurry, pull, released, weights
+from model.hub import cache, download, hurry, note, pull, released, weights
 from model.hub.partial import DownloadError
 from model.networks.mrx import MRX
 
@@ -291,12 +292,40 @@ def test_a_bad_part_is_thrown_away_once(server: FileServer, checkpoint: bytes, h
 
 def test_a_part_of_another_address_or_of_nobody_is_not_used(server: FileServer, checkpoint: bytes, home: Path) -> None:
     home.mkdir(parents=True)
-    for note in (None, "{}", "[]", '{"url_sha256": "0", "validator": null}'):
+    for said in (None, "{}", "[]", '{"url_sha256": "0", "validator": null}'):
         (home / f"{FILE}.part").write_bytes(bytes(1000))
-        if note is not None:
-            (home / f"{FILE}.part.json").write_text(note)
+        if said is not None:
+            (home / f"{FILE}.part.json").write_text(said)
         assert mrx(force=True).path.read_bytes() == checkpoint
         assert "Range" not in server.requests[-1][1]
+
+
+def test_notes_are_read_to_a_limit_and_believed_no_further(
+    server: FileServer, checkpoint: bytes, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record beside a model, and that beside a part of one: neither takes memory, nor what it may not say."""
+    done, key = mrx(), hashlib.sha256(f"{server.url}/{FILE}".encode()).hexdigest()
+    said = {"url_sha256": key, "validator": None}
+    beside = {home / f"{FILE}.json": done.path, home / f"{FILE}.part.json": home / f"{FILE}.part"}
+    monkeypatch.setattr(note, "MOST_BYTES", 4096)
+    for path, whose in beside.items():
+        good = path.read_text() if path.exists() else json.dumps(said)
+        for bad in (good + " " * 4096, good.strip()[:-1], "[" * 4000, f"[{good}]"):
+            path.write_text(bad)
+            with pytest.raises(ValueError, match=re.escape(path.name)):
+                note.read(path)
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(ValueError, match="no regular file"):
+            note.read(path)
+        path.rmdir()
+        path.write_text(good + " " * 5000)
+        assert cache.read_record(whose) is None
+    for validator in (None, "7", "1\r\nX: 2", "\u20ac", 7, ["a"]):
+        (home / f"{FILE}.part").write_bytes(checkpoint[:1000])
+        (home / f"{FILE}.part.json").write_text(json.dumps(said | {"validator": validator}))
+        assert mrx(force=True).path.read_bytes() == checkpoint
+        assert server.requests[-1][1].get("Range") == ("bytes=1000-" if validator in (None, "7") else None)
 
 
 def test_a_whole_part_needs_no_byte_more(server: FileServer, checkpoint: bytes, home: Path) -> None:
