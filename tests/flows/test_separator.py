@@ -21,6 +21,7 @@ from cfork_cli.flows.network import LoadedNetwork
 from cfork_cli.flows.separator import TrackSeparator, elsewhere, no_memory
 from cfork_cli.media.span import Span
 from cfork_cli.media.types import Media, Stream
+from model import STEMS
 from model.streaming import separator as streaming
 
 SURROUND = Stream(1, "audio", 0, "flac", channels=6, layout="5.1", sample_rate=48_000)
@@ -31,7 +32,7 @@ FILM = Media(Path("film.mkv"), "matroska,webm", 60.0, 0.0, {}, 0, (SURROUND, MON
 def network(**facts: Any) -> LoadedNetwork:
     usual = {
         "input_lufs": -27.0, "level_matched": True, "window_seconds": 24.0, "context_seconds": 2.0,
-        "crossfade_seconds": 1.0, "sample_rate": 44_100, "precision": "bfloat16",
+        "crossfade_seconds": 1.0, "sample_rate": 44_100, "precision": "bfloat16", "stems": STEMS,
     }  # fmt: skip
     return LoadedNetwork(SimpleNamespace(**(usual | facts)), "cpu", "small")
 
@@ -116,6 +117,8 @@ def test_finished_pieces_are_known_again_by_all_that_was_asked(asked: dict[str, 
     assert "batch_size" not in asked
     run(separator)
     assert asked["known"][1].weights is None
+    run(replace(separator, track=replace(MONO, channels=2, layout="stereo")), weights=[1.0, 2.0])
+    assert (asked["known"][1].stems, asked["known"][1].weights) == (STEMS, None)  # the filter by place needs all
     run(separator, live=True)
     assert "known" not in asked
 
@@ -192,6 +195,8 @@ def test_what_is_kept_is_never_more_than_was_said() -> None:
     surround, mono = TrackSeparator(network(), SURROUND, 1.0), TrackSeparator(network(), MONO, 1.0)
     assert mono.kept_bytes(1, 19.0) == 4 * 44_100 * 24
     assert mono.kept_bytes(3, 190.0) == 30 * mono.kept_bytes(1, 19.0)
+    stereo = TrackSeparator(network(), replace(MONO, channels=2, layout="stereo"), 1.0)
+    assert stereo.kept_bytes(1, 19.0) == 6 * mono.kept_bytes(1, 19.0)  # all stems, for the filter by place
     assert surround.kept_bytes(1, 19.0) == 5 * mono.kept_bytes(1, 19.0)  # the network does not hear the LFE
     assert TrackSeparator(network(), replace(MONO, channels=None), 1.0).kept_bytes(1, 19.0) == 0
 
