@@ -5,7 +5,8 @@
 Divide and Remaster is mono, so scenes are put together here: the voices of a scene at some place between left and
 right, a stereo recording of music from the packages of the validation split (in `debs`, where `cfork dnr sources`
 leaves them; unpacked by dpkg), as loud as the scene's own music, and the effects of two scenes at places of their own.
-Gains of SNR in dB, both channels together; remix: SNR of dialogue +6, music -6, effects -6, over the mixture's own.
+The first two ways are without the filter by place that pairs of channels go through. Gains of SNR in dB, both
+channels together; remix: SNR of dialogue +6, music -6, effects -6, over the mixture's own.
 In the middle: share of the power there, which decides what cfork does.
 """
 
