@@ -22,7 +22,8 @@ def with_torch(tmp_path: Path) -> Callable[[str], Environment]:
         folder = tmp_path / "instead"
         folder.mkdir()
         (folder / "torch.py").write_text(words)
-        return {"PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
+        # no compiled torch.py beside it: what is left behind is compared
+        return {"PYTHONPATH": os.pathsep.join((str(folder), str(ROOT))), "PYTHONDONTWRITEBYTECODE": "1"}
 
     return put
 

@@ -25,6 +25,7 @@ from cfork_cli.input import loudness
 from cfork_cli.media.probe import probe
 from cfork_cli.media.types import Stream
 from cfork_cli.mix.limiter import PeakGuard
+from model import STEMS
 
 Command = Callable[..., Ran]
 RATE = 44_100  # the network's own: nothing is lost to resampling
@@ -201,22 +202,28 @@ def test_known_loudness_saves_the_measuring(
     np.testing.assert_allclose(samples(place / "a.mkv"), samples(place / "b.mkv"), atol=2**-14)
 
 
-def test_stems_at_zero_are_not_computed(cfork: Command, place: Path, films_here: Path, echo: Callable) -> None:
+@pytest.mark.parametrize(("layout", "expected"), [("mono", ("effects",)), ("5.1", ("effects",)), ("stereo", STEMS)])
+def test_stems_at_zero_are_not_computed(
+    cfork: Command, place: Path, echo: Callable, layout: str, expected: tuple[str, ...]
+) -> None:
+    """But in stereo: what stands between left and right is told apart with all of them."""
+    make(place / "film.mkv", Sound("pcm_s16le", layout, sample_rate=44_100), seconds=1.0)
     asked: list[Sequence[str]] = []
     echo((0.3, 0.3, 0.3))
     network, _ = networks.load_network("cfork", "cpu")
     network.register_forward_pre_hook(lambda _module, _args, kwargs: asked.append(kwargs["stems"]), with_kwargs=True)
-    ran = cfork("remix", films_here / "plain.mkv", "--effects", "3", "-o", "new.mkv", "--json")
+    ran = cfork("remix", "film.mkv", "--effects", "3", "-o", "new.mkv", "--json")
     assert ran.result["computed_stems"] == ["effects"]
     assert asked
-    assert set(asked) == {("effects",)}
+    assert set(asked) == {expected}
 
 
 def test_the_network_is_asked_for_the_change_alone(
-    cfork: Command, place: Path, echo: Callable, films_here: Path, monkeypatch: pytest.MonkeyPatch
+    cfork: Command, place: Path, echo: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A network that can sum its stems by itself does; the film is the same as from one that cannot."""
-    film = films_here / "plain.mkv"
+    film = place / "film.mkv"
+    make(film, Sound("pcm_s16le", "mono", sample_rate=44_100))
     gains = ["--dialog", "6", "--music", "-inf"]
     echo((0.2, 0.3, 0.4))
     assert cfork("remix", film, *gains, "-o", "summed.mkv").code == 0
@@ -235,7 +242,8 @@ def test_the_network_is_asked_for_the_change_alone(
     assert asked
     for weights in asked:
         assert weights == {"music": -1.0, "dialogue": pytest.approx(10**0.3 - 1)}
-    np.testing.assert_allclose(samples(place / "mixed.mkv"), samples(place / "summed.mkv"), atol=2**-14)
+    mixed, summed = (samples(place / name, channels=1) for name in ("mixed.mkv", "summed.mkv"))
+    np.testing.assert_allclose(mixed, summed, atol=2**-14)
 
 
 @pytest.mark.parametrize("given", [[], ["--precision", "float32"], ["--precision", "bfloat16"]])
