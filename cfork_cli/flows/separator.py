@@ -199,10 +199,10 @@ class TrackSeparator:
 
     def asked(self, stems: Sequence[str], weights: Sequence[float] | None) -> Asked:
         """Return what the network will be asked for; see `run`."""
-        from model.streaming.outcome import asked
+        from model.streaming.outcome import Outcome
 
         network = self.loaded.network
-        whole = asked(network.stems, stems, weights, pairs(self.track.layout, self.track.channels))
+        whole = Outcome(network.stems, stems, weights, pairs(self.track.layout, self.track.channels)).asked
         return Asked(
             self.loaded.model, str(getattr(network, "precision", "")), self.loaded.device, *whole, self.input_gain
         )

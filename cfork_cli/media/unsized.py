@@ -26,6 +26,8 @@ _ASF_INDEXES = tuple(map(bytes.fromhex, (
 """GUIDs of the index objects that may follow the packets: simple, of all streams, of media objects."""
 _ASF_END = b"$E"
 _ASF_DATA_HEAD, _ASF_END_BYTES = 50, 12
+_ASF_MOST_INDEX = 1 << 20
+"""Bytes at the end in which an index is looked for: a day of it has half as many."""
 
 
 def flv_is_cut(file: BinaryIO, size: int, start: bytes) -> bool:
@@ -99,10 +101,6 @@ def asf_is_cut(file: BinaryIO, size: int, start: bytes, packet: int) -> bool:
             if left == 0 or (left == _ASF_END_BYTES and _read(file, at, 2) == _ASF_END):
                 return False
     return rest != 0
-
-
-_ASF_MOST_INDEX = 1 << 20
-"""Bytes at the end in which an index is looked for: a day of it has half as many."""
 
 
 def _read(file: BinaryIO, place: int, count: int) -> bytes:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ..stems import STEMS, positions
 from .batches import Batches
 from .input_level import InputLevel
-from .outcome import Outcome, asked
+from .outcome import Outcome
 from .resample import TAIL, resample
 from .separator import _infer, _sane
 from .windows import Grid, Window, make_grid
@@ -116,11 +116,10 @@ class Excerpts:
         self._hop = int(network.hop)
         self._shared = gcd(sample_rate, self.network_rate, self.output_rate)  # common samples a second
         self._untouched = list(untouched)
-        self._outcome = Outcome.of(network.stems, self.stems, None, pairs)
+        self._outcome = Outcome(network.stems, self.stems, None, pairs)
         level = InputLevel(input_gain, network.input_lufs, self.network_rate)
         self._batches = Batches(
-            network, asked(network.stems, self.stems, None, pairs)[0], level=level, device=device, size=channels,
-            workers=workers, most=channels,
+            network, self._outcome.asked[0], level=level, device=device, size=channels, workers=workers, most=channels
         )  # fmt: skip
 
     def __enter__(self) -> Self:

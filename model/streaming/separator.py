@@ -21,7 +21,7 @@ from ..networks.protocol import Network
 from ..stems import STEMS, positions
 from .batches import MOST_WORKERS, Batches, Known, Task
 from .input_level import InputLevel
-from .outcome import Outcome, asked
+from .outcome import Outcome
 from .resample import TAIL, Delay, resample
 from .stereo import is_centered, to_left_and_right, to_middle_and_side
 from .wiener import refined
@@ -89,7 +89,7 @@ def separate(
             waits for a whole window.
         context_seconds: what it hears beyond either end of what is kept; None means its own choice.
         known: what became of batches before, so that they need not be computed again; see `batches.Known`. They
-            were asked for what `asked` says.
+            were asked for what `outcome.Outcome.asked` says.
 
     Yields:
         mixture `[C, N]` and stems `[S, C, N]` (`[1, C, N]` with weights), float32, at `sample_rate`. N varies, up
@@ -138,12 +138,12 @@ def separate(
         raise ValueError(f"the pairs {list(pairs)} are not of different channels among the {channels} to separate")
     live = batch_size == 1
     level = InputLevel(input_gain, network.input_lufs if follows_level else None, network.sample_rate)
-    of_network = asked(network.stems, stems, weights, pairs)
+    outcome = Outcome(network.stems, stems, weights, pairs)
+    asked, of_their_sum = outcome.asked
     batches = Batches(
-        network, of_network[0], weights=of_network[1], level=level, device=device, size=batch_size, workers=workers,
+        network, asked, weights=of_their_sum, level=level, device=device, size=batch_size, workers=workers,
         most=channels - len(set(untouched)) if live else MOST_WORKERS, known=known,
     )  # fmt: skip
-    outcome = Outcome.of(network.stems, stems, weights, pairs)
     return _separate(
         checked, batches, outcome, live, grid, sample_rate, network.sample_rate, channels, list(untouched)
     )  # fmt: skip

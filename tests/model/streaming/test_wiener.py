@@ -9,7 +9,7 @@ from support.networks import NATIVE, Fake, noise
 
 from model import STEMS
 from model.streaming import wiener
-from model.streaming.outcome import Outcome, asked
+from model.streaming.outcome import Outcome
 from model.streaming.separator import separate
 from model.streaming.wiener import LEAST_SAMPLES, refined
 
@@ -153,6 +153,6 @@ def test_wanted_stems_and_sums_are_those_of_all_stems():
 
 
 def test_without_pairs_the_network_is_asked_for_what_is_wanted():
-    assert asked(STEMS, ["effects"], [3.0], []) == (("effects",), (3.0,))
+    assert Outcome(STEMS, ["effects"], [3.0]).asked == (("effects",), (3.0,))
     stems = noise(2, 100)[:, None]
-    assert Outcome.of(STEMS, ["effects", "music"], None, []).chosen(stems) is stems
+    assert Outcome(STEMS, ["effects", "music"]).chosen(stems) is stems
