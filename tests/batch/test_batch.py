@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.commands import listing
+from support.engines import Breaks
 from support.films import Sound, make
 
 from cfork_cli.batch import journal as journals
@@ -259,32 +260,13 @@ def test_closing_the_events_ends_the_work(film: Path) -> None:
 # ---- in place ----
 
 
-class Breaks(Here):
-    """Does a film, and is gone, or interrupted, before it tells.
+def gone(outcome: Outcome) -> Outcome:
+    """What is known of a film whose worker has gone before it told."""
+    return replace(failure(outcome.film, CforkError("killed")), is_lost=True)
 
-    Args:
-        lost: whether nothing is known of it then.
-    """
 
-    def __init__(self, *, lost: bool, interrupted: bool) -> None:
-        self._lost, self._interrupted = lost, interrupted
-        self._late: list[Finished] = []
-
-    @property
-    def late(self) -> list[Finished]:  # type: ignore[override]
-        return self._late
-
-    def run(self, films: Sequence[Film], do: Do, jobs: int = 1) -> Iterator[Event]:
-        for event in super().run(films, do, jobs):
-            if not isinstance(event, Finished):
-                yield event
-                continue
-            lost = replace(failure(films[event.number], CforkError("killed")), is_lost=True)
-            told = replace(event, outcome=lost) if self._lost else event
-            if self._interrupted:
-                self._late.append(told)
-                raise KeyboardInterrupt
-            yield told
+def untouched(outcome: Outcome) -> Outcome:
+    return outcome
 
 
 @pytest.mark.parametrize(
@@ -297,7 +279,7 @@ def test_a_film_that_is_complete_is_done_whoever_ends_before_telling(
     batch = Batch([one])
     found: list[Event] = []
     with pytest.raises(KeyboardInterrupt) if interrupted else contextlib.nullcontext():
-        found.extend(batch.run(Breaks(lost=lost, interrupted=interrupted)))
+        found.extend(batch.run(Breaks(gone if lost else untouched, interrupted=interrupted)))
     last = batch.late if interrupted else [event for event in found if isinstance(event, Finished)]
     assert [(event.outcome.status, event.outcome.outputs) for event in last] == [
         (Status.done, (film if is_in_place else film.with_name("film.cfork.mkv"),))
@@ -313,12 +295,12 @@ def test_a_film_of_which_nothing_came_is_not_done(film: Path) -> None:
     def nothing(film: Film, report: Report | None = None) -> Outcome:
         return Outcome(film, Status.done)
 
-    again, engine = Batch([levelled(film, force=True)]), Breaks(lost=True, interrupted=True)
+    again, engine = Batch([levelled(film, force=True)]), Breaks(gone, interrupted=True)
     with pytest.raises(KeyboardInterrupt):
         list(again.run(engine, do=nothing))
     assert again.late == []
     film.with_name("film.cfork.mkv").unlink()
-    [event] = [one for one in Batch([levelled(film)]).run(Breaks(lost=True, interrupted=False), do=nothing)
+    [event] = [one for one in Batch([levelled(film)]).run(Breaks(gone, interrupted=False), do=nothing)
                if isinstance(one, Finished)]  # fmt: skip
     assert event.outcome.status is Status.failed
     film.with_name("film.cfork.mkv").write_bytes(b"somebody's")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 from support.commands import echo_network
 
 from cfork_cli.batch.engine import Here
-from cfork_cli.batch.film import Do, Event, Film, Finished
+from cfork_cli.batch.film import Do, Event, Film, Finished, Outcome
 from cfork_cli.flows import network as networks
 
 
@@ -26,11 +26,16 @@ class InThisProcess(Here):
         return
 
 
-class Interrupted(InThisProcess):
-    """A signal ends the work when a film is complete, and before anybody has heard of it."""
+class Breaks(InThisProcess):
+    """Does a film, and is gone, or interrupted, before it tells.
 
-    def __init__(self, threads: int | None = None) -> None:
-        super().__init__(threads)
+    Args:
+        told: what is known of the film then, of what became of it.
+    """
+
+    def __init__(self, told: Callable[[Outcome], Outcome], *, interrupted: bool) -> None:
+        super().__init__()
+        self._told, self._interrupted = told, interrupted
         self._late: list[Finished] = []
 
     @property
@@ -39,10 +44,21 @@ class Interrupted(InThisProcess):
 
     def run(self, films: Sequence[Film], do: Do, jobs: int = 1) -> Iterator[Event]:
         for event in super().run(films, do, jobs):
-            if isinstance(event, Finished):
-                self._late.append(replace(event, outcome=replace(event.outcome, notes=("it was cut off",))))
+            if not isinstance(event, Finished):
+                yield event
+                continue
+            told = replace(event, outcome=self._told(event.outcome))
+            if self._interrupted:
+                self._late.append(told)
                 raise KeyboardInterrupt
-            yield event
+            yield told
+
+
+class Interrupted(Breaks):
+    """A signal ends the work when a film is complete, and before anybody has heard of it."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        super().__init__(lambda outcome: replace(outcome, notes=("it was cut off",)), interrupted=True)
 
 
 def use_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
