@@ -54,6 +54,12 @@ def read(path: Path, most: int, *, pipe: bool = False) -> bytes:
     return data
 
 
+def part(file: BinaryIO, place: int, count: int) -> bytes:
+    """Return so many bytes from a place on; fewer where the file ends before."""
+    file.seek(place)
+    return file.read(count)
+
+
 def read_text(path: Path, most: int) -> str:
     """Return such a file's text, in UTF-8.
 

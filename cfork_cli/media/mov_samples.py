@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
+from cfork_cli.bounded import part
 from cfork_cli.media.mov_titles import Boxes
 
 MOST_SAMPLES = 24_000_000
@@ -41,7 +42,7 @@ def _in_fragments(file: BinaryIO, begin: int, end: int) -> int:
     boxes, found = Boxes(file), 0
     for moof in boxes.inside(begin, end, b"moof"):
         for place, _ in _inside(boxes, [moof], (b"traf", b"trun")):
-            found += int.from_bytes(_read(file, place, 8)[4:], "big")
+            found += int.from_bytes(part(file, place, 8)[4:], "big")
         if found > MOST_SAMPLES:
             break
     return found
@@ -54,20 +55,15 @@ def _inside(boxes: Boxes, places: list[tuple[int, int]], path: tuple[bytes, ...]
 
 
 def _is_sound(file: BinaryIO, boxes: Boxes, begin: int, end: int) -> bool:
-    return any(_read(file, place, 12)[8:] == b"soun" for place, _ in boxes.inside(begin, end, b"hdlr"))
+    return any(part(file, place, 12)[8:] == b"soun" for place, _ in boxes.inside(begin, end, b"hdlr"))
 
 
 def _in_table(file: BinaryIO, boxes: Boxes, begin: int, end: int, *, is_sound: bool) -> int:
     counts = [
-        int.from_bytes(_read(file, place, 12)[8:], "big")
+        int.from_bytes(part(file, place, 12)[8:], "big")
         for kind in (b"stsz", b"stz2")
         for place, _ in boxes.inside(begin, end, kind)
     ]
-    times = [_read(file, place, 16)[4:] for place, _ in boxes.inside(begin, end, b"stts")]
+    times = [part(file, place, 16)[4:] for place, _ in boxes.inside(begin, end, b"stts")]
     is_bare = is_sound and bool(times) and all(one[:4] == b"\0\0\0\1" and one[8:] == b"\0\0\0\1" for one in times)
     return 0 if is_bare else sum(counts)
-
-
-def _read(file: BinaryIO, place: int, count: int) -> bytes:
-    file.seek(place)
-    return file.read(count)

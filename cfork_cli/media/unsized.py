@@ -10,6 +10,8 @@ import re
 import struct
 from typing import BinaryIO
 
+from cfork_cli.bounded import part
+
 _FLV_TAG = 11
 """Bytes of a tag before its data; after it comes the size of both, which leads back to it."""
 _FLV_LENGTH = b"\0\x08duration\0"
@@ -41,12 +43,12 @@ def flv_is_cut(file: BinaryIO, size: int, start: bytes) -> bool:
         return False
     first = int.from_bytes(start[5:9], "big") + 4
     after = first + _FLV_TAG + int.from_bytes(start[first + 1 : first + 4], "big")
-    if int.from_bytes(_read(file, after, 4), "big") != after - first:
+    if int.from_bytes(part(file, after, 4), "big") != after - first:
         return False
-    back = int.from_bytes(_read(file, size - 4, 4), "big")
+    back = int.from_bytes(part(file, size - 4, 4), "big")
     if not _FLV_TAG <= back <= size - 4 - first:
         return True
-    return int.from_bytes(_read(file, size - 4 - back + 1, 3), "big") != back - _FLV_TAG
+    return int.from_bytes(part(file, size - 4 - back + 1, 3), "big") != back - _FLV_TAG
 
 
 def avi_is_cut(file: BinaryIO, size: int, start: bytes) -> bool:
@@ -59,7 +61,7 @@ def avi_is_cut(file: BinaryIO, size: int, start: bytes) -> bool:
         return False
     for most in _AVI_TAIL_BYTES:
         begin = max(0, size - most)
-        tail = _read(file, begin, size - begin)
+        tail = part(file, begin, size - begin)
         for found in _AVI_CHUNK.finditer(tail):
             count, is_cut = _avi_chain(tail, found.start())
             if count >= _AVI_LEAST:
@@ -92,17 +94,12 @@ def asf_is_cut(file: BinaryIO, size: int, start: bytes, packet: int) -> bool:
     rest = (size - place) % packet if size > place else 0
     for begin in range(size - rest, max(place, size - _ASF_MOST_INDEX) - 1, -packet):
         at = begin
-        while (head := _read(file, at, 24))[:16] in _ASF_INDEXES and len(head) == 24:
+        while (head := part(file, at, 24))[:16] in _ASF_INDEXES and len(head) == 24:
             at += max(24, int.from_bytes(head[16:], "little"))
         if at > size:
             return True
         if at > begin or begin == size - rest:
             left = size - at
-            if left == 0 or (left == _ASF_END_BYTES and _read(file, at, 2) == _ASF_END):
+            if left == 0 or (left == _ASF_END_BYTES and part(file, at, 2) == _ASF_END):
                 return False
     return rest != 0
-
-
-def _read(file: BinaryIO, place: int, count: int) -> bytes:
-    file.seek(place)
-    return file.read(count)
