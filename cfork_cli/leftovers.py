@@ -34,6 +34,8 @@ from typing import Self
 OLD_SECONDS = 7 * 24 * 3600.0
 """After this long, what another computer left is nobody's any more."""
 
+LOCK_TRIES = 5
+
 _OURS = re.compile(r"\.cfork-([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{12})(?:\.lock|-\d+.*)", re.DOTALL)
 
 _guard = threading.RLock()
@@ -45,12 +47,8 @@ class _Claim:
     """The lock of this process in a folder, while at least one temporary name of it is in use there."""
 
     def __init__(self, folder: Path) -> None:
-        self.key = f"{_computer()}-{_start()}-{secrets.token_hex(6)}"
-        self.lock = folder / f".cfork-{self.key}.lock"
         self.folder, self.process, self.users, self.number = folder, os.getpid(), 0, 0
-        self.descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-        with contextlib.suppress(OSError):  # a share without locks: what is left there goes when it is old
-            _take(self.descriptor)
+        self.key, self.lock, self.descriptor = _locked(folder)
 
     def give_back(self, path: Path) -> None:
         """Remove what has one of the names; with the last of them, the lock."""
@@ -127,6 +125,32 @@ class TemporaryFolder(Temporary):
         except BaseException:
             self.remove()
             raise
+
+
+def _locked(folder: Path) -> tuple[str, Path, int]:
+    """Make a lock in a folder and take it. Return its key, its path, and the open file.
+
+    Another process may sweep the folder between the two, and take the lock for a dead one's: then one more is made.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    for tries_left in reversed(range(LOCK_TRIES)):
+        key = f"{_computer()}-{_start()}-{secrets.token_hex(6)}"
+        lock = folder / f".cfork-{key}.lock"
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            _take(descriptor)
+            swept = not os.path.samestat(os.fstat(descriptor), os.lstat(lock))
+        except (BlockingIOError, PermissionError, FileNotFoundError):
+            swept = True
+        except OSError:  # a share without locks: what is left there goes when it is old
+            swept = False
+        if not swept or not tries_left:
+            break
+        os.close(descriptor)
+        _remove(lock)
+    return key, lock, descriptor
 
 
 def give_all_back() -> None:

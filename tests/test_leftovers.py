@@ -109,6 +109,45 @@ def test_where_there_are_no_locks_only_age_counts(tmp_path: Path, monkeypatch: p
         assert film.path.exists()
 
 
+SWEEPS = """
+import sys
+from pathlib import Path
+from cfork_cli import leftovers
+leftovers.sweep(Path(sys.argv[1]))
+"""
+
+
+def sweep_elsewhere(folder: Path) -> None:
+    subprocess.run([sys.executable, "-c", SWEEPS, folder], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+
+
+@pytest.mark.parametrize("moment", ["is swept", "has been swept"])
+def test_a_sweep_between_making_a_lock_and_taking_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    taken = []
+
+    def sweep_first(descriptor: int, take: object = leftovers._take) -> None:
+        taken.append(descriptor)
+        if len(taken) == 1 and moment == "is swept":
+            raise BlockingIOError  # the other holds it, and is about to remove it
+        if len(taken) == 1:
+            sweep_elsewhere(tmp_path)
+            assert names(tmp_path) == []
+        take(descriptor)
+
+    monkeypatch.setattr(leftovers, "_take", sweep_first)
+    with Temporary(tmp_path) as one:
+        one.path.write_text("a film")
+        monkeypatch.undo()
+        before = names(tmp_path)
+        assert len(before) == 2  # the film and its lock
+        sweep_elsewhere(tmp_path)
+        assert names(tmp_path) == before
+    assert names(tmp_path) == []
+    assert len(taken) == 2
+
+
 def test_names_are_given_back(tmp_path: Path) -> None:
     first, second = Temporary(tmp_path, ".a"), TemporaryFolder(tmp_path)
     assert first.path.parent == second.path.parent == tmp_path
