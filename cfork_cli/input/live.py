@@ -29,6 +29,7 @@ from cfork_cli.input.loudness import lufs_of
 from cfork_cli.input.placing import Placer
 from cfork_cli.input.wider import counted
 from cfork_cli.media import answer, wav
+from cfork_cli.media.mov_samples import Passing
 from cfork_cli.media.pipes import CHUNK_BYTES, RawFormat, chunks
 from cfork_cli.media.probe import TIMEOUT_SECONDS, parse, probe_command, too_much
 from cfork_cli.media.timeline import uniform
@@ -90,10 +91,11 @@ def _probe(descriptor: int, head: bytes, path: Path) -> tuple[bytes, bytes, bool
     """Feed ffprobe until it has seen enough: all that was read, its answer, and whether that was the whole input.
 
     Raises:
-        InputError: its answer has no end.
+        InputError: its answer has no end, or the input would take it too much memory.
         FfmpegError: it cannot be run, or takes nothing.
     """
-    ended = False
+    ended, passing = False, Passing(path)
+    passing.check(head)
     with process.Child(probe_command(Path("/dev/stdin")), stdin=True, stdout=True) as child:
         feed, told = child.stdin.fileno(), child.stdout.fileno()
         os.set_blocking(feed, False)
@@ -114,6 +116,7 @@ def _probe(descriptor: int, head: bytes, path: Path) -> tuple[bytes, bytes, bool
                     break
             elif descriptor in ready:
                 data = os.read(descriptor, CHUNK_BYTES)
+                passing.check(data)
                 head += data
                 ended = not data
             if (ended and fed == len(head)) or len(head) > HEAD_BYTES:
@@ -166,7 +169,7 @@ class StreamDecoder(Blocks):
         self._descriptor, self._accept_damaged = descriptor, accept_damaged
         self._ahead: deque[np.ndarray] = deque()
         self._blocks: Iterator[np.ndarray] | None = None
-        self._trouble: OSError | None = None
+        self._trouble: OSError | InputError | None = None
 
     def lufs(self, progress: Callable[[float], None] | None = None) -> float:
         """Measure the loudness of the first `LISTEN_SECONDS` (less if less comes), which are kept for the iteration.
@@ -217,6 +220,8 @@ class StreamDecoder(Blocks):
             status, log = child.wait(), child.log()
         finally:
             child.close()
+        if isinstance(self._trouble, InputError):
+            raise self._trouble
         if self._trouble is not None:
             raise InputError(f"'{self.media.path}' cannot be read: {self._trouble.strerror}")
         try:
@@ -235,15 +240,18 @@ class StreamDecoder(Blocks):
         self.notes = (*defects(self.media.path, log), *self.losses.notes(self.media.path, self.track.number))
 
     def _feed(self, sink: int) -> None:
+        passing = Passing(self.media.path)
         try:
             for data in chain([self._head.data], chunks(self._descriptor)):
+                if self._raw is None:
+                    passing.check(data)
                 view = memoryview(data)
                 while view:
                     try:
                         view = view[os.write(sink, view) :]
                     except OSError:  # ffmpeg has ended; its exit status says why
                         return
-        except OSError as error:
+        except (OSError, InputError) as error:
             self._trouble = error
         finally:
             with suppress(OSError):

@@ -333,11 +333,7 @@ def _check_headers(path: Path) -> None:
             f"'{path}' carries attachments of {size(found)}, more than {matroska.MOST_ATTACHED_BYTES >> 20} MiB: "
             "take a copy without them, made with 'mkvmerge -o copy.mkv --no-attachments'"
         )
-    if mov_samples.promised(path) > mov_samples.MOST_SAMPLES:
-        raise InputError(
-            f"'{path}' promises more than {mov_samples.MOST_SAMPLES:,} samples, which take ffmpeg gigabytes: "
-            "its header is damaged, or made to fill the memory; get it again"
-        )
+    mov_samples.check(path)
     if matroska.has_too_many_names(path):
         raise InputError(
             f"'{path}' has tags of more than {matroska.MOST_NAMES:,} different names, which take ffmpeg minutes: "
