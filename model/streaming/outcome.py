@@ -35,7 +35,7 @@ class Outcome:
 
     @property
     def count(self) -> int:
-        """Stems that come out."""
+        """Sounds that come out."""
         return len(self.stems) if self.weights is None else 1
 
     @property
@@ -52,14 +52,35 @@ class Outcome:
             return tuple(self.available), None
         return tuple(self.stems), None if self.weights is None else tuple(self.weights)
 
-    def chosen(self, stems: Audio) -> Audio:
-        """Return what is wanted of what the network gave: `[S, C, N] -> [count, C, N]`."""
+    @property
+    def mixing(self) -> Audio:
+        """The weight of each stem that the network gives in each sound that comes out: float32 `[count, asked]`.
+
+        >>> from model.stems import STEMS
+        >>> Outcome(STEMS, ["effects", "music"], None, [(0, 1)]).mixing.tolist()
+        [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+        >>> Outcome(STEMS, ["effects", "music"], [2.0, 0.5], [(0, 1)]).mixing.tolist()
+        [[0.5, 0.0, 2.0]]
+        >>> Outcome(STEMS, ["effects", "music"], [2.0, 0.5]).mixing.tolist()
+        [[1.0]]
+        """
         if not self.pairs:
-            return stems
-        places = positions(self.stems, self.available)
-        if self.weights is None:
-            return stems if places == tuple(range(len(stems))) else stems[list(places)]
-        summed = np.zeros((1, *stems.shape[1:]), np.float32)
-        for place, weight in zip(places, self.weights, strict=True):
-            summed[0] += np.float32(weight) * stems[place]
-        return summed
+            return np.eye(self.count, dtype=np.float32)
+        chosen = np.eye(len(self.available), dtype=np.float32)[list(positions(self.stems, self.available))]
+        return chosen if self.weights is None else np.array([self.weights], np.float32) @ chosen
+
+
+def mixed(stems: Audio, mixing: Audio) -> Audio:
+    """Return weighted sums of stems; `mixing` is float32 `[K, S]`.
+
+    Shape: `[S, C, N] -> [K, C, N]`
+
+    >>> mixed(np.float32([[[1.0, 2.0]], [[3.0, 4.0]]]), np.float32([[1, 0], [0.5, 2]])).tolist()
+    [[[1.0, 2.0]], [[6.5, 9.0]]]
+    """
+    found = np.zeros((len(mixing), *stems.shape[1:]), np.float32)
+    for sound, weights in zip(found, mixing, strict=True):
+        for stem, weight in zip(stems, weights, strict=True):
+            if weight:
+                sound += weight * stem
+    return found

@@ -21,7 +21,7 @@ from ..networks.protocol import Network
 from ..stems import STEMS, positions
 from .batches import MOST_WORKERS, Batches, Known, Task
 from .input_level import InputLevel
-from .outcome import Outcome
+from .outcome import Outcome, mixed
 from .resample import TAIL, Delay, resample
 from .stereo import is_centered, to_left_and_right, to_middle_and_side
 from .wiener import refined
@@ -276,7 +276,10 @@ def _finished(held: _Held, batches: Batches, outcome: Outcome) -> tuple[Window, 
         stems[:, channel] = 0 if task is None else task.result()
     for left, right in held.turned:
         stems[:, left], stems[:, right] = to_left_and_right(stems[:, left], stems[:, right])
-    for left, right in outcome.pairs:
-        if held.tasks[left] is not held.tasks[right]:
-            stems[:, [left, right]] = refined(stems[:, [left, right]], batches.device)
-    return held.window, outcome.chosen(stems)
+    if not outcome.pairs:
+        return held.window, stems
+    found = mixed(stems, outcome.mixing)
+    for pair in outcome.pairs:
+        if held.tasks[pair[0]] is not held.tasks[pair[1]]:
+            found[:, pair] = refined(stems[:, pair], outcome.mixing, batches.device)
+    return held.window, found

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .crew import one_thread
+from .outcome import mixed
 
 Audio = NDArray[np.float32]
 
@@ -36,17 +37,18 @@ BINS = 64  # at a time, so that they stay in the cache
 FLOOR = 1e-7  # of a determinant, in the square of the trace: float32 has no more
 
 
-def refined(stems: Audio, device: str | torch.device = "cpu") -> Audio:
-    """Return the stems of a window of two channels, each with what comes from its place. Their sum stays.
+def refined(stems: Audio, mixing: Audio | None = None, device: str | torch.device = "cpu") -> Audio:
+    """Return the stems of a window of several channels, each with what comes from its place. Their sum stays.
 
     Where the channels say nothing, the stems come back as they are: nearly equal or opposite ones, one that is silent,
     less than `LEAST_SAMPLES`.
 
     Args:
-        stems: float32 `[S, 2, N]`; not changed.
+        stems: float32 `[S, C, N]`; not changed.
+        mixing: float32 `[K, S]`, the weight of each stem in each sum that is wanted; None means the stems themselves.
         device: where to compute.
 
-    Shape: `[S, 2, N] -> [S, 2, N]`
+    Shape: `[S, C, N] -> [K, C, N]`
 
     >>> left = np.sin(np.arange(50_000, dtype=np.float32) / 9)
     >>> right = np.sin(np.arange(50_000, dtype=np.float32) / 5)
@@ -56,23 +58,22 @@ def refined(stems: Audio, device: str | torch.device = "cpu") -> Audio:
     (True, True)
     """
     if len(stems) < 2 or stems.shape[-1] < LEAST_SAMPLES or not _is_wide(stems):
-        return stems
+        return stems if mixing is None else mixed(stems, mixing)
+    count, channels, samples = stems.shape
+    wanted = torch.eye(count) if mixing is None else torch.from_numpy(mixing)
     with one_thread(), torch.inference_mode():
-        sound = torch.from_numpy(stems).to(device)
-        count, _, samples = sound.shape
-        window = torch.hann_window(FRAME, device=sound.device).sqrt()
+        window = torch.hann_window(FRAME, device=device).sqrt()
+        shape = count, channels, FRAME // 2 + 1, samples // HOP + 1
+        spectra = torch.empty(shape, dtype=torch.complex64, device=device)
         # Stem by stem: the frames of all at once would take four times the memory of their spectra.
-        spectra = sound.new_empty(count, 2, FRAME // 2 + 1, samples // HOP + 1, dtype=torch.complex64)
-        for own, stem in zip(spectra, sound, strict=True):
-            own.copy_(torch.stft(stem, FRAME, HOP, window=window, pad_mode="constant", return_complex=True))
-        _filter(spectra)
-        found = torch.empty_like(sound)
-        for own, stem in zip(spectra, found, strict=True):
-            stem.copy_(torch.istft(own, FRAME, HOP, window=window, length=samples))
-        # What rounding and the window's ends have lost is given back to all alike, so that the sum stays the same.
-        found += (sound.sum(0) - found.sum(0)) / count
-        result: Audio = found.cpu().numpy()
-    return result
+        for own, stem in zip(spectra, stems, strict=True):
+            sound = torch.from_numpy(stem).to(device)
+            own.copy_(torch.stft(sound, FRAME, HOP, window=window, pad_mode="constant", return_complex=True))
+        _filter(spectra, wanted.to(spectra.device))
+        found = np.empty((len(wanted), channels, samples), np.float32)
+        for own, sum_ in zip(spectra, found, strict=False):
+            sum_[:] = torch.istft(own, FRAME, HOP, window=window, length=samples).cpu().numpy()
+    return found
 
 
 def _is_wide(stems: Audio) -> bool:
@@ -84,9 +85,11 @@ def _is_wide(stems: Audio) -> bool:
     return min(*map(float, powers), middle, both - middle) > WIDE * both
 
 
-def _filter(spectra: Tensor) -> None:
-    """Filter the spectra of stems in place: complex `[S, 2, bins, frames]`."""
+def _filter(spectra: Tensor, mixing: Tensor) -> None:
+    """Filter the spectra of stems, complex `[S, 2, bins, frames]`. The sums that are wanted take the first places."""
     amplitudes, (left, right, cross) = _places(spectra)
+    count = len(mixing)
+    shares = mixing.mean(1)  # of what is in no stem
     for at in range(0, spectra.shape[2], BINS):
         bins = slice(at, at + BINS)
         one, own = spectra[:, :, bins], amplitudes[:, bins]
@@ -98,8 +101,11 @@ def _filter(spectra: Tensor) -> None:
         x, y = one.sum(0)
         u = (whole_b * x - whole_c * y) * inverse
         v = (whole_a * y - whole_c.conj() * x) * inverse
-        one[:, 0] = own * (a * u + c * v)
-        one[:, 1] = own * (c.conj() * u + b * v)
+        for place, mixture, row in zip((0, 1), (x, y), ((a, c), (c.conj(), b)), strict=True):
+            stems = own * (row[0] * u + row[1] * v)
+            rest = mixture - stems.sum(0)  # by rounding alone, but where a covariance has no inverse
+            one[:count, place] = torch.einsum("ks,sft->kft", mixing.to(stems.dtype), stems)
+            one[:count, place] += shares[:, None, None] * rest
 
 
 def _places(spectra: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
