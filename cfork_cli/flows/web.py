@@ -73,6 +73,7 @@ def _fetched(address: str, folder: Path, report: Report) -> Path:
         with yt_dlp.YoutubeDL(options) as fetcher:
             fetcher.extract_info(address, download=True)
     except yt_dlp.utils.YoutubeDLError as error:
+        _close(error)
         why = re.sub(r"\x1b\[[0-9;]*m|^ERROR: ", "", str(error)).split("; please report")[0].strip()
         raise InputError(f"'{address}' could not be fetched ({why[:200]}): does it play in a browser?") from error
     listener.end()
@@ -80,6 +81,19 @@ def _fetched(address: str, folder: Path, report: Report) -> Path:
     if not found:
         raise InputError(f"there is no film at '{address}' that could be fetched: live ones cannot be")
     return max(found, key=lambda path: path.stat().st_size)
+
+
+def _close(error: BaseException) -> None:
+    """Close the answers that led to an error: yt-dlp leaves that of a server which says no open."""
+    reason: BaseException | None = error
+    seen: list[BaseException] = []
+    while reason is not None and reason not in seen:
+        seen.append(reason)
+        response = getattr(reason, "response", None)
+        if response is not None:
+            response.close()
+        _, inner, _ = getattr(reason, "exc_info", None) or (None, None, None)
+        reason = getattr(reason, "cause", None) or inner or reason.__cause__
 
 
 class _Silent:
