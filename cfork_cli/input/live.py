@@ -119,6 +119,8 @@ def _probe(descriptor: int, head: bytes, path: Path) -> tuple[bytes, bytes, bool
                 passing.check(data)
                 head += data
                 ended = not data
+            if ended:
+                passing.end()
             if (ended and fed == len(head)) or len(head) > HEAD_BYTES:
                 child.stdin.close()
                 break
@@ -251,6 +253,7 @@ class StreamDecoder(Blocks):
                         view = view[os.write(sink, view) :]
                     except OSError:  # ffmpeg has ended; its exit status says why
                         return
+            passing.end()
         except (OSError, InputError) as error:
             self._trouble = error
         finally:

@@ -60,6 +60,7 @@ def promised(path: Path) -> int:
             data = part(file, int(place), int(asked))
             place += asked
             asked = walk.send(data)
+    found.end_track()
     return found.samples
 
 
@@ -96,6 +97,15 @@ class Passing:
         except StopIteration:  # another format, or one that is over
             self._asked, at = -math.inf, len(data)
         self._data = data[at:]
+        _check(self._found.samples, self._name)
+
+    def end(self) -> None:
+        """Look at what is left where the pipe ends: ffmpeg ends a track there that says it is longer.
+
+        Raises:
+            InputError: it has promised too much, and what to do.
+        """
+        self._found.end_track()
         _check(self._found.samples, self._name)
 
 
@@ -145,11 +155,15 @@ class _Found:
         yield -left
 
     def _container(self, name: bytes, content: float) -> _Walk:
-        if name == b"trak":
-            self.sizes, self.is_sound, self.is_bare = 0, False, False
         yield from self._boxes(name, content)
-        if name == b"trak" and not (self.is_sound and self.is_bare):
+        if name == b"trak":
+            self.end_track()
+
+    def end_track(self) -> None:
+        """Count the track at hand, if there is one."""
+        if not (self.is_sound and self.is_bare):
             self.samples += self.sizes
+        self.sizes, self.is_sound, self.is_bare = 0, False, False
 
     def _look(self, name: bytes, data: bytes) -> None:
         if name == b"trun":
