@@ -140,10 +140,11 @@ class _Found:
             is_first, used = False, 8
             if size == 1 and left >= 16:
                 (size,), used = struct.unpack(">Q", (yield 8)), 16
-            content = (min(size, left) if size else left) - used
-            left -= used + max(content, 0)
+            left -= used
+            content = min(size - used, left) if size else left
             if content < 0:
                 break
+            left = left - content if content < left else 0.0  # what has no end leaves nothing
             if name not in _INSIDE[around]:
                 yield -content
             elif name not in _BYTES:

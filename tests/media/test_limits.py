@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import struct
 import subprocess
 import tracemalloc
@@ -199,6 +200,29 @@ def test_what_comes_through_a_pipe_promises_what_its_file_does(
             passing.check(data[at : at + size])
         passing.end()
         assert passing.samples == mov_samples.promised(path)
+
+
+def test_a_damaged_mp4_promises_the_same_through_a_pipe_and_never_breaks_the_count(tmp_path: Path) -> None:
+    """A size of 0 within another, for example: what has no end was taken from what has none."""
+    film = make(tmp_path / "a.mp4", Sound("aac"), picture="mpeg4", seconds=1.0)
+    whole, draw = film.read_bytes(), random.Random(1)
+    for _ in range(1500):
+        data = bytearray(whole)
+        for _ in range(draw.randint(1, 3)):
+            name = draw.choice([b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz", b"stts", b"hdlr", b"mdat"])
+            at = max(4, data.find(name))
+            data[at - 4 : at] = draw.choice([0, 1, 9, 16, 1 << 31, 2**32 - 1]).to_bytes(4, "big")
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        film.write_bytes(data[: draw.choice([None, draw.randrange(len(data))])])
+        passing = mov_samples.Passing(film)
+        try:
+            for at in range(0, len(data := film.read_bytes()), 777):
+                passing.check(data[at : at + 777])
+            passing.end()
+        except InputError:
+            assert mov_samples.promised(film) > mov_samples.MOST_SAMPLES
+        else:
+            assert mov_samples.promised(film) == passing.samples
 
 
 @pytest.mark.parametrize("place", ["tables", "tables of a track without end", "a fragment"])
