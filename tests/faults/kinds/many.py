@@ -47,6 +47,7 @@ def _several(bench: Bench, draw: random.Random, *, in_place: bool) -> Trial:
         names = names[: draw.randint(1, 3)]
     films = [bench.put(name, place) for name in names]
     whole = {film: _digest(film) for film in films}
+    changed: dict[Path, str] = {}  # by acts that found their moment
     change = draw.choice((["--dialog", "0"], ["--loudness", "-20"], ["--dialog", "3", "--model", str(bench.model)]))
     backup = draw.random() < 0.7
     arguments = ["remix", "in", *change, "--jobs", str(draw.choice((1, 2, 2)))]
@@ -102,8 +103,7 @@ def _several(bench: Bench, draw: random.Random, *, in_place: bool) -> Trial:
     elif told == "changed":
         other = bench.film("rich.mkv").read_bytes()
         free.append(films[0])
-        whole[films[0]] = hashlib.sha256(other).hexdigest()
-        acts.append((at, lambda _: _replace(films[0], other)))
+        acts.append((at, lambda _: _replace(films[0], other, changed)))
     elif told == "backup":
         taken = films[0].with_name(f"{films[0].name}.bak")
         taken.write_bytes(b"somebody else's")
@@ -113,7 +113,7 @@ def _several(bench: Bench, draw: random.Random, *, in_place: bool) -> Trial:
         whole[films[-1]] = _digest(films[-1])
     elif told == "read-only":
         films[0].chmod(0o444)
-    law = partial(_replaced, place, whole, backup) if in_place else partial(_written, out)
+    law = partial(_replaced, place, whole, changed, backup) if in_place else partial(_written, out)
     return Trial(
         f"{told} at {at:.1f} s: {len(films)} films {'in place' if in_place else 'elsewhere'}", arguments, folder,
         told == "worker" or draw.random() < 0.5,
@@ -170,10 +170,11 @@ def _vanish(place: Path) -> bool:
     return True
 
 
-def _replace(film: Path, data: bytes) -> bool:
+def _replace(film: Path, data: bytes, changed: dict[Path, str]) -> bool:
     part = film.with_name("part")
     part.write_bytes(data)
     part.replace(film)
+    changed[film] = hashlib.sha256(data).hexdigest()
     return True
 
 
@@ -214,19 +215,26 @@ def _written(out: Path, _: Seen) -> Iterator[str]:
             yield from _complete(path)
 
 
-def _replaced(place: Path, whole: dict[Path, str], backup: bool, seen: Seen) -> Iterator[str]:
-    """A film is what it was, or a complete new one, and then its backup is what it was."""
+def _replaced(place: Path, whole: dict[Path, str], changed: dict[Path, str], backup: bool, seen: Seen) -> Iterator[str]:
+    """A film is what it was, or a complete new one, and then its backup is what it was.
+
+    Where somebody else changed a film, before cfork looked at it or after it was done, either may be that one; and one
+    of them is.
+    """
     for film, digest in whole.items():
-        kept = film.with_name(f"{film.name}.bak")
+        kept, whose = film.with_name(f"{film.name}.bak"), {digest, changed.get(film, digest)}
+        here = [_digest(path) for path in (film, kept) if path.exists()]
         if not film.exists():
             yield f"'{film.name}' is lost"
-        elif _digest(film) != digest:
+        elif here[0] not in whose:
             yield from _complete(film)
-            if backup and kept not in whole and (not kept.exists() or _digest(kept) != digest):
+            if backup and kept not in whole and not whose & set(here[1:]):
                 yield f"'{film.name}' was replaced, and '{kept.name}' is not what it was"
+        if film in changed and backup and changed[film] not in here:
+            yield f"what somebody else wrote to '{film.name}' is lost"
     for path in place.glob("*.bak"):
         film = path.with_name(path.name.removesuffix(".bak"))
-        if path not in whole and _digest(path) != whole.get(film):
+        if path not in whole and _digest(path) not in (whole.get(film), changed.get(film)):
             yield f"'{path.name}' is not the film that it was"
 
 
