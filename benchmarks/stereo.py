@@ -17,7 +17,7 @@ import csv
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -29,7 +29,7 @@ import soxr
 from model import SAMPLE_RATE, STEMS
 from model.hub.weights import load
 from model.inference.prepare import prepare
-from model.metrics.evaluate import blocks_of, score
+from model.metrics.evaluate import REMIX_DB, blocks_of, score
 from model.streaming.separator import separate
 from model.streaming.stereo import centered_share, to_left_and_right, to_middle_and_side
 
@@ -40,13 +40,7 @@ WAYS = ("left and right", "middle and side", "as cfork does it")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("scenes", type=Path, help="a split of a Divide-and-Remaster tree")
-    parser.add_argument("--packs", type=Path, required=True)
-    parser.add_argument("--debs", type=Path, required=True)
-    parser.add_argument("--model", default="cfork")
-    parser.add_argument("--count", type=int, default=20, help="scenes")
-    asked = parser.parse_args()
+    asked = options(__doc__, count=20).parse_args()
     network = prepare(load(asked.model))
     with tempfile.TemporaryDirectory() as folder:
         music = list(pieces(asked.packs, asked.debs, Path(folder), asked.count))
@@ -65,6 +59,17 @@ def main() -> None:
         for way, rows in found.items():
             gains = " | ".join(f"{value:+.2f}" for value in np.mean(rows, 0))
             print(f"| {degrees} degrees | {share} | {way} | {gains} |", flush=True)
+
+
+def options(text: str, *, count: int) -> argparse.ArgumentParser:
+    """What scenes with real stereo music are made of; `text` is the script's own."""
+    parser = argparse.ArgumentParser(description=text.splitlines()[0])
+    parser.add_argument("scenes", type=Path, help="a split of a Divide-and-Remaster tree")
+    parser.add_argument("--packs", type=Path, required=True)
+    parser.add_argument("--debs", type=Path, required=True)
+    parser.add_argument("--model", default="cfork")
+    parser.add_argument("--count", type=int, default=count, help="scenes")
+    return parser
 
 
 def pieces(packs: Path, debs: Path, folder: Path, count: int) -> Iterator[np.ndarray]:
@@ -124,9 +129,9 @@ def estimate(network: object, mixture: np.ndarray, way: str) -> np.ndarray:
     return np.stack(to_left_and_right(stems[:, 0], stems[:, 1]), axis=1) if turned else stems
 
 
-def figures(estimates: np.ndarray, stems: np.ndarray) -> list[float]:
+def figures(estimates: np.ndarray, stems: np.ndarray, gains_db: Mapping[str, float] = REMIX_DB) -> list[float]:
     """Gains of SNR of the stems, and of the remix."""
-    found = score(estimates, stems, stems.sum(0))
+    found = score(estimates, stems, stems.sum(0), gains_db)
     return [*(found.stems[stem]["snri"] for stem in STEMS), found.remix_snr - found.mixture_remix_snr]
 
 

@@ -12,7 +12,6 @@ mixture's own.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from itertools import pairwise
@@ -23,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 import soundfile as sf
 from scipy import signal
-from stereo import SECONDS, pieces
+from stereo import SECONDS, figures, options, pieces
 
 from model import SAMPLE_RATE, STEMS
 from model.hub.weights import load
 from model.inference.prepare import prepare
-from model.metrics.evaluate import PROMISE_DB, blocks_of, score
+from model.metrics.evaluate import PROMISE_DB, blocks_of
 from model.streaming.separator import separate
 from model.streaming.wiener import refined
 
@@ -40,13 +39,8 @@ SAMPLES = SECONDS * SAMPLE_RATE
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("scenes", type=Path, help="a split of a Divide-and-Remaster tree: its events")
+    parser = options(__doc__, count=12)
     parser.add_argument("films", type=Path, help="a split of film scenes: their voices and ambiences")
-    parser.add_argument("--packs", type=Path, required=True)
-    parser.add_argument("--debs", type=Path, required=True)
-    parser.add_argument("--model", default="cfork")
-    parser.add_argument("--count", type=int, default=12, help="scenes")
     asked = parser.parse_args()
     network = prepare(load(asked.model))
     events, films = (sorted(path for path in tree.iterdir() if path.is_dir()) for tree in (asked.scenes, asked.films))
@@ -56,7 +50,7 @@ def main() -> None:
             stems = scene(events, films, number, music)
             plain = estimate(network, stems.sum(0))
             for way, estimates in zip(WAYS, (plain, filtered(plain)), strict=True):
-                found.setdefault((way, number % len(VOICE_DB)), []).append(figures(estimates, stems))
+                found.setdefault((way, number % len(VOICE_DB)), []).append(figures(estimates, stems, PROMISE_DB))
     print(f"| voice over the rest | stems | {' | '.join(STEMS)} | promise |\n|---|---|---:|---:|---:|---:|")
     for kind, (low, high) in enumerate(VOICE_DB):
         for way in WAYS:
@@ -143,12 +137,6 @@ def filtered(stems: np.ndarray) -> np.ndarray:
     for pair in ([LEFT, RIGHT], [REAR_LEFT, REAR_RIGHT]):
         found[:, pair] = refined(stems[:, pair])
     return found
-
-
-def figures(estimates: np.ndarray, stems: np.ndarray) -> list[float]:
-    """Gains of SNR of the stems, and of the remix."""
-    found = score(estimates, stems, stems.sum(0), PROMISE_DB)
-    return [*(found.stems[stem]["snri"] for stem in STEMS), found.remix_snr - found.mixture_remix_snr]
 
 
 if __name__ == "__main__":

@@ -118,9 +118,9 @@ def _probe(descriptor: int, head: bytes, path: Path) -> tuple[bytes, bytes, bool
                 data = os.read(descriptor, CHUNK_BYTES)
                 passing.check(data)
                 head += data
-                ended = not data
-            if ended:
-                passing.end()
+                if not data:
+                    ended = True
+                    passing.end()
             if (ended and fed == len(head)) or len(head) > HEAD_BYTES:
                 child.stdin.close()
                 break
@@ -171,7 +171,7 @@ class StreamDecoder(Blocks):
         self._descriptor, self._accept_damaged = descriptor, accept_damaged
         self._ahead: deque[np.ndarray] = deque()
         self._blocks: Iterator[np.ndarray] | None = None
-        self._trouble: OSError | InputError | None = None
+        self._trouble: InputError | None = None
 
     def lufs(self, progress: Callable[[float], None] | None = None) -> float:
         """Measure the loudness of the first `LISTEN_SECONDS` (less if less comes), which are kept for the iteration.
@@ -222,10 +222,8 @@ class StreamDecoder(Blocks):
             status, log = child.wait(), child.log()
         finally:
             child.close()
-        if isinstance(self._trouble, InputError):
-            raise self._trouble
         if self._trouble is not None:
-            raise InputError(f"'{self.media.path}' cannot be read: {self._trouble.strerror}")
+            raise self._trouble
         try:
             check_status(self.media, self.track, status, log)
         except DamagedInputError:
@@ -254,8 +252,10 @@ class StreamDecoder(Blocks):
                     except OSError:  # ffmpeg has ended; its exit status says why
                         return
             passing.end()
-        except (OSError, InputError) as error:
+        except InputError as error:
             self._trouble = error
+        except OSError as error:
+            self._trouble = InputError(f"'{self.media.path}' cannot be read: {error.strerror}")
         finally:
             with suppress(OSError):
                 os.close(sink)

@@ -278,8 +278,10 @@ def _finished(held: _Held, batches: Batches, outcome: Outcome) -> tuple[Window, 
         stems[:, left], stems[:, right] = to_left_and_right(stems[:, left], stems[:, right])
     if not outcome.pairs:
         return held.window, stems
-    found = mixed(stems, outcome.mixing)
+    mixing, paired = outcome.mixing, [place for pair in outcome.pairs for place in pair]
+    single = [place for place in range(stems.shape[1]) if place not in paired]
+    found = np.empty((outcome.count, *stems.shape[1:]), np.float32)
+    found[:, single] = mixed(stems[:, single], mixing)
     for pair in outcome.pairs:
-        if held.tasks[pair[0]] is not held.tasks[pair[1]]:
-            found[:, pair] = refined(stems[:, pair], outcome.mixing, batches.device)
+        found[:, pair] = refined(stems[:, pair], mixing, batches.device)
     return held.window, found

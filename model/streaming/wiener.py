@@ -89,7 +89,7 @@ def _filter(spectra: Tensor, mixing: Tensor) -> None:
     """Filter the spectra of stems, complex `[S, 2, bins, frames]`. The sums that are wanted take the first places."""
     amplitudes, (left, right, cross) = _places(spectra)
     count = len(mixing)
-    shares = mixing.mean(1)  # of what is in no stem
+    shares, mixing = mixing.mean(1), mixing.to(spectra.dtype)  # shares: of what is in no stem
     for at in range(0, spectra.shape[2], BINS):
         bins = slice(at, at + BINS)
         one, own = spectra[:, :, bins], amplitudes[:, bins]
@@ -104,7 +104,7 @@ def _filter(spectra: Tensor, mixing: Tensor) -> None:
         for place, mixture, row in zip((0, 1), (x, y), ((a, c), (c.conj(), b)), strict=True):
             stems = own * (row[0] * u + row[1] * v)
             rest = mixture - stems.sum(0)  # by rounding alone, but where a covariance has no inverse
-            one[:count, place] = torch.einsum("ks,sft->kft", mixing.to(stems.dtype), stems)
+            one[:count, place] = torch.einsum("ks,sft->kft", mixing, stems)
             one[:count, place] += shares[:, None, None] * rest
 
 
